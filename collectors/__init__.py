@@ -1,0 +1,1 @@
+"""Collectors: one file for each thing that can be read on a host."""

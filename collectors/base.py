@@ -1,0 +1,119 @@
+"""The collector's contract, and how collectors and server tables are found.
+
+A collector is one file in this folder with a function ``make_collector(options, context)`` and a
+class ``Options`` (a frozen msgspec.Struct that forbids unknown fields, all with defaults): its
+section under ``collectors:`` in the configuration. An inference server is one file in
+``servers/`` with a constant ``SERVER`` (a `ServerTable`). Nothing else is edited to add one.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, Protocol
+
+import unitcost.collectors
+from unitcost.collectors.tables import ServerTable
+from unitcost.pricing.sample import EpochMark, Listener, Process, Sample, Subject
+from unitcost.pricing.workload import WorkloadKind
+
+
+class NoData(Exception):
+    """Nothing here to collect (no such device, no target): not an error, and not a zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Part of a reading that could not be used; counted by `kind`, logged once by `detail`."""
+
+    kind: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one collector saw in one go. Each part may be empty; absent means unknown, not zero."""
+
+    samples: tuple[Sample, ...] = ()
+    subjects: tuple[Subject, ...] = ()
+    processes: tuple[Process, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+    marks: tuple[EpochMark, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One metrics endpoint from the configuration, and the workload it counts for.
+
+    `server` names a table or is ``auto``; `model` is the name to use where the server has none.
+    """
+
+    url: str
+    workload: str
+    kind: WorkloadKind
+    server: str = "auto"
+    model: str = ""
+    bearer_token_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the configuration says that more than one collector may need.
+
+    `ports`: TCP ports whose listening process is wanted. `servers`: tables written in the
+    configuration, by name.
+    """
+
+    targets: tuple[Target, ...] = ()
+    servers: Mapping[str, ServerTable] = field(default_factory=dict)
+    ports: frozenset[int] = frozenset()
+
+
+class Collector(Protocol):
+    """Reads one kind of thing. `collect` runs in a thread of its own, never twice at once."""
+
+    name: str
+
+    def collect(self, deadline: float) -> Reading:
+        """Read everything now.
+
+        `deadline` is an instant of ``time.monotonic()`` (seconds) by which the caller stops
+        waiting; what comes later is used at the next tick. Raises `NoData` where there is
+        nothing to read; any other exception counts as an error of this collector alone.
+        """
+        ...
+
+
+MakeCollector = Callable[[Any, Context], Collector]
+"""``make_collector(options, context)``; `options` is an instance of the module's ``Options``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One module found on disk: what it makes, or why it could not be imported."""
+
+    name: str
+    module: ModuleType | None
+    error: str | None
+
+
+def discover(package: ModuleType = unitcost.collectors, marker: str = "make_collector") -> list[Found]:
+    """Import each module of `package` that has `marker`; return the error instead of raising.
+
+    Modules without the marker (this one, helpers) are left out. One that cannot be imported,
+    whatever it raises, is returned with its error, so one broken file breaks one collector.
+    """
+    found = []
+    for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda item: item.name):
+        if info.ispkg:
+            continue
+        try:
+            module = importlib.import_module(f"{package.__name__}.{info.name}")
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a broken file is data here
+            found.append(Found(info.name, None, f"{type(error).__name__}: {error}"))
+            continue
+        if hasattr(module, marker):
+            found.append(Found(info.name, module, None))
+    return found

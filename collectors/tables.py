@@ -1,0 +1,49 @@
+"""A server's table: which metric of its exposition means what. The same type in code and YAML."""
+
+import msgspec
+
+
+class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where one quantity is found: a sample name, the label values it must have, and a scale.
+
+    `labels` keeps only series whose label has one of the values given (``{"status": ("2xx",)}``);
+    `without` drops series whose label has one of them. Matching series are summed for each model
+    and part. `scale` turns the server's unit into ours (1e-6 for microseconds).
+    """
+
+    metric: str
+    labels: dict[str, tuple[str, ...]] = {}
+    without: dict[str, tuple[str, ...]] = {}
+    scale: float = 1.0
+    minus: str = ""
+    """A second sample name with the same labels, subtracted (all prompt tokens minus cached)."""
+
+
+class ServerTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One inference server. Each field lists alternatives, best first: the first that the
+
+    exposition has is used. A field without any is unknown for this server, never zero.
+    """
+
+    name: str = ""
+    marker: tuple[str, ...] = ()
+    """Prefixes of sample names that no other server has; how `server: auto` recognises it."""
+    model_label: str = ""
+    part_labels: tuple[str, ...] = ()
+    requests_succeeded: tuple[Series, ...] = ()
+    requests_failed: tuple[Series, ...] = ()
+    requests_aborted: tuple[Series, ...] = ()
+    tokens_input: tuple[Series, ...] = ()
+    tokens_cached_input: tuple[Series, ...] = ()
+    tokens_output: tuple[Series, ...] = ()
+    prefill_seconds: tuple[Series, ...] = ()
+    decode_seconds: tuple[Series, ...] = ()
+    compute_seconds: tuple[Series, ...] = ()
+    request_seconds: tuple[Series, ...] = ()
+    requests_timed: tuple[Series, ...] = ()
+    requests_running: tuple[Series, ...] = ()
+    requests_waiting: tuple[Series, ...] = ()
+    start_time_seconds: tuple[Series, ...] = ()
+    """Unix time at which the server's counters stood at zero, if it says so."""
+    lazy: bool = False
+    """Series are born with the first request: absent means zero once the server has answered."""

@@ -1,0 +1,1 @@
+"""The exporter: gathers, settles, keeps the ledger and serves what it says."""

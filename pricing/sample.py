@@ -1,0 +1,162 @@
+"""What collectors say: samples, the subjects they are about, and the processes behind them.
+
+All instants are integers: nanoseconds since the Unix epoch (``wall``) or nanoseconds of the
+monotonic clock (``mono``). The field's name says which.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from unitcost.pricing.workload import WorkloadKind
+
+NS_PER_SECOND = 1_000_000_000
+
+
+class Kind(StrEnum):
+    """How a sample's value behaves over time."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+
+
+class Source(StrEnum):
+    """How a value was obtained; exported wherever it could be mistaken for a better one."""
+
+    COUNTER = "counter"
+    SENSOR = "sensor"
+    DERIVED = "derived"
+    MODELLED = "modelled"
+
+
+class Quantity(StrEnum):
+    """What is measured. The unit is in the comment and never varies."""
+
+    REQUESTS = "requests"  # requests finished; label: an Outcome
+    TOKENS = "tokens"  # tokens; label: a TokenType; the types are disjoint
+    PHASE_SECONDS = "phase_seconds"  # seconds of request time; label: a Phase
+    REQUEST_SECONDS = "request_seconds"  # Σ over finished requests of their time in the server
+    REQUESTS_TIMED = "requests_timed"  # how many requests REQUEST_SECONDS sums over
+    REQUESTS_RUNNING = "requests_running"  # gauge: requests being worked on
+    REQUESTS_WAITING = "requests_waiting"  # gauge: requests queued
+    EPOCHS = "epochs"  # passes over the data; may be fractional
+    STEPS = "steps"  # optimiser updates
+    SAMPLES = "samples"  # training examples
+    CPU_CAPACITY = "cpu_capacity"  # gauge: logical CPUs
+    CPU_SECONDS = "cpu_seconds"  # seconds of CPU that were busy, all CPUs
+    MEMORY_CAPACITY = "memory_capacity"  # gauge: bytes
+    MEMORY_USED = "memory_used"  # gauge: bytes
+
+
+class Outcome(StrEnum):
+    """How a request ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    ABORTED = "aborted"
+
+
+class TokenType(StrEnum):
+    """Disjoint: `INPUT` is what was computed, `CACHED_INPUT` what came from the prefix cache."""
+
+    INPUT = "input"
+    CACHED_INPUT = "cached_input"
+    OUTPUT = "output"
+
+
+class Phase(StrEnum):
+    """Which part of the work request seconds were spent in."""
+
+    PREFILL = "prefill"
+    DECODE = "decode"
+    COMPUTE = "compute"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One reading of one thing at one instant.
+
+    `subject` says whose it is (`Subject.id`, or ``host``). `label` splits the quantity (outcome,
+    token type, phase). `part` is the replica or engine it was read from: differences are taken
+    for each part, then summed, so a part that comes or goes moves nothing else.
+    """
+
+    subject: str
+    quantity: Quantity
+    value: float
+    mono_ns: int
+    kind: Kind = Kind.COUNTER
+    label: str = ""
+    model: str = ""
+    part: str = ""
+    source: Source = Source.COUNTER
+    wraps_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What samples are about: one server or one training process, and whose it is.
+
+    `pid`/`started` or `port` tie it to the process that does the work, where that is known.
+    `started` is the process's start in clock ticks since boot (field 22 of /proc/<pid>/stat).
+    `ready` and `running` are None where they cannot be seen. `born_wall_ns` is when its counters
+    stood at zero, if the source proves it; `generation` changes whenever they start anew.
+    """
+
+    id: str
+    workload: str
+    kind: WorkloadKind
+    model: str = ""
+    run: str = ""
+    attempt: int = 0
+    pid: int | None = None
+    started: int | None = None
+    port: int | None = None
+    up: bool = True
+    ready: bool | None = None
+    running: bool | None = None
+    born_wall_ns: int | None = None
+    generation: str = ""
+    hosts: int = 1
+    resumed_epoch: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class EpochMark:
+    """A training run finished its `epoch`-th pass at `wall_ns`; `subject` as in `Subject.id`."""
+
+    subject: str
+    epoch: float
+    wall_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process of the host: a bundle of samples that are read in one go.
+
+    `cpu_ns` is its own CPU time, `reaped_cpu_ns` that of children it has waited for; both are
+    counters. `memory_bytes` is resident minus shared.
+    """
+
+    pid: int
+    started: int
+    parent: int
+    cpu_ns: int
+    reaped_cpu_ns: int
+    memory_bytes: int
+    command: str = ""
+    user: str = ""
+    cgroup: str = ""
+
+    @property
+    def identity(self) -> str:
+        """Survives a reused pid: the pid and when it started."""
+        return f"{self.pid}@{self.started}"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A process that listens on a TCP port of this host."""
+
+    port: int
+    pid: int
+    started: int
