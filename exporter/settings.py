@@ -36,9 +36,9 @@ class Owned(Section):
     """An owned host: straight-line amortisation over calendar hours, energy, overhead."""
 
     purchase_usd: Decimal
-    residual_usd: Decimal = Decimal(0)
     life_years: Decimal
     electricity: Electricity | Literal["none"]
+    residual_usd: Decimal = Decimal(0)
     overhead_usd_per_hour: Decimal = Decimal(0)
 
 
