@@ -1,0 +1,169 @@
+"""Charges: FOCUS-shaped rows, posted so that they sum to what each resource accrued, exactly."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from unitcost.pricing.allocate import Method, Share, State
+from unitcost.pricing.money import distribute, round_half_even, to_usd
+from unitcost.pricing.price import Component, UnitPrice
+from unitcost.pricing.resource import Resource
+from unitcost.pricing.timeline import NS_PER_HOUR, Period, hour_of
+from unitcost.pricing.workload import Account
+
+NS_PER_MICRO = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class AccrualKey:
+    """One resource and component of a host in one clock hour (hours since the epoch), at a price."""
+
+    resource: str
+    component: Component
+    price: str
+    hour: int
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeKey:
+    """What tells one charge row from another; host, scope and currency are the ledger's own."""
+
+    resource: str
+    component: Component
+    account: Account
+    state: State
+    method: Method
+    price: str
+    hour: int
+    revision: int = 0
+
+
+@dataclass(slots=True)
+class Amount:
+    """What is added to a row: resource-seconds in millionths, and pico-dollars (None: unpriced)."""
+
+    quantity: int = 0
+    pico: int | None = None
+
+    def add(self, quantity: int, pico: int | None) -> None:
+        """Add to both; an unpriced addition leaves the money as it is."""
+        self.quantity += quantity
+        if pico is not None:
+            self.pico = (self.pico or 0) + pico
+
+
+@dataclass(slots=True)
+class Accrued:
+    """What a resource accrued: nanoseconds, and the quantity and money that were charged for them."""
+
+    elapsed_ns: int = 0
+    quantity: int = 0
+    pico: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """One row of the ledger as a reader sees it; the columns follow FOCUS 1.4 where it has one.
+
+    `quantity` is in resource-hours (core-hours, GiB-hours, GPU-hours), `cost_usd` None while
+    unpriced. `billed_cost` is in `currency` at `rate` USD; `known_at_ns` when it was charged.
+    """
+
+    host: str
+    scope: str
+    key: ChargeKey
+    quantity: Decimal
+    cost_usd: Decimal | None
+    currency: str
+    rate: Decimal
+    known_at_ns: int
+
+    @classmethod
+    def of(
+        cls, host: str, scope: str, key: ChargeKey, amount: Amount, known_at_ns: int
+    ) -> "Charge":
+        """A charge in US dollars from a row's sums."""
+        hours = Decimal(amount.quantity) / Decimal(3600 * 10**6)
+        cost = None if amount.pico is None else to_usd(amount.pico)
+        return cls(host, scope, key, hours, cost, "USD", Decimal(1), known_at_ns)
+
+
+@dataclass(slots=True)
+class Posting:
+    """What one or more ticks add to the ledger."""
+
+    charges: dict[ChargeKey, Amount] = field(default_factory=dict)
+    accruals: dict[AccrualKey, Accrued] = field(default_factory=dict)
+
+
+def cost_of(pico_per_hour: int, elapsed_ns: int) -> int:
+    """Pico-dollars for a duration: price x time, rounded half to even once."""
+    return round_half_even(pico_per_hour * elapsed_ns, NS_PER_HOUR)
+
+
+def post(
+    posting: Posting,
+    period: Period,
+    resource: Resource,
+    price: UnitPrice,
+    shares: Sequence[Share],
+    elapsed_before: Callable[[AccrualKey], int],
+) -> None:
+    """Charge one resource and component for a period that lies in one clock hour and one price.
+
+    The row's cost is always ``cost_of(price, its elapsed time)``: what this period adds is the
+    difference, distributed by largest remainder over the shares. `elapsed_before` says what the
+    ledger (with anything posted but not yet committed) holds for a row. Raises ValueError if
+    there are no shares, so that no time can go uncharged.
+    """
+    key = AccrualKey(resource.id, price.component, price.id, hour_of(period.start_ns))
+    before = elapsed_before(key)
+    after = before + period.duration_ns
+    quantity = _quantity(resource, after) - _quantity(resource, before)
+    weights = [share.weight for share in shares]
+    quantities = distribute(quantity, weights)
+    if price.pico_per_hour is None:
+        pico: int | None = None
+        costs: Sequence[int | None] = [None] * len(shares)
+    else:
+        pico = cost_of(price.pico_per_hour, after) - cost_of(price.pico_per_hour, before)
+        costs = distribute(pico, weights)
+    accrued = posting.accruals.setdefault(key, Accrued())
+    accrued.elapsed_ns += period.duration_ns
+    accrued.quantity += quantity
+    if pico is not None:
+        accrued.pico = (accrued.pico or 0) + pico
+    for share, part, cost in zip(shares, quantities, costs, strict=True):
+        charge_key = ChargeKey(
+            resource.id,
+            price.component,
+            share.account,
+            share.state,
+            share.method,
+            price.id,
+            key.hour,
+        )
+        posting.charges.setdefault(charge_key, Amount()).add(part, cost)
+
+
+def _quantity(resource: Resource, elapsed_ns: int) -> int:
+    """Millionths of resource-seconds in a duration."""
+    return round_half_even(resource.capacity_micro * elapsed_ns, NS_PER_MICRO * 10**6)
+
+
+def residual(posting: Posting) -> Mapping[AccrualKey, tuple[int, int]]:
+    """Accrued minus charged, (quantity, pico) for each row where it is not zero. Always empty."""
+    sums: dict[AccrualKey, list[int]] = {}
+    for key, accrued in posting.accruals.items():
+        sums[key] = [accrued.quantity, accrued.pico or 0]
+    for charge, amount in posting.charges.items():
+        row = sums.setdefault(
+            AccrualKey(
+                charge.resource, charge.component, charge.price, charge.hour, charge.revision
+            ),
+            [0, 0],
+        )
+        row[0] -= amount.quantity
+        row[1] -= amount.pico or 0
+    return {key: (quantity, pico) for key, (quantity, pico) in sums.items() if quantity or pico}

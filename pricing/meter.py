@@ -1,0 +1,86 @@
+"""The meter: from readings of cumulative counters to usage; never negative, never counted twice."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Event(StrEnum):
+    """What the meter saw in a reading."""
+
+    COUNTED = "counted"
+    FIRST = "first"  # first sight: a baseline, nothing counted
+    BORN = "born"  # first sight of a counter proven to start at zero inside metered time
+    RESET = "reset"  # the counter started anew; what it shows was counted since
+    WRAP = "wrap"  # the counter reached its largest value and went on from zero
+    DUPLICATE = "duplicate"  # the same instant again
+    DISORDER = "disorder"  # an instant before the last one
+    JUNK = "junk"  # negative or not finite
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The last reading of one counter: its value in millionths, and when."""
+
+    micro: int
+    mono_ns: int
+    generation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was used over [start, end) on the monotonic clock, in millionths; never negative."""
+
+    micro: int
+    start_ns: int
+    end_ns: int
+    event: Event
+
+
+def to_micro(value: float) -> int:
+    """A reading in whole millionths of its unit; exact for whole numbers below 2**53."""
+    return (
+        round(value * 10**6)
+        if isinstance(value, float) and not value.is_integer()
+        else int(value) * 10**6
+    )
+
+
+def read_counter(
+    last: Point | None,
+    value: float,
+    mono_ns: int,
+    *,
+    generation: str = "",
+    born: bool = False,
+    since_ns: int | None = None,
+    wraps_at: float | None = None,
+) -> tuple[Point | None, Usage]:
+    """Take one reading of a counter; returns the new point and what it adds.
+
+    `born`: the counter is known to have stood at zero inside metered time (or when its subject
+    was last read), so its first value counts whole; `since_ns` is that instant, if known. A lower
+    value than before is a wrap if `wraps_at` is given and less than half the range went by, else
+    a reset, after which the value counts from zero. Another `generation` is a reset even if the
+    value is higher. Readings out of order, twice, negative or not finite add nothing.
+    """
+    if not 0 <= value < float("inf"):
+        return last, Usage(0, mono_ns, mono_ns, Event.JUNK)
+    micro = to_micro(value)
+    point = Point(micro, mono_ns, generation)
+    if last is None:
+        start = since_ns if since_ns is not None else mono_ns
+        if born:
+            return point, Usage(micro, min(start, mono_ns), mono_ns, Event.BORN)
+        return point, Usage(0, mono_ns, mono_ns, Event.FIRST)
+    if mono_ns <= last.mono_ns:
+        event = Event.DUPLICATE if mono_ns == last.mono_ns else Event.DISORDER
+        return last, Usage(0, last.mono_ns, last.mono_ns, event)
+    if generation != last.generation:
+        return point, Usage(micro, last.mono_ns, mono_ns, Event.RESET)
+    if micro >= last.micro:
+        return point, Usage(micro - last.micro, last.mono_ns, mono_ns, Event.COUNTED)
+    if wraps_at is not None:
+        wrapped = to_micro(wraps_at) - last.micro + micro
+        if 0 <= wrapped < to_micro(wraps_at) // 2:
+            return point, Usage(wrapped, last.mono_ns, mono_ns, Event.WRAP)
+    return point, Usage(micro, last.mono_ns, mono_ns, Event.RESET)

@@ -1,0 +1,158 @@
+"""What a host costs an hour: prices with validity periods, and `unpriced` where there is none."""
+
+import hashlib
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from unitcost.pricing.money import to_pico
+from unitcost.pricing.resource import Resource
+from unitcost.pricing.timeline import Period
+
+HOURS_PER_YEAR = 8760
+"""Amortisation counts calendar hours of a 365-day year."""
+
+
+class Component(StrEnum):
+    """What a host's cost is made of."""
+
+    RENT = "rent"
+    AMORTISATION = "amortisation"
+    ELECTRICITY = "electricity"
+    OVERHEAD = "overhead"
+
+
+class PriceModel(StrEnum):
+    """Under which terms a price holds."""
+
+    ON_DEMAND = "on_demand"
+    SPOT = "spot"
+    RESERVED = "reserved"
+    OWNED = "owned"
+    OVERRIDE = "override"
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What one component of the whole host costs, from `valid_from_ns` until `valid_to_ns`.
+
+    `as_of_ns` is when its source stated it, `known_at_ns` when we learnt it (bitemporal).
+    Raises ValueError if negative, not finite, or valid for no time.
+    """
+
+    component: Component
+    usd_per_hour: Decimal
+    model: PriceModel
+    source: str
+    valid_from_ns: int = 0
+    valid_to_ns: int | None = None
+    as_of_ns: int = 0
+    known_at_ns: int = 0
+    currency: str = "USD"
+
+    def __post_init__(self) -> None:
+        if not self.usd_per_hour.is_finite() or self.usd_per_hour < 0:
+            raise ValueError(f"a price is finite and not negative, not {self.usd_per_hour}")
+        if self.valid_to_ns is not None and self.valid_to_ns <= self.valid_from_ns:
+            raise ValueError("a price must be valid for some time")
+
+    @property
+    def pico_per_hour(self) -> int:
+        """Pico-dollars an hour."""
+        return to_pico(self.usd_per_hour)
+
+    def covers(self, instant_ns: int) -> bool:
+        """Whether it holds at that instant."""
+        after = self.valid_to_ns is not None and instant_ns >= self.valid_to_ns
+        return instant_ns >= self.valid_from_ns and not after
+
+
+@dataclass(frozen=True, slots=True)
+class PriceBook:
+    """All prices known for one host.
+
+    `components` are those the host has; a component without a price at some instant is unpriced
+    there. Raises ValueError if two prices of a component overlap, or a price is of no component.
+    """
+
+    components: tuple[Component, ...]
+    prices: tuple[Price, ...] = ()
+
+    def __post_init__(self) -> None:
+        for component in {price.component for price in self.prices}:
+            if component not in self.components:
+                raise ValueError(f"a price of {component}, which this host does not have")
+            spans = sorted(
+                (price.valid_from_ns, price.valid_to_ns)
+                for price in self.prices
+                if price.component == component
+            )
+            for (_, earlier_end), (later_start, _) in zip(spans, spans[1:], strict=False):
+                if earlier_end is None or earlier_end > later_start:
+                    raise ValueError(f"two prices of {component} for the same time")
+
+    def at(self, component: Component, instant_ns: int) -> Price | None:
+        """The price of a component at an instant, None if it is unpriced then."""
+        for price in self.prices:
+            if price.component == component and price.covers(instant_ns):
+                return price
+        return None
+
+    def changes(self, period: Period) -> tuple[int, ...]:
+        """Instants inside the period at which some price begins or ends."""
+        bounds = {price.valid_from_ns for price in self.prices}
+        bounds.update(price.valid_to_ns for price in self.prices if price.valid_to_ns is not None)
+        return tuple(sorted(at for at in bounds if period.start_ns < at < period.end_ns))
+
+
+@dataclass(frozen=True, slots=True)
+class UnitPrice:
+    """What one resource of the host costs an hour for one component, as charged.
+
+    `pico_per_hour` None means unpriced. `id` is a digest of all the rest: two charges with the
+    same id were charged at the same price from the same source.
+    """
+
+    resource: str
+    component: Component
+    pico_per_hour: int | None
+    model: str
+    source: str
+    valid_from_ns: int
+    valid_to_ns: int | None
+    as_of_ns: int
+    known_at_ns: int
+    currency: str
+    rule: str
+    id: str
+
+
+def unit_price(
+    resource: Resource, component: Component, pico: int | None, price: Price | None, rule: str
+) -> UnitPrice:
+    """The unit price of a resource whose part of `price` is `pico`; without a price, unpriced."""
+    fields = (
+        (str(price.model), price.source, price.valid_from_ns, price.valid_to_ns, price.as_of_ns)
+        if price
+        else ("", "", 0, None, 0)
+    )
+    known_at = price.known_at_ns if price else 0
+    currency = price.currency if price else "USD"
+    capacity = resource.capacity_micro
+    named = (resource.id, capacity, str(component), pico, *fields, known_at, currency, rule)
+    digest = hashlib.blake2s(repr(named).encode(), digest_size=8).hexdigest()
+    return UnitPrice(resource.id, component, pico, *fields, known_at, currency, rule, digest)
+
+
+def straight_line(purchase: Decimal, residual: Decimal, life_years: Decimal) -> Decimal:
+    """Amortisation in USD an hour over calendar hours. Raises ValueError for a life of nothing."""
+    if life_years <= 0 or residual > purchase or residual < 0:
+        raise ValueError("amortisation needs a positive life and 0 <= residual <= purchase")
+    return (purchase - residual) / (life_years * HOURS_PER_YEAR)
+
+
+def electricity_per_hour(watts: Decimal, usd_per_kwh: Decimal, pue: Decimal) -> Decimal:
+    """What a mean draw of `watts` at the host costs an hour, cooling and losses by `pue` >= 1."""
+    if pue < 1:
+        raise ValueError("PUE is the facility's energy over the host's: it is never below 1")
+    return watts / 1000 * pue * usd_per_kwh

@@ -1,0 +1,73 @@
+"""What costs money by the hour, and how a host's price is split over it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from unitcost.pricing.money import distribute, to_pico
+
+CPU = "cpu"
+MEMORY = "memory"
+REST = "rest"
+GIB = 2**30
+MICRO = 10**6
+"""Quantities are kept as whole millionths: of a core, a GiB, a request, a token, a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource of the host. `capacity_micro`: millionths of cores, GiB or devices."""
+
+    id: str
+    capacity_micro: int
+
+    @property
+    def is_gpu(self) -> bool:
+        """GPUs are named ``gpu:<UUID>``, always the physical device."""
+        return self.id.startswith("gpu:")
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRule:
+    """Weights in USD an hour for one core and one GiB, and a fixed amount for `rest`."""
+
+    name: str
+    usd_per_core_hour: Decimal
+    usd_per_gib_hour: Decimal
+    rest_usd_per_hour: Decimal = Decimal(0)
+
+    def weight(self, resource: Resource) -> int:
+        """A resource's price by the weights alone, pico-dollars an hour (GPUs: 0)."""
+        per_unit = {CPU: self.usd_per_core_hour, MEMORY: self.usd_per_gib_hour}.get(resource.id)
+        return to_pico(per_unit * resource.capacity_micro / MICRO) if per_unit else 0
+
+
+DEFAULT_SPLIT = SplitRule("default_weights", Decimal("0.0316"), Decimal("0.0042"))
+"""OpenCost's default prices of a core and a GiB; the remainder goes to the GPUs equally."""
+
+
+def split_host(total_pico: int, resources: Sequence[Resource], rule: SplitRule) -> dict[str, int]:
+    """Split the host's price an hour over its resources; the parts sum to it exactly.
+
+    `rest` gets its fixed amount first (never more than the total). CPU and memory get their
+    weights if there are GPUs to take the remainder and the weights do not exceed the total;
+    else they are scaled to it. Nothing to weigh by: equal parts.
+    """
+    rest = min(to_pico(rule.rest_usd_per_hour), total_pico)
+    parts = {REST: rest} if rest else {}
+    left = total_pico - rest
+    gpus = [resource for resource in resources if resource.is_gpu]
+    others = [resource for resource in resources if not resource.is_gpu]
+    weights = [rule.weight(resource) for resource in others]
+    if gpus and sum(weights) <= left:
+        parts.update(zip((r.id for r in others), weights, strict=True))
+        shares = distribute(left - sum(weights), [1] * len(gpus))
+        parts.update(zip((r.id for r in gpus), shares, strict=True))
+        return parts
+    parts.update(dict.fromkeys((r.id for r in gpus), 0))
+    if others:
+        shares = distribute(left, weights if any(weights) else [1] * len(others))
+        parts.update(zip((r.id for r in others), shares, strict=True))
+    elif left:
+        parts[REST] = rest + left
+    return parts

@@ -1,0 +1,118 @@
+"""Units counted: from servers' and training runs' samples to what each account did.
+
+Differences are taken for each replica and engine first and then summed, so that one that comes,
+goes or restarts moves nothing but its own part.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from unitcost.pricing.meter import Event, Point, read_counter
+from unitcost.pricing.sample import Kind, Quantity, Sample, Subject
+from unitcost.pricing.workload import Account
+
+Counted = dict[tuple[Account, Quantity, str], int]
+"""Units of an account by quantity and label (outcome, token type, phase), in millionths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One counter of one subject."""
+
+    subject: str
+    quantity: Quantity
+    label: str
+    model: str
+    part: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A subject as last read: its counters' generation, and when (monotonic)."""
+
+    generation: str
+    mono_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnitMeter:
+    """All counters' last points, and the subjects they belong to. Immutable; see `count`."""
+
+    points: Mapping[Series, Point] = field(default_factory=dict)
+    seen: Mapping[str, Seen] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What a tick counted, the gauges beside it, and how often each event happened."""
+
+    meter: UnitMeter
+    units: Counted
+    gauges: Counted
+    events: Mapping[Event, int]
+
+
+def account_of(subject: Subject, model: str = "") -> Account:
+    """The account a subject's units and costs are booked on."""
+    return Account(subject.workload, subject.model or model, subject.run, subject.attempt)
+
+
+def count(
+    meter: UnitMeter,
+    subjects: Iterable[Subject],
+    samples: Iterable[Sample],
+    metered_since_wall_ns: int,
+) -> Count:
+    """Take one round of samples; nothing is billed at first sight unless birth is proven.
+
+    Birth is proven by the subject (`born_wall_ns` inside our metered time), or by having read the
+    same subject before without the counter: it was absent then, so it was zero. A subject that
+    did not answer, or is gone, keeps its points; they are dropped by `forget`.
+    """
+    known = {subject.id: subject for subject in subjects if subject.up}
+    points, seen = dict(meter.points), dict(meter.seen)
+    units: Counted = {}
+    gauges: Counted = {}
+    events: dict[Event, int] = {}
+    for sample in samples:
+        subject = known.get(sample.subject)
+        if subject is None:
+            continue
+        key = (account_of(subject, sample.model), sample.quantity, sample.label)
+        if sample.kind is Kind.GAUGE:
+            gauges[key] = gauges.get(key, 0) + round(sample.value * 10**6)
+            continue
+        series = Series(sample.subject, sample.quantity, sample.label, sample.model, sample.part)
+        before = meter.seen.get(subject.id)
+        point, usage = read_counter(
+            meter.points.get(series),
+            sample.value,
+            sample.mono_ns,
+            generation=subject.generation,
+            born=_born(subject, before, metered_since_wall_ns),
+            since_ns=before.mono_ns if before else None,
+            wraps_at=sample.wraps_at,
+        )
+        if point is not None:
+            points[series] = point
+        seen[subject.id] = Seen(subject.generation, sample.mono_ns)
+        events[usage.event] = events.get(usage.event, 0) + 1
+        units[key] = units.get(key, 0) + usage.micro
+    for subject in known.values():
+        if subject.id not in seen:
+            seen[subject.id] = Seen(subject.generation, 0)
+    return Count(UnitMeter(points, seen), units, gauges, events)
+
+
+def _born(subject: Subject, before: Seen | None, metered_since_wall_ns: int) -> bool:
+    """Whether a counter seen for the first time is known to have been zero in metered time."""
+    if before is not None:
+        return True
+    return subject.born_wall_ns is not None and subject.born_wall_ns >= metered_since_wall_ns
+
+
+def forget(meter: UnitMeter, keep: Iterable[str]) -> UnitMeter:
+    """Drop all points of subjects that are not in `keep`."""
+    kept = set(keep)
+    points = {series: point for series, point in meter.points.items() if series.subject in kept}
+    return UnitMeter(points, {name: seen for name, seen in meter.seen.items() if name in kept})
