@@ -1,0 +1,210 @@
+"""Metrics of money and of what it bought: cost, price, units, and what a unit costs."""
+
+from unitcost.exporter.metric import Metric
+
+COST = (
+    Metric(
+        "unitcost_cost_usd_total",
+        "counter",
+        "US dollars charged so far, by who held the resource and in which state (active, idle, "
+        "loading). Summed over everything it is what the host has cost. Continues over restarts "
+        "from the ledger; absent while the resource has no price.",
+        ("workload", "kind", "model", "resource", "state"),
+        "USD",
+    ),
+    Metric(
+        "unitcost_held_seconds_total",
+        "counter",
+        "Seconds for which resources were held, times how much was held: core-seconds for cpu, "
+        "GiB-seconds for memory. Counted with or without a price.",
+        ("workload", "model", "resource", "state"),
+        "resource-seconds",
+    ),
+    Metric(
+        "unitcost_phase_seconds_total",
+        "counter",
+        "Seconds requests spent in each phase (prefill, decode, compute), as the server counts "
+        "them. Absent where the server does not say.",
+        ("workload", "model", "phase"),
+        "seconds",
+    ),
+    Metric(
+        "unitcost_resource_cost_usd_total",
+        "counter",
+        "US dollars each resource of this host has cost so far, by component (rent, amortisation, "
+        "electricity, overhead), whoever held it. Absent while it has no price.",
+        ("resource", "component"),
+        "USD",
+    ),
+    Metric(
+        "unitcost_wasted_cost_usd_total",
+        "counter",
+        "US dollars of unitcost_cost_usd_total that bought nothing; a part of it, never on top. "
+        "Reason repeated: steps done again after a restart.",
+        ("workload", "reason"),
+        "USD",
+    ),
+    Metric(
+        "unitcost_conservation_residual_usd",
+        "gauge",
+        "US dollars by which all charges differ from what the resources cost, computed from the "
+        "ledger. Always 0; anything else is a defect of this exporter.",
+        (),
+        "USD",
+    ),
+)
+
+PRICE = (
+    Metric(
+        "unitcost_price_usd_per_hour",
+        "gauge",
+        "US dollars an hour that each resource of this host costs now, all of it, and where the "
+        "price comes from. Absent while the resource has no price.",
+        ("resource", "sku", "price_region", "price_model", "source"),
+        "USD per hour",
+    ),
+    Metric(
+        "unitcost_price_as_of_timestamp_seconds",
+        "gauge",
+        "When the price in use was last known to be right, in seconds since 1970 (UTC).",
+        ("resource",),
+        "Unix time in seconds",
+    ),
+    Metric(
+        "unitcost_resource_unpriced",
+        "gauge",
+        "1 while this component of the resource's cost has no price, so that its dollars are "
+        "unknown; 0 while it has one.",
+        ("resource", "component"),
+        "0 or 1",
+    ),
+    Metric(
+        "unitcost_price_split_info",
+        "gauge",
+        "Always 1; the label names the rule that splits the host's price over its resources.",
+        ("rule",),
+        "always 1",
+    ),
+)
+
+UNITS = (
+    Metric(
+        "unitcost_requests_total",
+        "counter",
+        "Requests finished so far, by outcome (succeeded, failed, aborted), counted from the first "
+        "sight of the server on. An outcome the server does not report is absent.",
+        ("workload", "model", "outcome"),
+        "requests",
+    ),
+    Metric(
+        "unitcost_tokens_total",
+        "counter",
+        "Tokens so far; the types do not overlap: input (computed), cached_input (from the prefix "
+        "cache), output. A type the server does not report is absent.",
+        ("workload", "model", "type"),
+        "tokens",
+    ),
+    Metric(
+        "unitcost_epochs_total",
+        "counter",
+        "Passes over the training data so far, as the training client reports them.",
+        ("workload", "model"),
+        "epochs",
+    ),
+    Metric(
+        "unitcost_steps_total",
+        "counter",
+        "Optimiser steps so far, as the training client reports them.",
+        ("workload", "model"),
+        "steps",
+    ),
+    Metric(
+        "unitcost_samples_total",
+        "counter",
+        "Training examples so far, as the training client reports them.",
+        ("workload", "model"),
+        "samples",
+    ),
+)
+
+_PER_UNIT = (
+    "over the last unitcost_window_seconds; basis allocated: all that was held, idle included; "
+    "used: active time only. Absent while too few were seen or a price or signal is missing."
+)
+
+UNIT_COSTS = (
+    Metric(
+        "unitcost_request_cost_usd",
+        "gauge",
+        f"US dollars for each succeeded request, {_PER_UNIT}",
+        ("workload", "model", "basis"),
+        "USD per request",
+    ),
+    Metric(
+        "unitcost_token_cost_usd",
+        "gauge",
+        f"US dollars for each token (type input, output, or all where they cannot be told apart), "
+        f"{_PER_UNIT}",
+        ("workload", "model", "type", "basis"),
+        "USD per token",
+    ),
+    Metric(
+        "unitcost_epoch_cost_usd",
+        "gauge",
+        "US dollars the last whole epoch cost, held until the next one ends; basis as for "
+        "requests. Absent before the first epoch ends and where ranks run on other hosts.",
+        ("workload", "model", "basis"),
+        "USD per epoch",
+    ),
+    Metric(
+        "unitcost_step_cost_usd",
+        "gauge",
+        f"US dollars for each training step, {_PER_UNIT}",
+        ("workload", "model", "basis"),
+        "USD per step",
+    ),
+    Metric(
+        "unitcost_sample_cost_usd",
+        "gauge",
+        f"US dollars for each training example, {_PER_UNIT}",
+        ("workload", "model", "basis"),
+        "USD per sample",
+    ),
+    Metric(
+        "unitcost_epoch_cost_part_usd",
+        "gauge",
+        "US dollars of the last whole epoch that this host cost. For a run on several hosts, sum "
+        "it where unitcost_epoch_last agrees.",
+        ("workload", "run"),
+        "USD",
+    ),
+    Metric(
+        "unitcost_epoch_last",
+        "gauge",
+        "Number of the last whole epoch, the one unitcost_epoch_cost_part_usd is about.",
+        ("workload", "run"),
+        "epochs",
+    ),
+    Metric(
+        "unitcost_run_cost_usd",
+        "gauge",
+        "US dollars this training run has cost on this host so far, all attempts together.",
+        ("workload", "run"),
+        "USD",
+    ),
+    Metric(
+        "unitcost_unit_coverage_ratio",
+        "gauge",
+        "Part of the window that was both metered and priced, from 0 to 1: how much of it the "
+        "unit costs rest on.",
+        ("workload",),
+        "ratio",
+    ),
+    Metric(
+        "unitcost_window_seconds",
+        "gauge",
+        "Length of the sliding window of the unit costs, as configured.",
+        (),
+        "seconds",
+    ),
+)
