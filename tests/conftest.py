@@ -1,0 +1,104 @@
+"""What all tests share: hypothesis profiles, real tools, the tree and the wheel under test."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).parent.parent
+
+# Examples cost time, and time is what a loaded machine has least of: no deadlines.
+_RELAXED = (HealthCheck.too_slow, HealthCheck.data_too_large)
+settings.register_profile(
+    "ci", max_examples=500, deadline=None, derandomize=True, suppress_health_check=_RELAXED
+)
+settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=_RELAXED)
+settings.register_profile(
+    "long", max_examples=10_000, deadline=None, suppress_health_check=_RELAXED
+)
+settings.load_profile(os.environ.get("UNITCOST_PROFILE", "dev"))
+
+# Where a tool is not on PATH under its own name.
+_TOOL_VARIABLES = {"mlserver": "UNITCOST_MLSERVER"}
+
+
+def find_tool(name: str) -> Path | None:
+    """The program `name`: on PATH, or in the virtual environment its variable points to."""
+    variable = os.environ.get(_TOOL_VARIABLES.get(name, ""), "")
+    if variable:
+        given = Path(variable)
+        program = given / "bin" / name if given.is_dir() else given
+        return program if os.access(program, os.X_OK) else None
+    found = shutil.which(name)
+    return Path(found) if found else None
+
+
+@pytest.fixture(scope="session")
+def real_tool() -> Callable[[str], Path]:
+    """``real_tool("promtool")``: its path; else skip, or fail under UNITCOST_REQUIRE_REAL=1.
+
+    ``mlserver`` is looked for in the virtual environment (or file) named by UNITCOST_MLSERVER.
+    """
+
+    def require(name: str) -> Path:
+        found = find_tool(name)
+        if found is None:
+            message = f"{name} is not installed (CONTRIBUTING.md says how)"
+            if os.environ.get("UNITCOST_REQUIRE_REAL") == "1":
+                pytest.fail(message)
+            pytest.skip(message)
+        return found
+
+    return require
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+def _git_files(git: Path, *options: str) -> tuple[str, ...]:
+    """What ``git ls-files`` lists and is there, as paths from the checkout's root."""
+    command = [str(git), "-c", "safe.directory=*", "-C", str(ROOT), "ls-files", "-z"]
+    run = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    if run.returncode:
+        pytest.skip("not a git checkout")
+    names = {name for name in run.stdout.split("\0") if name}
+    return tuple(sorted(name for name in names if os.path.lexists(ROOT / name)))
+
+
+@pytest.fixture(scope="session")
+def tracked(real_tool: Callable[[str], Path]) -> tuple[str, ...]:
+    """The files git knows."""
+    return _git_files(real_tool("git"))
+
+
+@pytest.fixture(scope="session")
+def candidates(real_tool: Callable[[str], Path]) -> tuple[str, ...]:
+    """The files git knows, and those it would know after ``git add``; nothing it ignores."""
+    return _git_files(real_tool("git"), "--cached", "--others", "--exclude-standard")
+
+
+@pytest.fixture(scope="session")
+def built_wheel() -> Path | None:
+    """The wheel that was built for these tests and installed (UNITCOST_WHEEL), if any."""
+    given = os.environ.get("UNITCOST_WHEEL")
+    return Path(given) if given else None
+
+
+@pytest.fixture(scope="session")
+def wheel(built_wheel: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this tree: the one under test, else built here once."""
+    if built_wheel:
+        return built_wheel
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-Im", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (built,) = folder.glob("unitcost-*.whl")
+    return built

@@ -1,0 +1,102 @@
+"""The pages tell the truth: links resolve, names exist, versions and commands agree."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import unitcost.exporter.metrics as metrics_module
+
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+METRIC = re.compile(r"\bunitcost_[a-z0-9_]+\*?")
+FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def pages(root: Path, candidates: tuple[str, ...]) -> dict[str, str]:
+    """All Markdown pages by name."""
+    names = [name for name in candidates if name.endswith(".md")]
+    assert {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/cost-model.md"} <= set(names)
+    return {name: (root / name).read_text(encoding="utf-8") for name in names}
+
+
+@pytest.fixture(scope="module")
+def version(root: Path) -> str:
+    """The version that pyproject.toml gives."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return str(project["version"])
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as forges make them."""
+    titles = re.findall(r"^#+ +(.+?) *$", FENCE.sub("", text), re.MULTILINE)
+    kept = [re.sub(r"[^\w\- ]", "", title.lower()) for title in titles]
+    return {title.replace(" ", "-") for title in kept}
+
+
+def test_every_relative_link_leads_somewhere(root: Path, pages: dict[str, str]) -> None:
+    """To a file that is there, and to a heading that it has."""
+    broken = []
+    for name, text in pages.items():
+        for link in LINK.findall(FENCE.sub("", text)):
+            if re.match(r"[a-z][a-z+.-]*:", link):
+                continue
+            path, _, anchor = link.partition("#")
+            target = (root / name).parent / path if path else root / name
+            if not target.exists():
+                broken.append(f"{name}: {link}")
+            elif anchor and anchor not in anchors(target.read_text(encoding="utf-8")):
+                broken.append(f"{name}: {link} (no such heading)")
+    assert broken == []
+
+
+def test_every_metric_a_page_names_exists(pages: dict[str, str]) -> None:
+    """A reader who copies a name from a page gets data."""
+    known = {metric.name for metric in metrics_module.METRICS}
+    unknown = []
+    for name, text in pages.items():
+        for found in METRIC.findall(text):
+            if found.endswith("*"):
+                good = any(metric.startswith(found[:-1]) for metric in known)
+            else:
+                good = found in known or found == "unitcost_client"
+            if not good:
+                unknown.append(f"{name}: {found}")
+    assert unknown == []
+
+
+def test_every_metric_is_documented(pages: dict[str, str]) -> None:
+    """docs/metrics.md has a word on each."""
+    documented = set(METRIC.findall(pages["docs/metrics.md"]))
+    assert {metric.name for metric in metrics_module.METRICS} - documented == set()
+
+
+def test_the_changelog_has_the_current_version(pages: dict[str, str], version: str) -> None:
+    """A release that says nothing about itself is not one."""
+    assert re.search(rf"^## \[{re.escape(version)}\]", pages["CHANGELOG.md"], re.MULTILINE)
+
+
+def test_the_client_has_a_version_that_the_demo_extra_accepts(root: Path) -> None:
+    """Both distributions are installed together from one checkout."""
+    client = tomllib.loads((root / "client/pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert client["name"] == "unitcost-client"
+    assert client["version"].startswith("0.1.")
+    assert client.get("dependencies", []) == []
+
+
+def test_every_measurement_has_its_command_in_the_docs(
+    pages: dict[str, str], candidates: tuple[str, ...]
+) -> None:
+    """And every command in the docs has its measurement."""
+    scripts = {Path(name).stem for name in candidates if re.fullmatch(r"bench/[a-z]\w*\.py", name)}
+    named = set(re.findall(r"\./dev bench (\w+)", pages["docs/benchmarks.md"]))
+    assert named == scripts
+
+
+def test_every_decision_record_is_listed(pages: dict[str, str]) -> None:
+    """docs/adr/README.md leads to all of them."""
+    records = {name.rsplit("/", 1)[1] for name in pages if re.match(r"docs/adr/\d{4}-", name)}
+    listed = set(LINK.findall(pages["docs/adr/README.md"]))
+    assert records
+    assert records <= listed
