@@ -16,7 +16,7 @@ NS_PER_MICRO = 1000
 
 @dataclass(frozen=True, slots=True)
 class AccrualKey:
-    """One resource and component of a host in one clock hour (hours since the epoch), at a price."""
+    """One resource and component in one clock hour (hours since the Unix epoch), at one price."""
 
     resource: str
     component: Component
@@ -55,7 +55,7 @@ class Amount:
 
 @dataclass(slots=True)
 class Accrued:
-    """What a resource accrued: nanoseconds, and the quantity and money that were charged for them."""
+    """What a resource accrued: nanoseconds, and the quantity and money charged for them."""
 
     elapsed_ns: int = 0
     quantity: int = 0

@@ -1,6 +1,7 @@
 """What a host costs an hour: prices with validity periods, and `unpriced` where there is none."""
 
 import hashlib
+import itertools
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -87,7 +88,7 @@ class PriceBook:
                 for price in self.prices
                 if price.component == component
             )
-            for (_, earlier_end), (later_start, _) in zip(spans, spans[1:], strict=False):
+            for (_, earlier_end), (later_start, _) in itertools.pairwise(spans):
                 if earlier_end is None or earlier_end > later_start:
                     raise ValueError(f"two prices of {component} for the same time")
 

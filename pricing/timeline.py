@@ -4,6 +4,7 @@ Durations come from the monotonic clock, so a wall clock that is set forward or 
 bill an hour that did not pass nor lose one that did; the wall clock only says where a period lies.
 """
 
+import itertools
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -125,8 +126,11 @@ def hour_of(instant_ns: int) -> int:
 
 def cut(period: Period, instants: tuple[int, ...] = ()) -> list[Period]:
     """Cut a period at every clock hour and at the instants given; the parts join up exactly."""
-    inner = {hour * NS_PER_HOUR for hour in range(hour_of(period.start_ns) + 1, hour_of(period.end_ns) + 1)}
+    inner = {
+        hour * NS_PER_HOUR
+        for hour in range(hour_of(period.start_ns) + 1, hour_of(period.end_ns) + 1)
+    }
     inner.update(instants)
     bounds = sorted(at for at in inner if period.start_ns < at < period.end_ns)
     edges = [period.start_ns, *bounds, period.end_ns]
-    return [Period(a, b) for a, b in zip(edges, edges[1:], strict=False) if b > a]
+    return [Period(a, b) for a, b in itertools.pairwise(edges) if b > a]

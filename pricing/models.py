@@ -1,0 +1,63 @@
+"""Several models on one server: what the server held is split over them, and sums to it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from unitcost.pricing.allocate import Share, State
+from unitcost.pricing.money import distribute
+from unitcost.pricing.sample import Quantity
+from unitcost.pricing.units import Counted
+from unitcost.pricing.workload import Account
+
+Weights = Mapping[str, Mapping[Account, int]]
+"""For each workload, how its models did the work; all zero where that is not known."""
+
+_BEST_FIRST = (Quantity.PHASE_SECONDS, Quantity.TOKENS, Quantity.REQUESTS)
+
+
+def model_weights(units: Counted) -> dict[str, dict[Account, int]]:
+    """Weights of each workload's models: by compute seconds, else tokens, else requests.
+
+    The same quantity is used for all models of a workload: the best that any of them has.
+    """
+    sums: dict[str, dict[Quantity, dict[Account, int]]] = {}
+    for (account, quantity, _), micro in units.items():
+        if account.run:
+            continue
+        workload = sums.setdefault(account.workload, {})
+        for known in (quantity, Quantity.REQUESTS):
+            by_account = workload.setdefault(known, {})
+            by_account[account] = by_account.get(account, 0) + micro * (known is quantity)
+    weights = {}
+    for name, quantities in sums.items():
+        accounts = quantities[Quantity.REQUESTS]
+        best = next((q for q in _BEST_FIRST if any(quantities.get(q, {}).values())), None)
+        chosen = quantities[best] if best else {}
+        weights[name] = {account: chosen.get(account, 0) for account in sorted(accounts)}
+    return weights
+
+
+def split_by_model(shares: Sequence[Share], now: Weights, window: Weights) -> list[Share]:
+    """Give each server's shares to its models: active by what they did now, else by the window.
+
+    Where nothing tells the models apart they get equal parts; where none is known yet, the
+    share stays on the workload.
+    """
+    split: list[Share] = []
+    for share in shares:
+        recent = window.get(share.account.workload, {})
+        current = now.get(share.account.workload, {})
+        weights = current if share.state is State.ACTIVE and any(current.values()) else recent
+        if share.account.run or share.account.reserved or not weights:
+            split.append(share)
+            continue
+        accounts = list(weights)
+        parts = distribute(
+            share.weight, list(weights.values()) if any(weights.values()) else [1] * len(accounts)
+        )
+        split += [
+            replace(share, account=account, weight=part)
+            for account, part in zip(accounts, parts, strict=True)
+            if part
+        ]
+    return split

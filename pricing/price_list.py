@@ -1,0 +1,45 @@
+"""Unit prices of every resource at an instant: the price book, split over the resources."""
+
+from collections.abc import Sequence
+
+from unitcost.pricing.money import distribute
+from unitcost.pricing.price import Price, PriceBook, UnitPrice, unit_price
+from unitcost.pricing.resource import REST, Resource, SplitRule, split_host
+
+REST_RESOURCE = Resource(REST, 10**6)
+"""Whatever of a host is priced but is none of its resources: one unit of it."""
+
+
+def unit_prices(
+    book: PriceBook, resources: Sequence[Resource], rule: SplitRule, instant_ns: int
+) -> list[tuple[Resource, UnitPrice]]:
+    """One unit price for each resource and component; each component's sum to its price exactly.
+
+    All components are split alike, by the parts of the host's whole price. A component without a
+    price at that instant is unpriced on every resource. A host whose resources are unknown has
+    its whole price on `rest`.
+    """
+    found = [(component, book.at(component, instant_ns)) for component in book.components]
+    total = sum(price.pico_per_hour for _, price in found if price)
+    parts = split_host(total, resources, rule)
+    everything = list(resources)
+    if REST in parts or not everything:
+        everything.append(REST_RESOURCE)
+    listed = []
+    for component, price in found:
+        amounts = _amounts(price, everything, parts)
+        for resource, pico in zip(everything, amounts, strict=True):
+            listed.append((resource, unit_price(resource, component, pico, price, rule.name)))
+    return listed
+
+
+def _amounts(
+    price: Price | None, resources: Sequence[Resource], parts: dict[str, int]
+) -> Sequence[int | None]:
+    """Each resource's pico-dollars an hour of one component; None where it is unpriced."""
+    if price is None:
+        return [None] * len(resources)
+    weights = [parts.get(resource.id, 0) for resource in resources]
+    if not any(weights):
+        weights = [1] * len(resources)
+    return distribute(price.pico_per_hour, weights)

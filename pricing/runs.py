@@ -1,0 +1,98 @@
+"""Training runs: what each cost so far, and what each epoch cost between its marks."""
+
+from dataclasses import dataclass, replace
+
+from unitcost.pricing.sample import EpochMark
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Pico-dollars allocated, and of those used; either is None where it is not known."""
+
+    pico: int | None = 0
+    used_pico: int | None = 0
+
+    def plus(self, other: "Cost") -> "Cost":
+        """The sum; unknown if either part is."""
+        return Cost(_add(self.pico, other.pico), _add(self.used_pico, other.used_pico))
+
+    def minus(self, other: "Cost") -> "Cost":
+        """The difference; unknown if either part is."""
+        return Cost(_subtract(self.pico, other.pico), _subtract(self.used_pico, other.used_pico))
+
+    def per(self, count: float) -> tuple[float | None, float | None]:
+        """Pico-dollars for each of `count`."""
+        pico = None if self.pico is None else self.pico / count
+        return pico, None if self.used_pico is None else self.used_pico / count
+
+
+def _add(a: int | None, b: int | None) -> int | None:
+    return None if a is None or b is None else a + b
+
+
+def _subtract(a: int | None, b: int | None) -> int | None:
+    return None if a is None or b is None else a - b
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training run on this host.
+
+    `total` is what was charged to it. `at_mark` is the total at its last epoch mark (or at its
+    birth, if that was inside metered time); None until one is known. `epoch_cost` is what the
+    last complete epoch cost, held until the next mark; `whole` says whether the time since the
+    mark was all metered and priced.
+    """
+
+    workload: str
+    run: str
+    attempt: int = 0
+    total: Cost = Cost()
+    last_epoch: float = 0.0
+    at_mark: Cost | None = None
+    whole: bool = True
+    epoch_cost: Cost | None = None
+    epochs_in_cost: float = 1.0
+    last_charged_ns: int = 0
+
+
+def begin(workload: str, run: str, attempt: int, resumed_epoch: float, *, from_birth: bool) -> Run:
+    """A run at first sight; only one seen from its birth has a known start of its first epoch."""
+    at_mark = Cost() if from_birth else None
+    return Run(workload, run, attempt, last_epoch=resumed_epoch, at_mark=at_mark)
+
+
+def resume(run: Run, attempt: int, resumed_epoch: float) -> Run:
+    """The run goes on as another attempt from `resumed_epoch`; its total goes on too."""
+    return replace(run, attempt=attempt, last_epoch=resumed_epoch, at_mark=run.total, whole=True)
+
+
+def charge(run: Run, cost: Cost, at_ns: int) -> Run:
+    """Add what was charged; unpriced cost leaves the total and spoils the current epoch."""
+    if cost.pico is None:
+        return replace(run, whole=False, last_charged_ns=at_ns)
+    used = _add(run.total.used_pico, cost.used_pico)
+    total = Cost((run.total.pico or 0) + cost.pico, used)
+    return replace(run, total=total, last_charged_ns=at_ns)
+
+
+def spoil(run: Run) -> Run:
+    """Part of the current epoch was not metered: it will have no cost of its own."""
+    return replace(run, whole=False)
+
+
+def mark(run: Run, at: EpochMark) -> Run:
+    """Take an epoch mark at which `run.total` stands; epochs since the last share equally."""
+    count = at.epoch - run.last_epoch
+    if count <= 0:
+        return run
+    known = run.at_mark is not None and run.whole
+    cost = run.total.minus(run.at_mark) if known and run.at_mark is not None else None
+    return replace(
+        run,
+        last_epoch=at.epoch,
+        at_mark=run.total,
+        whole=True,
+        epoch_cost=cost,
+        epochs_in_cost=count,
+    )
