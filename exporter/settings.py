@@ -3,8 +3,9 @@
 Durations are seconds (floats); money is Decimal USD; sizes are GiB.
 """
 
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -13,53 +14,70 @@ from unitcost.collectors.tables import ServerTable
 PORT = 9841
 
 
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The values a number may have, both ends included; checked by `config.load`."""
+
+    low: Decimal
+    high: Decimal
+
+
+def _between(low: str, high: str) -> Range:
+    return Range(Decimal(low), Decimal(high))
+
+
+UsdPerHour = Annotated[Decimal, _between("0", "1000000")]
+Usd = Annotated[Decimal, _between("0", "1000000000")]
+Port = Annotated[int, _between("1", "65535")]
+
+
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of all sections: immutable, and an unknown key is an error."""
 
 
-class PriceChange(Section):
+class PriceChange(Section, frozen=True):
     """From this instant on (ISO 8601 with offset) the host costs this much."""
 
     at: str
-    usd_per_hour: Decimal
+    usd_per_hour: UsdPerHour
 
 
-class Electricity(Section):
+class Electricity(Section, frozen=True):
     """What a kilowatt-hour costs at the wall. `watts`: the host's mean draw, if you state it."""
 
-    usd_per_kwh: Decimal
-    pue: Decimal = Decimal(1)
-    watts: Decimal | None = None
+    usd_per_kwh: Annotated[Decimal, _between("0", "1000")]
+    pue: Annotated[Decimal, _between("1", "10")] = Decimal(1)
+    watts: Annotated[Decimal, _between("0", "1000000")] | None = None
 
 
-class Owned(Section):
+class Owned(Section, frozen=True):
     """An owned host: straight-line amortisation over calendar hours, energy, overhead."""
 
-    purchase_usd: Decimal
-    life_years: Decimal
+    purchase_usd: Usd
+    life_years: Annotated[Decimal, _between("0.01", "100")]
     electricity: Electricity | Literal["none"]
-    residual_usd: Decimal = Decimal(0)
-    overhead_usd_per_hour: Decimal = Decimal(0)
+    residual_usd: Usd = Decimal(0)
+    overhead_usd_per_hour: UsdPerHour = Decimal(0)
 
 
-class SplitWeights(Section):
+class SplitWeights(Section, frozen=True):
     """How a host's price is split: USD an hour for one core, for one GiB, and a fixed rest."""
 
-    usd_per_core_hour: Decimal = Decimal("0.0316")
-    usd_per_gib_hour: Decimal = Decimal("0.0042")
-    rest_usd_per_hour: Decimal = Decimal(0)
+    usd_per_core_hour: UsdPerHour = Decimal("0.0316")
+    usd_per_gib_hour: UsdPerHour = Decimal("0.0042")
+    rest_usd_per_hour: UsdPerHour = Decimal(0)
 
 
-class Price(Section):
-    """What this host costs. Rented: `usd_per_hour`, with `changes`. Owned: `owned`. Else unpriced."""
+class Price(Section, frozen=True):
+    """What this host costs. Rented: `usd_per_hour`, `changes`. Owned: `owned`. Else unpriced."""
 
-    usd_per_hour: Decimal | None = None
+    usd_per_hour: UsdPerHour | None = None
     changes: tuple[PriceChange, ...] = ()
     owned: Owned | None = None
     split: SplitWeights = SplitWeights()
 
 
-class Match(Section):
+class Match(Section, frozen=True):
     """Which processes are the workload's: all conditions given must hold; descendants follow."""
 
     command: str | None = None
@@ -67,18 +85,18 @@ class Match(Section):
     user: str | None = None
     cgroup: str | None = None
     """Regular expression searched in the cgroup path."""
-    port: int | None = None
+    port: Port | None = None
     """A TCP port the process listens on."""
 
 
-class Reserve(Section):
+class Reserve(Section, frozen=True):
     """What the workload holds while it runs, used or not."""
 
-    cpu: Decimal = Decimal(0)
-    memory_gib: Decimal = Decimal(0)
+    cpu: Annotated[Decimal, _between("0", "100000")] = Decimal(0)
+    memory_gib: Annotated[Decimal, _between("0", "10000000")] = Decimal(0)
 
 
-class Endpoint(Section):
+class Endpoint(Section, frozen=True):
     """A metrics endpoint that counts the workload's units."""
 
     url: str
@@ -87,7 +105,7 @@ class Endpoint(Section):
     bearer_token_file: str = ""
 
 
-class WorkloadSettings(Section):
+class WorkloadSettings(Section, frozen=True):
     """One workload of a bare host."""
 
     name: str
@@ -98,7 +116,7 @@ class WorkloadSettings(Section):
     reserve: Reserve = Reserve()
 
 
-class Host(Section):
+class Host(Section, frozen=True):
     """Which host this is and whose bill we keep."""
 
     name: str = ""
@@ -106,36 +124,36 @@ class Host(Section):
     scope: Literal["host", "pod", "units"] = "host"
 
 
-class Ledger(Section):
+class Ledger(Section, frozen=True):
     """Where charges are kept. `path` is a SQLite file; a folder that is missing is made."""
 
     path: str = ""
     """Default: /var/lib/unitcost/ledger.db if writable, else under the user's state folder."""
-    retention_days: int = 400
+    retention_days: Annotated[int, _between("1", "36500")] = 400
 
 
-class Web(Section):
+class Web(Section, frozen=True):
     """The HTTP server."""
 
     address: str = "0.0.0.0"  # noqa: S104 - a scrape comes from another host
-    port: int = PORT
+    port: Port = PORT
 
 
-class Log(Section):
+class Log(Section, frozen=True):
     """Structured logs on standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["logfmt", "json"] = "logfmt"
 
 
-class UnitCosts(Section):
+class UnitCosts(Section, frozen=True):
     """The sliding window of $/request and its kin."""
 
-    window: float = 300.0
-    minimum_units: float = 1.0
+    window: Annotated[float, _between("0.2", "604800")] = 300.0
+    minimum_units: Annotated[float, _between("0.001", "1000000000")] = 1.0
 
 
-class Settings(Section):
+class Settings(Section, frozen=True):
     """The whole file."""
 
     host: Host = Host()
@@ -144,10 +162,13 @@ class Settings(Section):
     servers: dict[str, ServerTable] = {}
     collectors: dict[str, dict[str, Any]] = {}
     """A section for each collector by name: `enabled` and whatever its own `Options` has."""
-    period: float = 5.0
-    gather_deadline: float = 2.5
+    timezone: str = "UTC"
+    """IANA name, for days and tariffs."""
+    period: Annotated[float, _between("0.2", "300")] = 5.0
+    """Seconds from one tick to the next."""
+    gather_deadline: Annotated[float, _between("0.05", "300")] = 2.5
     """How long a tick waits for its collectors."""
-    time_scale: float = 1.0
+    time_scale: Annotated[float, _between("0.001", "1000000")] = 1.0
     """Divides every window, so that tests can compress time."""
     unit_costs: UnitCosts = UnitCosts()
     ledger: Ledger = Ledger()

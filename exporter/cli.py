@@ -1,0 +1,233 @@
+"""The command line. Exit codes: 0 good, 1 failed, 2 bad usage or configuration, 130 Ctrl-C.
+
+Heavy modules are imported by the command that needs them: `--version` and `check-config` start
+no database, scheduler or web server.
+"""
+
+import argparse
+import importlib.metadata
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from unitcost.exporter.config import Loaded
+
+GOOD, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _forget_stdout()
+        return FAILED
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        parser = _parser(arguments)
+        parsed = parser.parse_args(arguments)
+    except _Unavailable as error:
+        return _fail(str(error), FAILED)
+    except SystemExit as stop:  # argparse: 0 after --help and --version, 2 after bad usage
+        return stop.code if isinstance(stop.code, int) else BAD_USAGE
+    command: Command = parsed.command
+    return command(parsed)
+
+
+def _forget_stdout() -> None:
+    """Nobody reads standard output any more: let the interpreter's last flush go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _fail(message: str, code: int) -> int:
+    print(message if message.isprintable() else ascii(message)[1:-1], file=sys.stderr)
+    return code
+
+
+class _Unavailable(Exception):
+    """A command whose extra packages are not installed."""
+
+
+class _Version(argparse.Action):
+    """Prints the version when asked: looking it up costs more than all other arguments."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(f"unitcost {importlib.metadata.version('unitcost')}")
+        parser.exit()
+
+
+def _parser(arguments: list[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="unitcost",
+        description="What AI costs per request, per token and per epoch, live, for Prometheus.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        sub.set_defaults(command=command)
+        return sub
+
+    for name, command, text in (
+        ("run", _run_exporter, "run the exporter"),
+        ("once", _once, "gather once and print the metrics"),
+        ("doctor", _doctor, "say what this host lets us read, what it does not, and the mend"),
+    ):
+        _add_config(add(name, command, text))
+    check = add("check-config", _check_config, "check a configuration file; start nothing")
+    check.add_argument("config", metavar="FILE")
+    _add_ledger(add("ledger", _ledger, "look after the ledger"))
+    demo = add("demo", _demo, "a real model server and training loop on this host, priced live")
+    if arguments and arguments[0] == "demo":
+        _demo_module().add_arguments(demo)
+    return parser
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config", metavar="FILE", help="configuration file; without one, all defaults hold"
+    )
+
+
+def _add_ledger(parser: argparse.ArgumentParser) -> None:
+    place = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    group = place.add_mutually_exclusive_group()
+    group.add_argument("--config", metavar="FILE", help="the ledger that this configuration uses")
+    group.add_argument("--path", metavar="FILE", help="the ledger's file")
+    actions = parser.add_subparsers(metavar="ACTION", dest="action", required=True)
+    backup = actions.add_parser("backup", parents=[place], help="copy it, also while in use")
+    backup.add_argument("destination", metavar="DEST", help="a file that does not exist yet")
+    actions.add_parser("check", parents=[place], help="look for damage")
+    purge = actions.add_parser("purge", parents=[place], help="remove old charges; totals stay")
+    purge.add_argument("--older-than", type=_days, required=True, metavar="DAYS", help="at least 1")
+
+
+def _days(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 36500 and len(text) < 6):
+        raise argparse.ArgumentTypeError(f"expected a number of days from 1 to 36500, got {text!r}")
+    return int(text)
+
+
+def _loaded(path: str | None) -> "Loaded | None":
+    """The configuration, or None after its one line of error."""
+    from unitcost.exporter.config import ConfigError, load
+
+    try:
+        return load(path)
+    except ConfigError as error:
+        _fail(str(error), BAD_USAGE)
+        return None
+
+
+def _with_logs(path: str | None) -> "Loaded | None":
+    """The configuration with logs set up by it and its warnings logged."""
+    from unitcost.exporter import log
+
+    loaded = _loaded(path)
+    if loaded is not None:
+        log.configure(loaded.settings.log.level, loaded.settings.log.format)
+        for warning in loaded.warnings:
+            logging.getLogger("unitcost.config").warning(warning)
+    return loaded
+
+
+def _run_exporter(arguments: argparse.Namespace) -> int:
+    loaded = _with_logs(arguments.config)
+    if loaded is None:
+        return BAD_USAGE
+    from unitcost.exporter import app
+
+    return app.run(loaded)
+
+
+def _once(arguments: argparse.Namespace) -> int:
+    loaded = _with_logs(arguments.config)
+    if loaded is None:
+        return BAD_USAGE
+    from unitcost.exporter import app
+
+    sys.stdout.write(app.once(loaded))
+    return GOOD
+
+
+def _check_config(arguments: argparse.Namespace) -> int:
+    loaded = _loaded(arguments.config)
+    if loaded is None:
+        return BAD_USAGE
+    for warning in loaded.warnings:
+        print(f"{loaded.source}: {warning} (warning)", file=sys.stderr)
+    print(f"{loaded.source}: ok")
+    return GOOD
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    loaded = _loaded(arguments.config)
+    if loaded is None:
+        return BAD_USAGE
+    from unitcost.exporter import doctor
+
+    return doctor.report(loaded, sys.stdout)
+
+
+def _ledger(arguments: argparse.Namespace) -> int:
+    path = arguments.path
+    if path is None:
+        loaded = _loaded(arguments.config)
+        if loaded is None:
+            return BAD_USAGE
+        path = loaded.settings.ledger.path
+    if not os.path.isfile(path):
+        return _fail(f"no ledger at {path}", FAILED)
+    from unitcost.exporter import ledger_tools
+
+    if arguments.action == "backup":
+        ledger_tools.backup(path, arguments.destination)
+        print(f"{path}: copied to {arguments.destination}")
+    elif arguments.action == "purge":
+        count = ledger_tools.purge(path, arguments.older_than)
+        print(f"{path}: {count} rows older than {arguments.older_than} days removed")
+    else:
+        problems = ledger_tools.check(path)
+        for problem in problems:
+            _fail(f"{path}: {problem}", FAILED)
+        if problems:
+            return FAILED
+        print(f"{path}: ok")
+    return GOOD
+
+
+def _demo_module() -> ModuleType:
+    try:
+        from unitcost.exporter.demo import run
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("unitcost.exporter"):
+            raise
+        needs = f"unitcost demo needs {error.name}: pip install 'unitcost[demo]'"
+        raise _Unavailable(needs) from None
+    return run
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    code: int = _demo_module().main(arguments)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

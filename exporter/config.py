@@ -1,0 +1,231 @@
+"""The configuration: one strict YAML file. `load` is the only way to validated settings."""
+
+import os
+import re
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+import unitcost.collectors.servers
+from unitcost.collectors.base import Context, Found, Target, discover
+from unitcost.collectors.tables import ServerTable
+from unitcost.exporter import yaml_strict
+from unitcost.exporter.config_checks import mistakes
+from unitcost.exporter.config_host import complete, host_mistakes, host_warnings
+from unitcost.exporter.decode import Mistake, decode, shown
+from unitcost.exporter.settings import Settings
+from unitcost.pricing.workload import WorkloadKind
+
+NEEDS_RESTART = ("host", "ledger.path", "web", "period", "gather_deadline", "time_scale")
+"""Settings that a running exporter cannot take over; all others change at a reload."""
+
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
+_LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|::1", re.ASCII)
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used. Its text is one line: ``FILE:LINE: KEY: problem``."""
+
+    def __init__(self, source: str, line: int | None, key: str, problem: str) -> None:
+        place = f"{source}:{line}" if line else source
+        text = f"{place}: {key}: {problem}"
+        super().__init__(text if text.isprintable() else ascii(text)[1:-1])
+        self.source = source
+        self.line = line
+        self.key = key
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that was checked, with nothing left open.
+
+    `settings` has the host's name and absolute paths filled in. `source` is the file, "" where
+    there is none. `collectors` are the modules to run, those that could not be imported included;
+    `collector_options` has the options of each that could.
+    """
+
+    settings: Settings
+    source: str
+    warnings: tuple[str, ...]
+    collector_options: Mapping[str, Any]
+    context: Context
+    collectors: tuple[Found, ...]
+
+
+def load(path: str | Path | None, *, environ: Mapping[str, str] | None = None) -> Loaded:
+    """Read and check a configuration file; None means no file, all defaults.
+
+    Raises ConfigError with one line on the first mistake. Reads nothing but the file, the state
+    of files it names, and the modules of the collectors.
+    """
+    environ = os.environ if environ is None else environ
+    if path is None:
+        return loads(b"", environ=environ)
+    source = str(path)
+    try:
+        with open(path, "rb") as file:
+            data = file.read(yaml_strict.MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(source, None, "file", f"cannot be read: {reason}") from None
+    folder = Path(os.path.abspath(path)).parent
+    return loads(data, source=source, folder=folder, environ=environ)
+
+
+def loads(
+    data: str | bytes,
+    *,
+    source: str = "",
+    folder: Path = Path("/"),
+    environ: Mapping[str, str] | None = None,
+) -> Loaded:
+    """Check a configuration given as text; `folder` is what its paths are relative to.
+
+    Raises ConfigError as `load` does.
+    """
+    environ = os.environ if environ is None else environ
+    raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+    name = source or "configuration"
+    try:
+        document = yaml_strict.parse(raw)
+    except yaml_strict.YamlError as error:
+        key = path_text(error.path) or "YAML"
+        raise ConfigError(name, error.line, key, error.problem) from None
+    try:
+        value = {} if document.value is None else document.value
+        return _checked(value, source, folder, environ)
+    except Mistake as mistake:
+        key = path_text(mistake.path) or "document"
+        raise ConfigError(name, document.line(mistake.path), key, mistake.problem) from None
+
+
+def _checked(value: Any, source: str, folder: Path, environ: Mapping[str, str]) -> Loaded:
+    settings = complete(decode(value, Settings), folder, environ)
+    tables = server_tables()
+    for mistake in (*mistakes(settings, frozenset(tables)), *host_mistakes(settings)):
+        raise mistake
+    found = discover()
+    enabled = _enabled(settings.collectors, found)
+    options = {
+        item.name: _options(item, settings.collectors.get(item.name, {}))
+        for item in enabled
+        if item.module is not None
+    }
+    return Loaded(
+        settings=settings,
+        source=source,
+        warnings=tuple(_warnings(settings, enabled, tables)),
+        collector_options=MappingProxyType(options),
+        context=_context(settings),
+        collectors=enabled,
+    )
+
+
+def server_tables() -> dict[str, ServerTable]:
+    """The tables of the inference servers that are built in, by the name `server:` takes."""
+    found = discover(unitcost.collectors.servers, "SERVER")
+    tables = [(item.name, item.module.SERVER) for item in found if item.module is not None]
+    return {table.name or name: table for name, table in tables}
+
+
+def _enabled(sections: Mapping[str, dict[str, Any]], found: list[Found]) -> tuple[Found, ...]:
+    known = [item.name for item in found]
+    for name, section in sections.items():
+        if name not in known:
+            expected = ", ".join(known) or "nothing: there is no collector"
+            problem = f"unknown collector, expected one of {expected}"
+            raise Mistake(("collectors", name), problem)
+        enabled = section.get("enabled", True)
+        if not isinstance(enabled, bool):
+            problem = f"expected true or false, got {shown(enabled)}"
+            raise Mistake(("collectors", name, "enabled"), problem)
+    return tuple(item for item in found if sections.get(item.name, {}).get("enabled", True))
+
+
+def _options(found: Found, section: Mapping[str, Any]) -> Any:
+    own = {key: value for key, value in section.items() if key != "enabled"}
+    path = ("collectors", found.name)
+    type_ = getattr(found.module, "Options", None)
+    if type_ is None:
+        return decode(own, _NoOptions, path)
+    return decode(own, type_, path)
+
+
+class _NoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """For a collector that has none."""
+
+
+def _warnings(
+    settings: Settings, enabled: tuple[Found, ...], tables: Mapping[str, ServerTable]
+) -> Iterator[str]:
+    cpus = os.cpu_count() or 1
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    yield from host_warnings(settings, cpus, memory)
+    for item in enabled:
+        if item.error is not None:
+            yield f"collectors.{item.name}: cannot be imported: {item.error}"
+    for name in sorted(settings.servers.keys() & tables.keys()):
+        yield f"servers.{name}: takes the place of the built-in table of that name"
+    endpoints = any(workload.endpoints for workload in settings.workloads)
+    if endpoints and "openmetrics" not in {item.name for item in enabled}:
+        yield "collectors.openmetrics: not enabled, so no endpoint is read"
+
+
+def _context(settings: Settings) -> Context:
+    targets = tuple(
+        Target(
+            url=endpoint.url,
+            workload=workload.name,
+            kind=WorkloadKind(workload.kind),
+            server=endpoint.server,
+            model=endpoint.model,
+            bearer_token_file=endpoint.bearer_token_file,
+        )
+        for workload in settings.workloads
+        for endpoint in workload.endpoints
+    )
+    matched = {item.match.port for item in settings.workloads if item.match is not None}
+    ports = {port for port in matched if port} | {_local_port(target.url) for target in targets}
+    servers = {
+        name: msgspec.structs.replace(table, name=name) for name, table in settings.servers.items()
+    }
+    return Context(targets, MappingProxyType(servers), frozenset(ports - {0}))
+
+
+def _local_port(url: str) -> int:
+    """The TCP port of a URL that leads to this host itself, else 0."""
+    parts = urllib.parse.urlsplit(url)
+    if not _LOOPBACK.fullmatch(parts.hostname or ""):
+        return 0
+    return parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def path_text(path: yaml_strict.Path) -> str:
+    """A path as a person writes it: ``workloads[1].endpoints[0].url``."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif _PLAIN_KEY.fullmatch(step):
+            text += f".{step}" if text else step
+        else:
+            text += f"[{shown(step)}]"
+    return text
+
+
+def needs_restart(old: Settings, new: Settings) -> tuple[str, ...]:
+    """Which keys differ that a running exporter cannot take over (see `NEEDS_RESTART`)."""
+    return tuple(key for key in NEEDS_RESTART if _at(old, key) != _at(new, key))
+
+
+def _at(settings: Settings, key: str) -> Any:
+    value: Any = settings
+    for part in key.split("."):
+        value = getattr(value, part)
+    return value

@@ -1,0 +1,218 @@
+"""What types cannot say about a configuration: pure checks, each yielding the mistakes it finds."""
+
+import ipaddress
+import re
+import zoneinfo
+from collections.abc import Iterator
+from datetime import datetime
+
+from unitcost.collectors.tables import Series, ServerTable
+from unitcost.exporter.decode import Mistake, shown
+from unitcost.exporter.regex import MAX_REGEX_LENGTH, regex_problem
+from unitcost.exporter.settings import Match, Price, Settings, WorkloadSettings
+from unitcost.exporter.yaml_strict import Path
+from unitcost.pricing.workload import MAX_NAME_BYTES
+
+__all__ = ["MAX_REGEX_LENGTH", "mistakes", "name_problem"]
+
+AUTO = "auto"
+MAX_WORKLOADS = 256
+
+_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
+
+
+def mistakes(settings: Settings, server_names: frozenset[str]) -> Iterator[Mistake]:
+    """Every mistake in settings that decoded well; `server_names` are the built-in tables."""
+    yield from _names(settings)
+    yield from _paths(settings)
+    yield from _price(settings.price)
+    yield from _times(settings)
+    yield from _web(settings)
+    for name, table in settings.servers.items():
+        yield from _server(name, table, ("servers", name))
+    known = server_names | settings.servers.keys()
+    for index, workload in enumerate(settings.workloads):
+        yield from _workload(workload, known, ("workloads", index))
+    yield from _doubles(settings)
+
+
+def name_problem(name: str, *, empty: bool = False) -> str | None:
+    """Why a text cannot be a name, if it cannot; `empty` allows none at all."""
+    if not name.strip():
+        return None if empty and not name else "must not be empty"
+    if name != name.strip() or not name.isprintable():
+        return "must have no control characters, and no space at either end"
+    if len(name.encode()) > MAX_NAME_BYTES:
+        return f"must be at most {MAX_NAME_BYTES} bytes, has {len(name.encode())}"
+    if name.startswith("__") and name.endswith("__"):
+        return f"{name} is reserved: names must not begin and end with __"
+    return None
+
+
+def _names(settings: Settings) -> Iterator[Mistake]:
+    named: list[tuple[Path, str, bool]] = [(("host", "name"), settings.host.name, True)]
+    for i, workload in enumerate(settings.workloads):
+        named.append((("workloads", i, "name"), workload.name, False))
+        named.append((("workloads", i, "owner"), workload.owner, True))
+        for j, endpoint in enumerate(workload.endpoints):
+            named.append((("workloads", i, "endpoints", j, "model"), endpoint.model, True))
+    named.extend((("servers", name), name, False) for name in settings.servers)
+    for path, name, empty in named:
+        problem = name_problem(name, empty=empty)
+        if problem:
+            yield Mistake(path, problem)
+
+
+def _paths(settings: Settings) -> Iterator[Mistake]:
+    named: list[tuple[Path, str]] = [(("ledger", "path"), settings.ledger.path)]
+    for i, workload in enumerate(settings.workloads):
+        for j, endpoint in enumerate(workload.endpoints):
+            where: Path = ("workloads", i, "endpoints", j, "bearer_token_file")
+            named.append((where, endpoint.bearer_token_file))
+    for path, text in named:
+        if text and not text.isprintable():
+            yield Mistake(path, f"must have no control characters, got {shown(text)}")
+
+
+def _price(price: Price) -> Iterator[Mistake]:
+    if price.owned is not None and price.usd_per_hour is not None:
+        yield Mistake(("price", "owned"), "the host is rented (usd_per_hour) or owned, not both")
+    if price.changes and price.owned is not None:
+        yield Mistake(("price", "changes"), "changes are for a rented host, remove them or owned")
+    elif price.changes and price.usd_per_hour is None:
+        yield Mistake(("price", "changes"), "needs usd_per_hour, the price before the first change")
+    if price.owned is not None and price.owned.residual_usd > price.owned.purchase_usd:
+        yield Mistake(("price", "owned", "residual_usd"), "must not be more than purchase_usd")
+    if not (price.split.usd_per_core_hour or price.split.usd_per_gib_hour):
+        problem = "usd_per_core_hour and usd_per_gib_hour must not both be 0"
+        yield Mistake(("price", "split"), problem)
+    yield from _changes(price)
+
+
+def _changes(price: Price) -> Iterator[Mistake]:
+    previous: datetime | None = None
+    for index, change in enumerate(price.changes):
+        path: Path = ("price", "changes", index, "at")
+        try:
+            at = instant(change.at)
+        except ValueError as error:
+            yield Mistake(path, str(error))
+            return
+        if previous is not None and at <= previous:
+            relation = "the same instant as" if at == previous else "before"
+            yield Mistake(path, f"{relation} the change above it, expected later and later ones")
+        previous = at
+
+
+def instant(text: str) -> datetime:
+    """An ISO 8601 date and time with UTC offset. Raises ValueError that says what is expected."""
+    wanted = "expected a date and time with UTC offset such as 2026-01-31T00:00:00+00:00"
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{wanted}, got {shown(text)}") from None
+    if at.tzinfo is None:
+        raise ValueError(f"UTC offset missing, {wanted}")
+    if not 2000 <= at.year < 2200:
+        raise ValueError(f"must be between the years 2000 and 2199, got {shown(text)}")
+    return at
+
+
+def _times(settings: Settings) -> Iterator[Mistake]:
+    if settings.gather_deadline >= settings.period:
+        problem = f"must be less than period ({settings.period:g} s)"
+        yield Mistake(("gather_deadline",), problem)
+    if settings.unit_costs.window / settings.time_scale < settings.period:
+        scaled = "" if settings.time_scale == 1 else f" times time_scale ({settings.time_scale:g})"
+        problem = f"must be at least period ({settings.period:g} s){scaled}"
+        yield Mistake(("unit_costs", "window"), problem)
+    if not _is_timezone(settings.timezone):
+        problem = f"expected an IANA time zone such as Europe/Paris, got {shown(settings.timezone)}"
+        yield Mistake(("timezone",), problem)
+
+
+def _is_timezone(name: str) -> bool:
+    if name == "UTC":  # known even where the system has no time zone data
+        return True
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
+
+
+def _web(settings: Settings) -> Iterator[Mistake]:
+    address = settings.web.address
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        digits = address.replace(".", "").isdigit()
+        if digits or not _HOST_NAME.fullmatch(address):
+            problem = f"expected an IP address or a host name, got {shown(address)}"
+            yield Mistake(("web", "address"), problem)
+
+
+def _server(name: str, table: ServerTable, path: Path) -> Iterator[Mistake]:
+    if name == AUTO:
+        yield Mistake(path, "auto means: recognise the server; choose another name")
+    if table.name not in ("", name):
+        yield Mistake((*path, "name"), f"must be {shown(name)}, the key it stands under, or absent")
+    described = False
+    for field in ServerTable.__struct_fields__:
+        value = getattr(table, field)
+        if not isinstance(value, tuple) or not value or not isinstance(value[0], Series):
+            continue
+        described = True
+        for index, series in enumerate(value):
+            yield from _series(series, (*path, field, index))
+    if not described:
+        yield Mistake(path, "names no series, expected at least one such as requests_succeeded")
+
+
+def _series(series: Series, path: Path) -> Iterator[Mistake]:
+    for key, name in (("metric", series.metric), ("minus", series.minus)):
+        if not _METRIC.fullmatch(name) and (name or key == "metric"):
+            yield Mistake((*path, key), f"expected a sample name, got {shown(name)}")
+    if not 0 < series.scale < 1e18:
+        yield Mistake((*path, "scale"), "must be above 0 and below 1e18")
+
+
+def _workload(workload: WorkloadSettings, known: frozenset[str], path: Path) -> Iterator[Mistake]:
+    if workload.match is not None:
+        yield from _match(workload.match, (*path, "match"))
+    for index, endpoint in enumerate(workload.endpoints):
+        if endpoint.server != AUTO and endpoint.server not in known:
+            options = ", ".join([AUTO, *sorted(known)])
+            problem = f"unknown server {shown(endpoint.server)}, expected one of {options}"
+            yield Mistake((*path, "endpoints", index, "server"), problem)
+
+
+def _match(match: Match, path: Path) -> Iterator[Mistake]:
+    if match == Match():
+        conditions = ", ".join(Match.__struct_fields__)
+        yield Mistake(path, f"has no condition, expected at least one of {conditions}")
+    for key, pattern in (("command", match.command), ("cgroup", match.cgroup)):
+        problem = regex_problem(pattern) if pattern is not None else None
+        if problem:
+            yield Mistake((*path, key), problem)
+    if match.user is not None and (problem := name_problem(match.user)):
+        yield Mistake((*path, "user"), problem)
+
+
+def _doubles(settings: Settings) -> Iterator[Mistake]:
+    if len(settings.workloads) > MAX_WORKLOADS:
+        problem = f"at most {MAX_WORKLOADS}, got {len(settings.workloads)}"
+        yield Mistake(("workloads",), problem)
+    names: dict[str, int] = {}
+    matches: dict[Match, int] = {}
+    for index, workload in enumerate(settings.workloads):
+        first = names.setdefault(workload.name, index)
+        if first != index:
+            problem = f"{shown(workload.name)} is the name of workloads[{first}] already"
+            yield Mistake(("workloads", index, "name"), problem)
+        if workload.match is not None:
+            first = matches.setdefault(workload.match, index)
+            if first != index:
+                problem = f"the same conditions as workloads[{first}], which would take everything"
+                yield Mistake(("workloads", index, "match"), problem)

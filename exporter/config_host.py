@@ -1,0 +1,149 @@
+"""What a configuration says about this host: files, folders, and the capacity it claims."""
+
+import os
+import socket
+import stat
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+from unitcost.exporter.decode import Mistake
+from unitcost.exporter.settings import Settings
+from unitcost.pricing.workload import MAX_NAME_BYTES
+
+LEDGER_NAME = "ledger.db"
+SYSTEM_FOLDER = Path("/var/lib/unitcost")
+
+_GIB = 1 << 30
+
+
+def complete(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Settings:
+    """Fill in what was left open: the host's name, the ledger's path, and paths made absolute.
+
+    Paths in a configuration file are relative to its `folder`.
+    """
+    replace = msgspec.structs.replace
+    name = settings.host.name or socket.gethostname()[:MAX_NAME_BYTES] or "localhost"
+    path = settings.ledger.path
+    ledger = _absolute(path, folder) if path else str(default_ledger(environ))
+    workloads = tuple(
+        replace(
+            workload,
+            endpoints=tuple(
+                replace(point, bearer_token_file=_absolute(point.bearer_token_file, folder))
+                for point in workload.endpoints
+            ),
+        )
+        for workload in settings.workloads
+    )
+    return replace(
+        settings,
+        host=replace(settings.host, name=name),
+        ledger=replace(settings.ledger, path=ledger),
+        workloads=workloads,
+    )
+
+
+def _absolute(path: str, folder: Path) -> str:
+    return os.path.abspath(folder / path) if path else ""
+
+
+def default_ledger(environ: Mapping[str, str], system: Path = SYSTEM_FOLDER) -> Path:
+    """Where the ledger lies by default: the system's state folder if writable, else the user's."""
+    if folder_problem(system) is None:
+        return system / LEDGER_NAME
+    state = environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(state):
+        home = environ.get("HOME", "")
+        if not os.path.isabs(home):
+            return system / LEDGER_NAME
+        state = os.path.join(home, ".local", "state")
+    return Path(state) / "unitcost" / LEDGER_NAME
+
+
+def folder_problem(folder: Path) -> str | None:
+    """Why no file can be made in a folder (made if missing), if so."""
+    existing = folder
+    try:
+        while not existing.exists() and existing != existing.parent:
+            existing = existing.parent
+        if not existing.is_dir():
+            return f"{existing} is not a folder"
+    except OSError as error:
+        return f"folder {folder} cannot be reached: {_reason(error)}"
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return f"folder {existing} is not writable by this user"
+    return None
+
+
+def host_mistakes(settings: Settings) -> Iterator[Mistake]:
+    """Files and folders that a completed configuration needs and this host does not give."""
+    problem = _ledger_problem(Path(settings.ledger.path))
+    if problem:
+        yield Mistake(("ledger", "path"), problem)
+    for i, workload in enumerate(settings.workloads):
+        for j, endpoint in enumerate(workload.endpoints):
+            problem = secret_problem(endpoint.bearer_token_file)
+            if problem:
+                yield Mistake(("workloads", i, "endpoints", j, "bearer_token_file"), problem)
+
+
+def _ledger_problem(path: Path) -> str | None:
+    try:
+        if path.is_dir():
+            return f"{path} is a folder, expected a file"
+        if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+            return f"{path} is not readable and writable by this user"
+    except OSError as error:
+        return f"expected the path of a file: {_reason(error)}"
+    return folder_problem(path.parent)
+
+
+def secret_problem(path: str) -> str | None:
+    """Why a secret's file cannot be used, if so; its content is not read."""
+    if not path:
+        return None
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        return f"{path} cannot be read: {_reason(error)}"
+    if not stat.S_ISREG(mode):
+        return f"{path} is not a regular file"
+    return None if os.access(path, os.R_OK) else f"{path} is not readable by this user"
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or "error"
+
+
+def host_warnings(settings: Settings, cpus: int, memory_bytes: int) -> Iterator[str]:
+    """What is allowed and yet looks wrong, one line each, for a host of that capacity."""
+    for i, workload in enumerate(settings.workloads):
+        key = f"workloads[{i}]"
+        if workload.match is None and not workload.endpoints and workload.kind != "training":
+            yield f"{key}: has neither match nor endpoints: nothing can be counted for it"
+        for j, endpoint in enumerate(workload.endpoints):
+            if _world_readable(endpoint.bearer_token_file):
+                where = f"{key}.endpoints[{j}].bearer_token_file"
+                yield f"{where}: every user can read it, expected mode 0600"
+    yield from _over_capacity(settings, cpus, memory_bytes)
+
+
+def _world_readable(path: str) -> bool:
+    try:
+        return bool(path) and bool(os.stat(path).st_mode & stat.S_IROTH)
+    except OSError:
+        return False
+
+
+def _over_capacity(settings: Settings, cpus: int, memory_bytes: int) -> Iterator[str]:
+    reserved = [workload.reserve for workload in settings.workloads]
+    cpu = sum((item.cpu for item in reserved), Decimal(0))
+    memory = sum((item.memory_gib for item in reserved), Decimal(0))
+    if cpu > cpus:
+        yield f"workloads: {cpu} CPUs are reserved in all, this host has {cpus}"
+    if memory * _GIB > memory_bytes:
+        has = Decimal(memory_bytes) / _GIB
+        yield f"workloads: {memory} GiB are reserved in all, this host has {has:.2f}"
