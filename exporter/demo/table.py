@@ -35,23 +35,26 @@ class View:
 
 
 def money(value: float | None) -> str:
-    """Write dollars with four significant digits and no exponent; unknown is a dash."""
+    """Write dollars with three significant digits and no exponent; unknown is a dash."""
     if value is None:
         return UNKNOWN
     if value == 0:
         return "0"
-    digits = 4 - len(str(int(abs(value)))) if abs(value) >= 1 else _zeros(abs(value)) + 4
-    return f"{value:.{max(2, min(12, digits))}f}"
-
-
-def _zeros(value: float) -> int:
-    """Count the zeros between the point and the first digit."""
-    return max(0, -int(f"{value:e}".partition("e")[2]) - 1)
+    exponent = int(f"{value:e}".partition("e")[2])
+    return f"{value:.{max(2, min(12, 2 - exponent))}f}"
 
 
 def count(value: float | None) -> str:
     """Write a number of things; unknown is a dash."""
     return UNKNOWN if value is None else f"{value:,.10g}"
+
+
+def short(value: float | None) -> str:
+    """Write a large number of things in a few characters: 12.3k, 4.56M; unknown is a dash."""
+    for letter, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value is not None and value >= size:
+            return f"{value / size:.3g}{letter}"
+    return count(value)
 
 
 def render(view: View) -> RenderableType:
@@ -63,7 +66,7 @@ def render(view: View) -> RenderableType:
     )  # fmt: skip
     parts: list[RenderableType] = [head]
     if view.reading is not None:
-        parts += [_units(view.reading), _hours(view.reading), _sums(view.reading)]
+        parts += [_units(view.reading), "", _hours(view.reading), _sums(view.reading)]
         parts.append(_counts(view))
     if waits := waiting_for(view.reading):
         parts.append(Text(f"waiting for {waits}", "dim"))
@@ -90,7 +93,7 @@ def _line(text: str) -> str:
 
 
 def _grid(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left", no_wrap=True)
     return table
@@ -98,8 +101,8 @@ def _grid(*columns: str) -> Table:
 
 def _units(reading: Reading) -> RenderableType:
     table = _grid(
-        "\nworkload", "\n$/request", "$/1k tokens\ninput", "\noutput", "\n$/epoch",
-        "\nrequests", "\ntokens", "\nepochs",
+        "\nworkload", "$ per\nrequest", "$/1k tok\ninput", "$/1k tok\noutput", "$ per\nepoch",
+        "\ndone", "\ntokens",
     )  # fmt: skip
     for row in (reading.row(SERVER), reading.row(TRAINER)):
         table.add_row(
@@ -108,11 +111,17 @@ def _units(reading: Reading) -> RenderableType:
             money(row.usd_per_1k_input_tokens),
             money(row.usd_per_1k_output_tokens),
             money(row.usd_per_epoch),
-            count(row.requests.get("succeeded")),
-            count(sum(row.tokens.values()) if row.tokens else None),
-            count(row.epochs),
+            _done(row),
+            short(sum(row.tokens.values()) if row.tokens else None),
         )
     return table
+
+
+def _done(row: Row) -> str:
+    if row.epochs is not None:
+        return f"{count(row.epochs)} epochs"
+    answered = row.requests.get("succeeded")
+    return UNKNOWN if answered is None else f"{count(answered)} requests"
 
 
 def _hours(reading: Reading) -> RenderableType:

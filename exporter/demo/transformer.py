@@ -59,7 +59,7 @@ def save_weights(path: Path, weights: Mapping[str, Array]) -> None:
 def load_weights(path: Path, shape: Shape) -> Weights:
     """Read what `save_weights` wrote. Raises OSError, or ValueError where it does not fit."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             weights: Weights = {name: file[name] for name in file.files}
     except (AttributeError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: not a file of weights") from error
