@@ -1,0 +1,252 @@
+"""Runs all collectors side by side, and is not harmed by any of them.
+
+Each collector has one thread of its own. A gathering asks all of them and waits until a deadline.
+One that is late is not asked again until it has answered; its answer is used at the next
+gathering. Whatever a collector raises or returns counts as its own error and as nothing else.
+"""
+
+import time
+import traceback
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from queue import Empty, SimpleQueue
+from threading import Thread
+from types import MappingProxyType
+from typing import Any
+
+from unitcost.collectors.base import Collector, Context, Found, NoData, Reading
+from unitcost.exporter.clock import Clock
+from unitcost.exporter.collector_errors import IMPORT, JUNK, RAISED, TIMEOUT, CollectorErrors
+from unitcost.exporter.validate import Junk, validate
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One collector to be run; or, where there is none, why (`error`)."""
+
+    name: str
+    collector: Collector | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorState:
+    """How a collector is doing. `errors` counts by kind since the start.
+
+    `up`: it answered this gathering in time and its answer can be used, if only to say that there
+    is nothing to read (`no_data`, which is no error). `late`: what it gave to this gathering had
+    been asked for by an earlier one. `last_success_wall_ns` is None until it first succeeds.
+    """
+
+    up: bool
+    duration_seconds: float
+    last_success_wall_ns: int | None
+    errors: Mapping[str, int]
+    no_data: bool = False
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What came of one gathering, by collector: readings of those that gave one, states of all."""
+
+    readings: Mapping[str, Reading]
+    states: Mapping[str, CollectorState]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What one run of a collector came to. `error` is its kind, "" where all went well."""
+
+    name: str
+    seconds: float
+    wall_ns: int
+    reading: Reading | None = None
+    error: str = ""
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class _Round:
+    """What one gathering has got so far."""
+
+    asked: set[str] = field(default_factory=set)
+    answered: dict[str, _Answer] = field(default_factory=dict)
+    readings: dict[str, Reading] = field(default_factory=dict)
+    late: set[str] = field(default_factory=set)
+
+
+def make_sources(
+    found: Iterable[Found], options: Mapping[str, Any], context: Context
+) -> tuple[Source, ...]:
+    """Make the collectors of the modules found; one that cannot be made breaks nothing else.
+
+    `options` has the `Options` of each module by its name; all defaults where it has none.
+    """
+    return tuple(_make(each, options.get(each.name), context) for each in found)
+
+
+def _make(found: Found, options: Any, context: Context) -> Source:
+    if found.module is None:
+        return Source(found.name, None, found.error or "cannot be imported")
+    try:
+        if options is None:
+            options = found.module.Options()
+        return Source(found.name, found.module.make_collector(options, context))
+    except BaseException as error:  # noqa: BLE001 - a plug-in may raise anything
+        return Source(found.name, None, f"cannot be made: {_describe(error)}")
+
+
+class Gatherer:
+    """Owns the collectors' threads. Its methods are for one thread at a time.
+
+    What a stuck collector holds cannot be freed; its thread ends with the process.
+    """
+
+    def __init__(self, sources: Iterable[Source], clock: Clock) -> None:
+        self._answers: SimpleQueue[_Answer] = SimpleQueue()
+        self._workers: dict[str, _Worker] = {}
+        self._asked_at: dict[str, float] = {}
+        self._last_success: dict[str, int] = {}
+        self._errors: dict[str, CollectorErrors] = {}
+        for source in sources:
+            self._errors[source.name] = CollectorErrors(source.name)
+            if source.collector is None:
+                self._errors[source.name].count(IMPORT, source.error)
+            else:
+                worker = _Worker(source.name, source.collector, clock, self._answers)
+                self._workers[source.name] = worker
+
+    def gather(self, limit_seconds: float) -> Gathered:
+        """Ask all collectors that are free, and wait for these, `limit_seconds` at most."""
+        deadline = time.monotonic() + limit_seconds
+        round_ = _Round()
+        self._receive(round_, until=None)
+        for name, worker in self._workers.items():
+            if name not in self._asked_at:
+                round_.asked.add(name)
+                self._asked_at[name] = time.monotonic()
+                worker.ask(deadline)
+        self._receive(round_, until=deadline)
+        for name in self._asked_at:
+            self._errors[name].count(TIMEOUT, "did not answer in time")
+        states = {name: self._state(name, round_) for name in self._errors}
+        return Gathered(MappingProxyType(round_.readings), MappingProxyType(states))
+
+    def close(self) -> None:
+        """End the threads of the collectors that are free; waits a second at most."""
+        deadline = time.monotonic() + 1
+        for worker in self._workers.values():
+            worker.end()
+        for name in self._workers.keys() - self._asked_at.keys():
+            self._workers[name].join(max(0.0, deadline - time.monotonic()))
+
+    def _receive(self, round_: _Round, until: float | None) -> None:
+        """Take the answers that are there, and wait for those to what was asked."""
+        while True:
+            waiting = until is not None and not round_.asked <= round_.answered.keys()
+            left = max(0.0, until - time.monotonic()) if until is not None and waiting else 0.0
+            try:
+                answer = self._answers.get(timeout=left) if left else self._answers.get_nowait()
+            except Empty:
+                return
+            self._take(answer, round_)
+
+    def _take(self, answer: _Answer, round_: _Round) -> None:
+        name = answer.name
+        del self._asked_at[name]
+        round_.answered[name] = answer
+        if answer.error:
+            self._errors[name].count(answer.error, answer.detail)
+            return
+        self._last_success[name] = answer.wall_ns
+        if name in round_.asked:
+            self._errors[name].answered()
+        if answer.reading is None:
+            return
+        for problem in answer.reading.problems:
+            self._errors[name].count(problem.kind, problem.detail)
+        earlier = round_.readings.get(name)
+        round_.readings[name] = _joined(earlier, answer.reading) if earlier else answer.reading
+        if name in round_.asked:
+            round_.late.discard(name)
+        else:
+            round_.late.add(name)
+
+    def _state(self, name: str, round_: _Round) -> CollectorState:
+        answer = round_.answered.get(name)
+        asked_at = self._asked_at.get(name)
+        in_time = answer is not None and asked_at is None and name in round_.asked
+        if asked_at is not None:
+            seconds = time.monotonic() - asked_at
+        else:
+            seconds = answer.seconds if answer else 0.0
+        return CollectorState(
+            up=in_time and answer is not None and not answer.error,
+            duration_seconds=seconds,
+            last_success_wall_ns=self._last_success.get(name),
+            errors=self._errors[name].counts(),
+            no_data=in_time and answer is not None and not answer.error and not answer.reading,
+            late=name in round_.late,
+        )
+
+
+def _joined(late: Reading, fresh: Reading) -> Reading:
+    """Of two readings the later one holds: its counters contain the other's. Marks are events."""
+    return replace(fresh, marks=late.marks + fresh.marks)
+
+
+class _Worker:
+    """One collector and its thread: takes a deadline, puts an answer, waits for the next."""
+
+    def __init__(
+        self, name: str, collector: Collector, clock: Clock, answers: "SimpleQueue[_Answer]"
+    ) -> None:
+        self._name = name
+        self._collector = collector
+        self._clock = clock
+        self._answers = answers
+        self._questions: SimpleQueue[float | None] = SimpleQueue()
+        self._thread = Thread(target=self._run, name=f"collector-{name}", daemon=True)
+        self._thread.start()
+
+    def ask(self, deadline: float) -> None:
+        """Have the collector run; its answer comes through the queue."""
+        self._questions.put(deadline)
+
+    def end(self) -> None:
+        """Let the thread end when it is through with what it has been asked."""
+        self._questions.put(None)
+
+    def join(self, timeout: float) -> None:
+        """Wait until the thread has ended, `timeout` seconds at most."""
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while (deadline := self._questions.get()) is not None:
+            self._answers.put(self._answer(deadline))
+
+    def _answer(self, deadline: float) -> _Answer:
+        started = time.monotonic()
+        reading, error, detail = None, "", ""
+        try:
+            reading = validate(self._collector.collect(deadline))
+        except NoData:
+            pass
+        except Junk as junk:
+            error, detail = JUNK, str(junk)
+        except BaseException as raised:  # noqa: BLE001 - whatever it is, it is this collector's
+            error, detail = RAISED, _describe(raised)
+        seconds = time.monotonic() - started
+        return _Answer(self._name, seconds, self._clock.read().wall_ns, reading, error, detail)
+
+
+def _describe(error: BaseException) -> str:
+    """The error, and the line it came from; an error may fail even at saying what it is."""
+    try:
+        text = f"{type(error).__name__}: {error}"[:200]
+    except Exception:  # noqa: BLE001 - its own __str__ raised
+        text = type(error).__name__
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno})" if frames else ""
+    return text + where
