@@ -1,5 +1,6 @@
 """The configuration: one strict YAML file. `load` is the only way to validated settings."""
 
+import itertools
 import os
 import re
 import urllib.parse
@@ -108,7 +109,7 @@ def loads(
 def _checked(value: Any, source: str, folder: Path, environ: Mapping[str, str]) -> Loaded:
     settings = complete(decode(value, Settings), folder, environ)
     tables = server_tables()
-    for mistake in (*mistakes(settings, frozenset(tables)), *host_mistakes(settings)):
+    for mistake in itertools.chain(mistakes(settings, frozenset(tables)), host_mistakes(settings)):
         raise mistake
     found = discover()
     enabled = _enabled(settings.collectors, found)

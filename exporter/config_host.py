@@ -73,7 +73,7 @@ def folder_problem(folder: Path) -> str | None:
             return f"{existing} is not a folder"
     except OSError as error:
         return f"folder {folder} cannot be reached: {_reason(error)}"
-    if not os.access(existing, os.W_OK | os.X_OK):
+    if not os.access(existing, os.W_OK | os.X_OK, effective_ids=True):
         return f"folder {existing} is not writable by this user"
     return None
 
@@ -94,7 +94,7 @@ def _ledger_problem(path: Path) -> str | None:
     try:
         if path.is_dir():
             return f"{path} is a folder, expected a file"
-        if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+        if path.exists() and not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
             return f"{path} is not readable and writable by this user"
     except OSError as error:
         return f"expected the path of a file: {_reason(error)}"
@@ -111,7 +111,8 @@ def secret_problem(path: str) -> str | None:
         return f"{path} cannot be read: {_reason(error)}"
     if not stat.S_ISREG(mode):
         return f"{path} is not a regular file"
-    return None if os.access(path, os.R_OK) else f"{path} is not readable by this user"
+    readable = os.access(path, os.R_OK, effective_ids=True)
+    return None if readable else f"{path} is not readable by this user"
 
 
 def _reason(error: OSError) -> str:

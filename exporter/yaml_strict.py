@@ -88,9 +88,9 @@ class _Builder:
         self.lines.setdefault(path, line)
         self._values += 1
         if self._values > MAX_VALUES:
-            raise YamlError(f"more than {MAX_VALUES} values", path, line)
+            raise self._too_much(f"more than {MAX_VALUES} values", path)
         if len(path) > MAX_DEPTH:
-            raise YamlError(f"nested deeper than {MAX_DEPTH} levels", path, line)
+            raise self._too_much(f"nested deeper than {MAX_DEPTH} levels", path)
         if isinstance(node, yaml.ScalarNode):
             return _scalar(node, path, line)
         if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":
@@ -98,6 +98,10 @@ class _Builder:
         if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
             return self._mapping(node, path)
         raise YamlError(f"tag {_short_tag(node)} is not supported", path, line)
+
+    def _too_much(self, problem: str, path: Path) -> YamlError:
+        section = path[:1]  # below it the path is as long as the mistake is big
+        return YamlError(problem, section, self.lines[section])
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         result: dict[str, Any] = {}
