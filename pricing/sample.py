@@ -100,6 +100,7 @@ class Subject:
     `started` is the process's start in clock ticks since boot (field 22 of /proc/<pid>/stat).
     `ready` and `running` are None where they cannot be seen. `born_wall_ns` is when its counters
     stood at zero, if the source proves it; `generation` changes whenever they start anew.
+    `failed`: its process ended without success.
     """
 
     id: str
@@ -118,6 +119,7 @@ class Subject:
     generation: str = ""
     hosts: int = 1
     resumed_epoch: float = 0.0
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
