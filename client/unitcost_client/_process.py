@@ -1,0 +1,37 @@
+"""Which process this is, in terms that outlive it: pid, start time, pid namespace."""
+
+import os
+from pathlib import Path
+
+
+def start_ticks(pid: int) -> int | None:
+    """When the process started, in clock ticks since boot (field 22 of /proc/<pid>/stat)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        # The command (field 2) is in brackets and may hold anything, brackets included.
+        return int(stat.rpartition(b")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def pid_namespace() -> int | None:
+    """The inode of this process's pid namespace: pids of another one mean other processes."""
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return None
+
+
+def alive(pid: int, ticks: int | None) -> bool:
+    """Whether this very process still runs; a reused pid has other start ticks."""
+    return ticks is not None and start_ticks(pid) == ticks
+
+
+def launcher() -> str:
+    """A name that all processes of one launcher share: the parent's pid, start and boot."""
+    parent = os.getppid()
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
+    except (OSError, ValueError):
+        boot = ""
+    return f"{boot}-{parent}-{start_ticks(parent) or 0}"

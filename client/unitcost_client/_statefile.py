@@ -1,0 +1,129 @@
+"""State files on disk: names, writing one whole or not at all, reading and clearing old ones."""
+
+import json
+import os
+import re
+import stat
+import time
+from contextlib import suppress
+
+from unitcost_client._folder import Folder
+
+MAX_BYTES = 65_536
+MAX_READ = 256
+"""How many earlier files a start looks at, newest first."""
+KEEP_SECONDS = 7 * 86_400
+"""A file of a process that is gone is cleared by its owner's next start after this long."""
+
+_NAME = re.compile(
+    r"\.?train-[A-Za-z0-9._-]+-(?P<pid>\d{1,10})-(?P<started>\d{1,20})\.json(\.tmp)?"
+)
+
+
+def _slug(job: str) -> str:
+    """The job's name as it may stand in a file's name."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", job)[:64] or "_"
+
+
+def file_name(job: str, pid: int, started_ns: int) -> str:
+    """``train-<job>-<pid>-<started>.json``; no other start on this host has the same."""
+    return f"train-{_slug(job)}-{pid}-{started_ns}.json"
+
+
+def write(folder: Folder, name: str, data: bytes) -> None:
+    """Put `data` in place of the file, whole or not at all; raises OSError.
+
+    A reader sees the old file or the new one. It is not synced to disk: what survives is a killed
+    process, not a power cut.
+    """
+    place = folder.open()
+    temporary = f".{name}.tmp"
+    try:
+        try:
+            _fill(temporary, data, place)
+            os.rename(temporary, name, src_dir_fd=place, dst_dir_fd=place)
+        except OSError:
+            _remove(temporary, place)
+            raise
+    finally:
+        os.close(place)
+
+
+def _fill(name: str, data: bytes, place: int) -> None:
+    """Write a new file with mode 0644; what lies there under that name is a leftover of ours."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        file = os.open(name, flags, 0o600, dir_fd=place)
+    except FileExistsError:
+        os.unlink(name, dir_fd=place)
+        file = os.open(name, flags, 0o600, dir_fd=place)
+    try:
+        while data:
+            data = data[os.write(file, data) :]
+        os.fchmod(file, 0o644)  # whatever the umask: the exporter may be another user
+    finally:
+        os.close(file)
+
+
+def _remove(name: str, place: int) -> None:
+    """Remove the file if that is possible."""
+    with suppress(OSError):
+        os.unlink(name, dir_fd=place)
+
+
+def read_all(folder: Folder, job: str) -> list[dict[str, object]]:
+    """Records of earlier starts of the job by this user, newest first; junk is left out."""
+    prefix = f"train-{_slug(job)}-"
+    try:
+        place = folder.open()
+    except OSError:
+        return []
+    try:
+        names = [name for name in os.listdir(place) if name.startswith(prefix)]
+        matches = [match for name in names if (match := _NAME.fullmatch(name))]
+        found = [(int(match["started"]), match.string) for match in matches]
+        newest = sorted(found, reverse=True)[:MAX_READ]
+        records = [_read(name, place) for _, name in newest]
+        return [record for record in records if record and record.get("job") == job]
+    except OSError:
+        return []
+    finally:
+        os.close(place)
+
+
+def _read(name: str, place: int) -> dict[str, object] | None:
+    """One record of this user's, or None."""
+    try:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        file = os.open(name, flags, dir_fd=place)
+        try:
+            status = os.fstat(file)
+            if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+                return None
+            record = json.loads(os.read(file, MAX_BYTES))
+        finally:
+            os.close(file)
+    except (OSError, ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def clear_old(folder: Folder) -> None:
+    """Remove this user's files that are a week old and whose process is gone."""
+    place = folder.open()
+    try:
+        for name in os.listdir(place):
+            match = _NAME.fullmatch(name)
+            if match and not os.path.exists(f"/proc/{match['pid']}") and _is_old(name, place):
+                _remove(name, place)
+    finally:
+        os.close(place)
+
+
+def _is_old(name: str, place: int) -> bool:
+    """Whether the file is ours and nobody wrote it for `KEEP_SECONDS`."""
+    try:
+        status = os.stat(name, dir_fd=place, follow_symlinks=False)
+    except OSError:
+        return False
+    return status.st_uid == os.geteuid() and time.time() - status.st_mtime > KEEP_SECONDS
