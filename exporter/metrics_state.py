@@ -158,6 +158,14 @@ EXPORTER = (
         "seconds",
     ),
     Metric(
+        "unitcost_tick_failures_total",
+        "counter",
+        "Ticks whose settling failed by a defect of this exporter; it then goes on from what the "
+        "ledger holds.",
+        (),
+        "ticks",
+    ),
+    Metric(
         "unitcost_build_info",
         "gauge",
         "Always 1; the version of this exporter.",

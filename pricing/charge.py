@@ -152,6 +152,18 @@ def _quantity(resource: Resource, elapsed_ns: int) -> int:
     return round_half_even(resource.capacity_micro * elapsed_ns, NS_PER_MICRO * 10**6)
 
 
+def merge(posting: Posting, other: Posting) -> None:
+    """Add all of `other` to `posting`."""
+    for key, accrued in other.accruals.items():
+        mine = posting.accruals.setdefault(key, Accrued())
+        mine.elapsed_ns += accrued.elapsed_ns
+        mine.quantity += accrued.quantity
+        if accrued.pico is not None:
+            mine.pico = (mine.pico or 0) + accrued.pico
+    for charge, amount in other.charges.items():
+        posting.charges.setdefault(charge, Amount()).add(amount.quantity, amount.pico)
+
+
 def residual(posting: Posting) -> Mapping[AccrualKey, tuple[int, int]]:
     """Accrued minus charged, (quantity, pico) for each row where it is not zero. Always empty."""
     sums: dict[AccrualKey, list[int]] = {}

@@ -54,12 +54,15 @@ class Run:
     epoch_cost: Cost | None = None
     epochs_in_cost: float = 1.0
     last_charged_ns: int = 0
+    since_ns: int = 0
 
 
-def begin(workload: str, run: str, attempt: int, resumed_epoch: float, *, from_birth: bool) -> Run:
+def begin(
+    workload: str, run: str, attempt: int, resumed_epoch: float, since_ns: int, *, from_birth: bool
+) -> Run:
     """A run at first sight; only one seen from its birth has a known start of its first epoch."""
     at_mark = Cost() if from_birth else None
-    return Run(workload, run, attempt, last_epoch=resumed_epoch, at_mark=at_mark)
+    return Run(workload, run, attempt, last_epoch=resumed_epoch, at_mark=at_mark, since_ns=since_ns)
 
 
 def resume(run: Run, attempt: int, resumed_epoch: float) -> Run:
@@ -82,10 +85,15 @@ def spoil(run: Run) -> Run:
 
 
 def mark(run: Run, at: EpochMark) -> Run:
-    """Take an epoch mark at which `run.total` stands; epochs since the last share equally."""
+    """Take an epoch mark at which `run.total` stands; epochs since the last share equally.
+
+    A mark from before the run was metered only says where it is.
+    """
     count = at.epoch - run.last_epoch
     if count <= 0:
         return run
+    if at.wall_ns < run.since_ns:
+        return replace(run, last_epoch=at.epoch, at_mark=None)
     known = run.at_mark is not None and run.whole
     cost = run.total.minus(run.at_mark) if known and run.at_mark is not None else None
     return replace(

@@ -111,8 +111,11 @@ def _born(subject: Subject, before: Seen | None, metered_since_wall_ns: int) -> 
     return subject.born_wall_ns is not None and subject.born_wall_ns >= metered_since_wall_ns
 
 
-def forget(meter: UnitMeter, keep: Iterable[str]) -> UnitMeter:
-    """Drop all points of subjects that are not in `keep`."""
+def forget(meter: UnitMeter, keep: Iterable[str], before_mono_ns: int) -> UnitMeter:
+    """Drop the points of subjects that are not in `keep` and were last read before an instant."""
     kept = set(keep)
+    kept.update(name for name, seen in meter.seen.items() if seen.mono_ns >= before_mono_ns)
+    if kept >= meter.seen.keys():
+        return meter
     points = {series: point for series, point in meter.points.items() if series.subject in kept}
     return UnitMeter(points, {name: seen for name, seen in meter.seen.items() if name in kept})

@@ -1,0 +1,112 @@
+"""The composition root: puts the exporter together, starts it, and stops it in order."""
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from unitcost.exporter.clock import Clock, SystemClock
+from unitcost.exporter.config import ConfigError, Loaded, load, needs_restart
+from unitcost.exporter.exporter import Exporter
+from unitcost.exporter.keeper import Keeper, NoLedger
+from unitcost.exporter.ledger import LedgerConflict
+from unitcost.exporter.log import fields
+from unitcost.exporter.schedule import Schedule
+from unitcost.exporter.web import ListenError, WebServer
+
+_log = logging.getLogger(__name__)
+GOOD, FAILED = 0, 1
+
+
+def run(loaded: Loaded) -> int:
+    """Run until SIGTERM or SIGINT; SIGHUP reloads. Returns the exit code."""
+    app = App(loaded, SystemClock())
+    app.listen_to_signals()
+    try:
+        port = app.start()
+    except (ListenError, LedgerConflict) as error:
+        _log.error("cannot start: %s", error)
+        return FAILED
+    address = loaded.settings.web.address
+    _log.info("serving /metrics", extra=fields(address=address, port=port))
+    app.wait()
+    app.stop()
+    return GOOD
+
+
+def once(loaded: Loaded) -> str:
+    """One gathering; its exposition. The ledger is not touched, so there are no totals in it."""
+    exporter = Exporter(loaded, SystemClock(), NoLedger())
+    try:
+        exporter.tick()
+        return exporter.exposition().body.decode()
+    finally:
+        exporter.close()
+
+
+class App:
+    """The exporter, its schedule and its web server, with the signals that end or reload it."""
+
+    def __init__(self, loaded: Loaded, clock: Clock) -> None:
+        settings = loaded.settings
+        self._loaded = loaded
+        path = Path(settings.ledger.path)
+        days = settings.ledger.retention_days
+        self._keeper = Keeper(path, settings.host.name, settings.host.scope, days)
+        self._exporter = Exporter(loaded, clock, self._keeper)
+        self._schedule = Schedule(self._tick, settings.period)
+        self._web = WebServer(settings.web.address, settings.web.port, self._exporter)
+        self._ended = threading.Event()
+        self._reload = threading.Event()
+
+    def start(self) -> int:
+        """Serve and tick; returns the port. Raises ListenError or LedgerConflict."""
+        self._keeper.lock()
+        port = self._web.start()
+        self._schedule.start()
+        return port
+
+    def listen_to_signals(self) -> None:
+        """SIGTERM and SIGINT end it, SIGHUP reloads. For the main thread alone."""
+        handlers: dict[int, Callable[[int, FrameType | None], None]] = {
+            signal.SIGTERM: lambda *_: self._ended.set(),
+            signal.SIGINT: lambda *_: self._ended.set(),
+            signal.SIGHUP: lambda *_: self._reload.set(),
+        }
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+    def wait(self) -> None:
+        """Until a signal says it is enough."""
+        self._ended.wait()
+
+    def stop(self) -> None:
+        """No more ticks but a last one, so that nothing up to now is left uncharged."""
+        if self._schedule.stop():
+            self._exporter.tick()
+        self._web.stop()
+        self._exporter.close()
+
+    def _tick(self) -> None:
+        self._exporter.tick()
+        if self._reload.is_set():
+            self._reload.clear()
+            self._take_over()
+
+    def _take_over(self) -> None:
+        """Reload the file: if it is good it is used from now on, else nothing changes."""
+        if not self._loaded.source:
+            _log.warning("no configuration file to reload")
+            return
+        try:
+            loaded = load(self._loaded.source)
+        except ConfigError as error:
+            _log.error("configuration unchanged: %s", error)
+            return
+        for key in needs_restart(self._loaded.settings, loaded.settings):
+            _log.warning("a change of %s needs a restart", key)
+        self._exporter.reload(loaded)
+        self._loaded = loaded
+        _log.info("configuration reloaded")

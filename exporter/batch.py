@@ -1,0 +1,67 @@
+"""What one or more ticks write to the ledger, in one transaction or not at all."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from unitcost.pricing.charge import Posting
+from unitcost.pricing.price import UnitPrice
+from unitcost.pricing.runs import Cost, Run
+from unitcost.pricing.workload import WorkloadKind
+
+KEEP_HOURS = 2
+"""How many clock hours before the present one have their rows kept in memory."""
+CounterKey = tuple[str, tuple[str, ...]]
+"""A metric's name and its label values in the order of the metric's labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadRow:
+    """A workload as the ledger knows it; `overflow`: it is booked on ``__other__``."""
+
+    name: str
+    kind: WorkloadKind
+    owner: str
+    first_seen_ns: int
+    last_charged_ns: int
+    overflow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRow:
+    """The run's total when an epoch ended."""
+
+    workload: str
+    run: str
+    attempt: int
+    epoch: float
+    at_ns: int
+    total: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """Something that happened to the measuring itself: a gap, a clock step, a restart."""
+
+    at_ns: int
+    kind: str
+    detail: Mapping[str, str | int]
+
+
+@dataclass(slots=True)
+class Batch:
+    """Additions (postings, counters) and new states (the rest), merged until they are committed."""
+
+    posting: Posting = field(default_factory=Posting)
+    counters: dict[CounterKey, int] = field(default_factory=dict)
+    prices: dict[str, UnitPrice] = field(default_factory=dict)
+    workloads: dict[str, WorkloadRow] = field(default_factory=dict)
+    runs: dict[tuple[str, str], Run] = field(default_factory=dict)
+    epochs: list[EpochRow] = field(default_factory=list)
+    events: list[EventRow] = field(default_factory=list)
+    state: str = ""
+    at_ns: int = 0
+
+    def count(self, metric: str, labels: tuple[str, ...], value: int) -> None:
+        """Add to a counter; adding 0 makes it exist."""
+        key = (metric, labels)
+        self.counters[key] = self.counters.get(key, 0) + value

@@ -1,0 +1,145 @@
+"""The books: what the ledger holds, kept in memory beside it, and what is not committed yet."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from unitcost.exporter.batch import KEEP_HOURS, Batch, CounterKey, WorkloadRow
+from unitcost.exporter.ledger_rows import Opening
+from unitcost.exporter.rules import Rules
+from unitcost.pricing.charge import AccrualKey, Posting, merge
+from unitcost.pricing.price import UnitPrice
+from unitcost.pricing.runs import Run
+from unitcost.pricing.workload import OVERFLOW, RESERVED, WorkloadKind
+
+Lookup = Callable[[AccrualKey], int]
+"""Nanoseconds accrued in a row that is not in memory."""
+
+
+@dataclass(slots=True)
+class Books:
+    """Totals as committed, and everything since in one batch that grows until it is committed.
+
+    `elapsed` and `workloads`, `runs` include what is pending; `committed` does not. `open_rows`
+    are the rows of the last hours, whole, so that a lost file can be written anew.
+    """
+
+    committed: dict[CounterKey, int]
+    workloads: dict[str, WorkloadRow]
+    runs: dict[tuple[str, str], Run]
+    elapsed: dict[AccrualKey, int]
+    prices: dict[str, UnitPrice]
+    lookup: Lookup
+    recent_since_hour: int
+    pending: Batch = field(default_factory=Batch)
+    open_rows: Posting = field(default_factory=Posting)
+
+    def elapsed_of(self, key: AccrualKey) -> int:
+        """Nanoseconds in a row, committed or not."""
+        known = self.elapsed.get(key)
+        if known is None:
+            old = key.hour < self.recent_since_hour
+            known = self.elapsed[key] = self.lookup(key) if old else 0
+        return known
+
+    def add(self, posting: Posting) -> None:
+        """Take in a posting whose rows were built on `elapsed_of`."""
+        for key, accrued in posting.accruals.items():
+            self.elapsed[key] = self.elapsed_of(key) + accrued.elapsed_ns
+        merge(self.pending.posting, posting)
+        merge(self.open_rows, posting)
+
+    def use(self, price: UnitPrice) -> None:
+        """Make sure that a price which charges refer to is in the ledger."""
+        if price.id not in self.prices:
+            self.prices[price.id] = price
+            self.pending.prices[price.id] = price
+
+    def put_run(self, run: Run) -> None:
+        """A run's new state."""
+        self.runs[run.workload, run.run] = run
+        self.pending.runs[run.workload, run.run] = run
+
+    def admit(self, name: str, kind: WorkloadKind, owner: str, rules: Rules, now_ns: int) -> str:
+        """The name a workload is booked on: its own, or ``__other__`` if it is one too many.
+
+        Where it was born it stays.
+        """
+        if name in RESERVED:
+            return name
+        row = self.workloads.get(name)
+        if row is None:
+            full = len(self.live(rules, now_ns)) >= rules.max_workloads
+            row = WorkloadRow(name, kind, owner, now_ns, now_ns, full)
+            self.workloads[name] = self.pending.workloads[name] = row
+        return OVERFLOW if row.overflow else name
+
+    def charged(self, name: str, now_ns: int) -> None:
+        """A workload was charged up to `now_ns`."""
+        row = self.workloads.get(name)
+        if row is not None:
+            row = replace(row, last_charged_ns=now_ns)
+            self.workloads[name] = self.pending.workloads[name] = row
+
+    def live(self, rules: Rules, now_ns: int) -> dict[str, WorkloadRow]:
+        """Workloads that are not retired and not booked on ``__other__``."""
+        since = now_ns - rules.retire_after_ns
+        return {
+            name: row
+            for name, row in self.workloads.items()
+            if row.last_charged_ns > since and not row.overflow
+        }
+
+    def kind_of(self, name: str) -> WorkloadKind:
+        """What kind a workload is; the reserved ones are `OTHER`."""
+        row = self.workloads.get(name)
+        return row.kind if row else WorkloadKind.OTHER
+
+    def committed_now(self, hour: int) -> None:
+        """The pending batch is in the ledger: make it part of the totals, and start a new one."""
+        for key, value in self.pending.counters.items():
+            self.committed[key] = self.committed.get(key, 0) + value
+        self.pending = Batch()
+        oldest = hour - KEEP_HOURS
+        rows = self.open_rows
+        rows.accruals = {key: row for key, row in rows.accruals.items() if key.hour >= oldest}
+        rows.charges = {key: row for key, row in rows.charges.items() if key.hour >= oldest}
+
+    def whole(self) -> Batch:
+        """Everything a new ledger must hold to go on: totals, states and the open rows."""
+        counters = dict(self.committed)
+        for key, value in self.pending.counters.items():
+            counters[key] = counters.get(key, 0) + value
+        used = {key.price for key in self.open_rows.accruals}
+        return Batch(
+            posting=self.open_rows,
+            counters=counters,
+            prices={name: price for name, price in self.prices.items() if name in used},
+            workloads=dict(self.workloads),
+            runs=dict(self.runs),
+            epochs=list(self.pending.epochs),
+            events=list(self.pending.events),
+            state=self.pending.state,
+            at_ns=self.pending.at_ns,
+        )
+
+
+def open_books(opening: Opening, lookup: Lookup, recent_since_hour: int) -> Books:
+    """Books as a ledger was found."""
+    return Books(
+        committed=dict(opening.counters),
+        workloads=dict(opening.workloads),
+        runs=dict(opening.runs),
+        elapsed=dict(opening.elapsed),
+        prices=dict(opening.prices),
+        lookup=lookup,
+        recent_since_hour=recent_since_hour,
+        open_rows=opening.open_rows,
+    )
+
+
+def counters_by_metric(counters: Mapping[CounterKey, int]) -> dict[str, dict[tuple[str, ...], int]]:
+    """Counters grouped by their metric's name."""
+    grouped: dict[str, dict[tuple[str, ...], int]] = {}
+    for (metric, labels), value in counters.items():
+        grouped.setdefault(metric, {})[labels] = value
+    return grouped

@@ -1,0 +1,186 @@
+"""The exporter proper: one tick reads, settles, commits and renders; a scrape gets the bytes."""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from unitcost.collectors.base import Reading
+from unitcost.exporter.clock import Clock
+from unitcost.exporter.config import Loaded
+from unitcost.exporter.exposition import Exposition, Renderer
+from unitcost.exporter.gather import CollectorState, Gathered, Gatherer, make_sources
+from unitcost.exporter.holding import HostMeter, Observed
+from unitcost.exporter.keeper import Keeper
+from unitcost.exporter.publish import Points, ledger_points
+from unitcost.exporter.rules import Rules, matcher_of, rules_of
+from unitcost.exporter.selfmetrics import SelfMetrics
+from unitcost.exporter.settle import Settler
+from unitcost.exporter.snapshot import Snapshot
+from unitcost.pricing.money import PICO
+from unitcost.pricing.sample import NS_PER_SECOND, EpochMark
+from unitcost.pricing.timeline import ClockReading, hour_of
+
+_log = logging.getLogger(__name__)
+
+
+def observed_of(readings: Mapping[str, Reading]) -> tuple[Observed, tuple[EpochMark, ...]]:
+    """All collectors' readings as one."""
+    each = list(readings.values())
+    observed = Observed(
+        samples=tuple(sample for reading in each for sample in reading.samples),
+        subjects=tuple(subject for reading in each for subject in reading.subjects),
+        processes=tuple(process for reading in each for process in reading.processes),
+        listeners=tuple(listener for reading in each for listener in reading.listeners),
+    )
+    return observed, tuple(mark for reading in each for mark in reading.marks)
+
+
+@dataclass(slots=True)
+class Progress:
+    """How the ticks are going."""
+
+    ticks: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    states: Mapping[str, CollectorState] | None = None
+
+
+class Exporter:
+    """Everything but the thread that ticks and the server that answers.
+
+    `tick` is for one thread; `exposition`, `healthy` and `ready` may be called from any other:
+    they only read what the last tick left.
+    """
+
+    def __init__(self, loaded: Loaded, clock: Clock, keeper: Keeper) -> None:
+        self._clock = clock
+        self._keeper = keeper
+        self._settler: Settler | None = None
+        self._points: Points = {}
+        self._progress = Progress()
+        self._renderer = Renderer()
+        self._self_metrics = SelfMetrics()
+        self._use(loaded)
+        self._exposition = self._render()
+
+    def _use(self, loaded: Loaded) -> None:
+        self._settings = loaded.settings
+        self._rules: Rules = rules_of(loaded.settings)
+        self._matcher = matcher_of(loaded.settings)
+        sources = make_sources(loaded.collectors, loaded.collector_options, loaded.context)
+        self._gatherer = Gatherer(sources, self._clock)
+
+    def reload(self, loaded: Loaded) -> None:
+        """Take over a new configuration; call it between two ticks, so prices change then."""
+        self._gatherer.close()
+        self._use(loaded)
+        if self._settler is not None:
+            self._settler.follow(self._rules, self._matcher)
+
+    def tick(self) -> None:
+        """One round. What fails in it leaves the last committed figures standing."""
+        started = time.monotonic()
+        gathered = self._gatherer.gather(self._settings.gather_deadline)
+        clock = self._clock.read()
+        try:
+            self._settle(gathered, clock)
+        except Exception:  # noqa: BLE001 - logged whole; /metrics is served whatever happens
+            # A defect of ours: forget what is not committed, and go on from the ledger.
+            self._progress.failed += 1
+            self._settler = None
+            _log.exception("settling failed; going on from what the ledger holds")
+        self._progress.ticks += 1
+        self._progress.states = gathered.states
+        self._progress.seconds = time.monotonic() - started
+        self._exposition = self._render()
+
+    def close(self) -> None:
+        """Close the ledger and end the collectors' threads."""
+        self._gatherer.close()
+        self._keeper.close()
+
+    def exposition(self) -> Exposition:
+        """What a scrape is answered with."""
+        return self._exposition
+
+    def healthy(self) -> bool:
+        """Whether the process works, whatever its collectors and its ledger do."""
+        return True
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether a tick was committed since the start."""
+        if self._progress.ticks == 0:
+            return False, "the first tick is not over"
+        if self._keeper.health.last_commit_ns is None:
+            return False, "nothing could be committed to the ledger yet"
+        return True, "ready"
+
+    def _settle(self, gathered: Gathered, clock: ClockReading) -> None:
+        settler = self._settler or self._start(clock)
+        if settler is None:
+            return
+        observed, marks = observed_of(gathered.readings)
+        settler.tick(observed, marks, clock)
+        if self._keeper.commit(settler.books, clock.wall_ns):
+            settler.books.committed_now(hour_of(clock.wall_ns))
+            self._points = ledger_points(settler, observed)
+
+    def _start(self, clock: ClockReading) -> Settler | None:
+        """Go on from the ledger; None while it cannot be opened."""
+        found = self._keeper.open(clock.wall_ns)
+        if found is None:
+            return None
+        books, state = found
+        self._settler = Settler(self._rules, books, state, HostMeter(self._matcher))
+        return self._settler
+
+    def _render(self) -> Exposition:
+        points = self._points | self._own_points()
+        snapshot = Snapshot(self._clock.read().wall_ns, points)
+        return Exposition(self._renderer.render(snapshot, extra=self._self_metrics.text()))
+
+    def _own_points(self) -> Points:
+        """Points about the exporter itself, which never stand still."""
+        health, progress = self._keeper.health, self._progress
+        points: Points = {
+            "unitcost_build_info": [((version("unitcost"),), 1.0)],
+            "unitcost_ledger_writable": [((), float(health.writable))],
+            "unitcost_ledger_write_errors_total": [((), float(health.write_errors))],
+            "unitcost_ledger_set_aside_total": [((), float(health.files_set_aside))],
+            "unitcost_ledger_size_bytes": [((), float(self._keeper.size_bytes()))],
+            "unitcost_tick_duration_seconds": [((), progress.seconds)],
+            "unitcost_tick_failures_total": [((), float(progress.failed))],
+        }
+        if health.last_commit_ns is not None:
+            stamp = health.last_commit_ns / NS_PER_SECOND
+            points["unitcost_ledger_last_commit_timestamp_seconds"] = [((), stamp)]
+            residual = health.residual_pico / PICO
+            points["unitcost_conservation_residual_usd"] = [((), residual)]
+        if self._settler is not None:
+            steps = float(self._settler.clock_steps)
+            points["unitcost_clock_steps_total"] = [((), steps)]
+        return points | collector_points(progress.states or {})
+
+
+def collector_points(states: Mapping[str, CollectorState]) -> Points:
+    """How each collector is doing."""
+    errors = "unitcost_collector_errors_total"
+    points: Points = {
+        "unitcost_collector_up": [((name,), float(s.up)) for name, s in states.items()],
+        "unitcost_collector_duration_seconds": [
+            ((name,), s.duration_seconds) for name, s in states.items()
+        ],
+        "unitcost_collector_last_success_timestamp_seconds": [
+            ((name,), s.last_success_wall_ns / NS_PER_SECOND)
+            for name, s in states.items()
+            if s.last_success_wall_ns is not None
+        ],
+    }
+    points[errors] = [
+        ((name, kind), float(count))
+        for name, state in states.items()
+        for kind, count in state.errors.items()
+    ]
+    return points

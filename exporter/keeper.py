@@ -1,0 +1,224 @@
+"""Keeps the ledger open through whatever happens to its file, and says how it is doing."""
+
+import fcntl
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from unitcost.exporter.books import Books, open_books
+from unitcost.exporter.ledger import (
+    RECENT_HOURS,
+    Ledger,
+    LedgerConflict,
+    LedgerCorrupt,
+    LedgerError,
+    set_aside,
+)
+from unitcost.exporter.ledger_rows import Opening
+from unitcost.exporter.log import OncePer, fields
+from unitcost.exporter.state import State, decode
+from unitcost.pricing.charge import AccrualKey, Posting
+from unitcost.pricing.timeline import hour_of
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Health:
+    """How the ledger is doing; `last_commit_ns` is Unix time, None before the first."""
+
+    writable: bool = False
+    write_errors: int = 0
+    files_set_aside: int = 0
+    last_commit_ns: int | None = None
+    residual_pico: int = 0
+
+
+class Keeper:
+    """Opens, commits, sets aside, reopens. Never raises for what the file or the disk does.
+
+    Only `LedgerConflict` is raised, by `lock` and `open`: another exporter has the ledger, or it
+    is newer than we are.
+    """
+
+    def __init__(self, path: Path, host: str, scope: str, retention_days: int) -> None:
+        self.health = Health()
+        self._path, self._host, self._scope = path, host, scope
+        self._retention_hours = retention_days * 24
+        self._ledger: Ledger | None = None
+        self._inode: int | None = None
+        self._purged_hour = 0
+        self._said = OncePer()
+        self._lock: int | None = None
+
+    def lock(self) -> None:
+        """Take the ledger for this process alone; the lock dies with it, however it dies.
+
+        Where no lock file can be made now, nothing can be written either: it is tried again.
+        """
+        if self._lock is not None:
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            name = self._path.with_name(self._path.name + ".lock")
+            self._lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            self._failed("lock", error)
+            return
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._unlock()
+            raise LedgerConflict(f"{self._path}: another unitcost uses this ledger") from error
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def open(self, now_ns: int) -> tuple[Books, State] | None:
+        """The books and the state as the ledger has them; None if it cannot be opened now."""
+        self._close_file()
+        self.lock()
+        try:
+            opening, state = self._opened(now_ns)
+        except LedgerConflict:
+            self._close_file()
+            raise
+        except (LedgerError, OSError) as error:
+            self._failed("open", error)
+            return None
+        self.health.writable = True
+        hour = hour_of(now_ns)
+        return open_books(opening, self._elapsed, hour - RECENT_HOURS), state
+
+    def commit(self, books: Books, now_ns: int) -> bool:
+        """Write what is pending; True if it is on disk now, False if it must be tried again."""
+        try:
+            self._write(books, now_ns)
+        except (LedgerError, OSError) as error:
+            self._failed("write", error)
+            return False
+        self._recovered()
+        self.health.last_commit_ns = now_ns
+        self._look_after(hour_of(now_ns))
+        return True
+
+    def close(self) -> None:
+        """Close the file, if it is open, and let others have it."""
+        self._close_file()
+        self._unlock()
+
+    def _close_file(self) -> None:
+        if self._ledger is not None:
+            self._ledger.close()
+            self._ledger = None
+
+    def size_bytes(self) -> int:
+        """Size of the ledger's file and its log together, as far as they can be seen."""
+        total = 0
+        for suffix in ("", "-wal"):
+            try:
+                total += self._path.with_name(self._path.name + suffix).stat().st_size
+            except OSError:
+                continue
+        return total
+
+    def _opened(self, now_ns: int) -> tuple[Opening, State]:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return self._open_file(now_ns)
+        except LedgerCorrupt as error:
+            self._set_aside(error, now_ns)
+            return self._open_file(now_ns)
+
+    def _open_file(self, now_ns: int) -> tuple[Opening, State]:
+        self._close_file()
+        self._ledger = Ledger(self._path, self._host, self._scope)
+        opening = self._ledger.open(now_ns)
+        self._inode = self._path.stat().st_ino
+        try:
+            return opening, decode(opening.state)
+        except ValueError as error:
+            raise LedgerCorrupt(f"{self._path}: its state cannot be read: {error}") from error
+
+    def _write(self, books: Books, now_ns: int) -> None:
+        if self._ledger is None:
+            raise LedgerError(f"{self._path}: not open")
+        try:
+            if self._vanished():
+                raise LedgerCorrupt(f"{self._path}: the file was removed or replaced")
+            self._ledger.commit(books.pending)
+        except LedgerCorrupt as error:
+            self._begin_anew(books, error, now_ns)
+
+    def _look_after(self, hour: int) -> None:
+        """After a commit: check conservation in the file itself; purge once an hour.
+
+        What fails here does not undo the commit.
+        """
+        if self._ledger is None:
+            return
+        try:
+            self.health.residual_pico = self._ledger.residual(hour - 1)
+            if hour != self._purged_hour:
+                self._ledger.purge(hour - self._retention_hours)
+                self._purged_hour = hour
+        except LedgerError as error:
+            self.health.write_errors += 1
+            if self._said.first("look after", str(error)):
+                _log.warning("ledger: cannot be looked after: %s", error)
+
+    def _begin_anew(self, books: Books, error: LedgerCorrupt, now_ns: int) -> None:
+        """The totals and the open rows go into a new file; the old one is kept beside it."""
+        self._set_aside(error, now_ns)
+        self._open_file(now_ns)
+        if self._ledger is not None:
+            self._ledger.commit(books.whole())
+
+    def _set_aside(self, error: LedgerCorrupt, now_ns: int) -> None:
+        self._close_file()
+        self.health.files_set_aside += 1
+        kept = set_aside(self._path, now_ns) if self._path.exists() else None
+        _log.error("ledger is corrupt: %s", error, extra=fields(kept=str(kept or "")))
+
+    def _vanished(self) -> bool:
+        try:
+            return self._path.stat().st_ino != self._inode
+        except FileNotFoundError:
+            return True
+
+    def _elapsed(self, key: AccrualKey) -> int:
+        if self._ledger is None:
+            raise LedgerError(f"{self._path}: not open")
+        return self._ledger.elapsed(key)
+
+    def _failed(self, doing: str, error: Exception) -> None:
+        self.health.writable = False
+        self.health.write_errors += 1
+        if self._said.first(doing, str(error)):
+            _log.error("ledger: cannot %s: %s", doing, error)
+
+    def _recovered(self) -> None:
+        if not self.health.writable:
+            _log.info("ledger: can be written again")
+        self.health.writable = True
+        for doing in ("lock", "open", "write"):
+            self._said.clear(doing)
+
+
+class NoLedger(Keeper):
+    """Keeps nothing: for a single gathering that is to leave no trace."""
+
+    def __init__(self) -> None:
+        super().__init__(Path(os.devnull), "", "", 0)
+
+    def open(self, now_ns: int) -> tuple[Books, State]:
+        """Empty books."""
+        empty = Opening(0, "", {}, {}, {}, {}, {}, Posting())
+        return open_books(empty, lambda _: 0, 0), State()
+
+    def commit(self, books: Books, now_ns: int) -> bool:
+        """Nothing to write."""
+        return True

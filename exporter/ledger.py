@@ -1,0 +1,167 @@
+"""The ledger: charges, counters and the meter's state, committed together or not at all.
+
+SQLite by default: write-ahead log, synchronous FULL, so a commit survives kill -9 and power loss.
+Every commit carries a sequence number that must follow the last one, so that a second writer is
+found out (`keeper.py` keeps one from starting).
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select, update
+from sqlalchemy.exc import DBAPIError
+
+from unitcost.exporter import ledger_rows
+from unitcost.exporter.batch import KEEP_HOURS, Batch
+from unitcost.exporter.ledger_rows import Opening, Statements
+from unitcost.exporter.schema import SCHEMA_VERSION, Tables
+from unitcost.pricing.charge import AccrualKey
+from unitcost.pricing.timeline import hour_of
+
+BUSY_TIMEOUT_MS = 500
+"""How long a commit waits for a lock; longer would hold up the tick."""
+RECENT_HOURS = 48
+"""Accruals this young are kept in memory; older ones are looked up if a clock is set back."""
+CORRUPT_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class LedgerError(Exception):
+    """The ledger could not be read or written now; nothing was changed."""
+
+
+class LedgerCorrupt(LedgerError):
+    """The file is not a whole SQLite database."""
+
+
+class LedgerConflict(LedgerError):
+    """Somebody else writes to this ledger, or a newer version made it."""
+
+
+def sqlite_engine(path: Path) -> Engine:
+    """An engine on one SQLite file: WAL, synchronous FULL, every transaction immediate."""
+    engine = create_engine(
+        f"sqlite:///{path}",
+        pool_size=1,
+        max_overflow=0,
+        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver must not begin transactions by itself
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+class Ledger:
+    """One ledger, one writer. Every method raises `LedgerError` and leaves the ledger whole."""
+
+    def __init__(self, path: Path, host: str, scope: str) -> None:
+        self.path = path
+        self._host, self._scope = host, scope
+        self._tables = Tables()
+        self._engine = sqlite_engine(path)
+        self._statements = Statements(self._tables, self._engine.dialect.name)
+        self.seq = 0
+
+    def open(self, now_ns: int) -> Opening:
+        """Make the tables where there are none, and read what a start needs."""
+        with self._transaction() as connection:
+            self._tables.metadata.create_all(connection)
+            self._check_version(connection)
+            hour = hour_of(now_ns)
+            opening = ledger_rows.read_opening(
+                connection, self._tables, hour - RECENT_HOURS, hour - KEEP_HOURS
+            )
+        self.seq = opening.seq
+        return opening
+
+    def commit(self, batch: Batch) -> None:
+        """Write the batch and the state as the next in sequence, or change nothing."""
+        table = self._tables.state
+        with self._transaction() as connection:
+            moved = connection.execute(
+                update(table)
+                .where(table.c.id == 1, table.c.seq == self.seq)
+                .values(seq=self.seq + 1, document=batch.state)
+            )
+            if moved.rowcount != 1:
+                raise LedgerConflict(f"{self.path}: another process has written to this ledger")
+            for statement, rows in self._statements.of(batch, self._host, self._scope):
+                connection.execute(statement, rows)
+        self.seq += 1
+
+    def elapsed(self, key: AccrualKey) -> int:
+        """Nanoseconds accrued so far in a row that is too old to be in memory."""
+        with self._transaction() as connection:
+            return ledger_rows.read_elapsed(connection, self._tables, self._host, self._scope, key)
+
+    def residual(self, since_hour: int) -> int:
+        """Pico-dollars by which charges differ from accruals since a clock hour: 0."""
+        with self._transaction() as connection:
+            return ledger_rows.read_residual(connection, self._tables, since_hour)
+
+    def purge(self, before_hour: int) -> int:
+        """Delete charges and accruals of clock hours before; counters and runs stay."""
+        with self._transaction() as connection:
+            return ledger_rows.purge(connection, self._tables, before_hour)
+
+    def close(self) -> None:
+        """Close the file; what was committed is on disk."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise _ledger_error(self.path, error) from error
+
+    def _check_version(self, connection: Connection) -> None:
+        meta, state = self._tables.meta, self._tables.state
+        version = connection.scalar(select(meta.c.value).where(meta.c.name == "schema_version"))
+        if version is None:
+            fresh = [{"name": "schema_version", "value": str(SCHEMA_VERSION)}]
+            connection.execute(insert(meta), fresh)
+            connection.execute(insert(state), [{"id": 1, "seq": 0, "document": ""}])
+        elif int(version) > SCHEMA_VERSION:
+            raise LedgerConflict(
+                f"{self.path}: made by a newer version (schema {version}, we know {SCHEMA_VERSION})"
+            )
+
+
+def _ledger_error(path: Path, error: DBAPIError) -> LedgerError:
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    primary = code & 0xFF if isinstance(code, int) else None
+    kind = LedgerCorrupt if primary in CORRUPT_CODES else LedgerError
+    return kind(f"{path}: {error.orig}")
+
+
+def set_aside(path: Path, now_ns: int) -> Path:
+    """Move a corrupt ledger and its log out of the way; returns the file's new name.
+
+    Raises OSError if it cannot be moved.
+    """
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now_ns // 10**9))
+    target = path.with_name(f"{path.name}.corrupt-{stamp}")
+    count = 1
+    while target.exists():
+        count += 1
+        target = path.with_name(f"{path.name}.corrupt-{stamp}-{count}")
+    path.rename(target)
+    for suffix in ("-wal", "-shm"):
+        beside = path.with_name(path.name + suffix)
+        if beside.exists():
+            beside.rename(target.with_name(target.name + suffix))
+    return target

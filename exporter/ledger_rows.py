@@ -1,0 +1,310 @@
+"""The ledger's statements: how a batch becomes rows, and what a start reads back."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Executable, Table, case, delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from unitcost.exporter.batch import Batch, CounterKey, WorkloadRow
+from unitcost.exporter.schema import Tables
+from unitcost.pricing.allocate import Method, State
+from unitcost.pricing.charge import AccrualKey, Accrued, Amount, ChargeKey, Posting
+from unitcost.pricing.price import Component, UnitPrice
+from unitcost.pricing.runs import Run
+from unitcost.pricing.workload import Account, WorkloadKind
+
+Rows = list[dict[str, Any]]
+MAX_RUNS = 1000
+"""Runs read at a start, the latest first; an older one starts anew if it ever returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a ledger holds when it is opened."""
+
+    seq: int
+    state: str
+    counters: dict[CounterKey, int]
+    workloads: dict[str, WorkloadRow]
+    runs: dict[tuple[str, str], Run]
+    elapsed: dict[AccrualKey, int]
+    prices: dict[str, UnitPrice]
+    open_rows: Posting
+
+
+class Statements:
+    """The upserts of one ledger, built once so that their compiled form is cached."""
+
+    def __init__(self, tables: Tables, dialect: str) -> None:
+        self._insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+        self.price = self._keep(tables.price)
+        self.accrual = self._add(tables.accrual, ("elapsed_ns", "quantity"), ())
+        self.charge = self._add(tables.charge, ("quantity",), ("known_at_ns",))
+        self.counter = self._add(tables.counter, ("value",), ())
+        self.workload = self._replace(tables.workload)
+        self.run = self._replace(tables.run)
+        self.epoch_mark = self._replace(tables.epoch_mark)
+        self.event = tables.event.insert()
+
+    def _keep(self, table: Table) -> Executable:
+        return self._insert(table).on_conflict_do_nothing()
+
+    def _replace(self, table: Table) -> Executable:
+        statement = self._insert(table)
+        new = {column.name: statement.excluded[column.name] for column in _values_of(table)}
+        return statement.on_conflict_do_update(index_elements=_keys_of(table), set_=new)
+
+    def _add(self, table: Table, sums: Sequence[str], latest: Sequence[str]) -> Executable:
+        """Add to whole-number columns; `pico` stays null until something priced is added."""
+        statement = self._insert(table)
+        new: dict[str, Any] = {name: table.c[name] + statement.excluded[name] for name in sums}
+        new |= {name: statement.excluded[name] for name in latest}
+        if "pico" in table.c:
+            more = statement.excluded.pico
+            new["pico"] = case(
+                (more.is_(None), table.c.pico), else_=func.coalesce(table.c.pico, 0) + more
+            )
+        return statement.on_conflict_do_update(index_elements=_keys_of(table), set_=new)
+
+    def of(self, batch: Batch, host: str, scope: str) -> Iterator[tuple[Executable, Rows]]:
+        """The statements a batch needs, each with its rows."""
+        written = (
+            (self.price, price_rows(batch)),
+            (self.accrual, accrual_rows(batch, host, scope)),
+            (self.charge, charge_rows(batch, host, scope)),
+            (self.counter, counter_rows(batch)),
+            (self.workload, workload_rows(batch)),
+            (self.run, run_rows(batch)),
+            (self.epoch_mark, epoch_rows(batch)),
+            (self.event, event_rows(batch)),
+        )
+        return ((statement, found) for statement, found in written if found)
+
+
+def _keys_of(table: Table) -> list[str]:
+    return [column.name for column in table.primary_key]
+
+
+def _values_of(table: Table) -> list[Any]:
+    return [column for column in table.c if not column.primary_key]
+
+
+def price_rows(batch: Batch) -> Rows:
+    """Every unit price that was used."""
+    return [
+        {name: getattr(price, name) for name in price.__slots__} for price in batch.prices.values()
+    ]
+
+
+def accrual_rows(batch: Batch, host: str, scope: str) -> Rows:
+    """What resources accrued."""
+    return [
+        {
+            "hour": key.hour,
+            "host": host,
+            "scope": scope,
+            "resource": key.resource,
+            "component": key.component,
+            "price": key.price,
+            "revision": key.revision,
+            "elapsed_ns": accrued.elapsed_ns,
+            "quantity": accrued.quantity,
+            "pico": accrued.pico,
+        }
+        for key, accrued in batch.posting.accruals.items()
+    ]
+
+
+def charge_rows(batch: Batch, host: str, scope: str) -> Rows:
+    """What was charged to whom."""
+    return [
+        {
+            "hour": key.hour,
+            "host": host,
+            "scope": scope,
+            "resource": key.resource,
+            "component": key.component,
+            "workload": key.account.workload,
+            "model": key.account.model,
+            "run": key.account.run,
+            "attempt": key.account.attempt,
+            "state": key.state,
+            "method": key.method,
+            "price": key.price,
+            "currency": "USD",
+            "revision": key.revision,
+            "quantity": amount.quantity,
+            "pico": amount.pico,
+            "rate": "1",
+            "known_at_ns": batch.at_ns,
+        }
+        for key, amount in batch.posting.charges.items()
+    ]
+
+
+def counter_rows(batch: Batch) -> Rows:
+    """What counters gained."""
+    return [
+        {"metric": metric, "labels": json.dumps(labels, ensure_ascii=False), "value": value}
+        for (metric, labels), value in batch.counters.items()
+    ]
+
+
+def workload_rows(batch: Batch) -> Rows:
+    """Workloads as they are now."""
+    return [
+        {
+            "name": row.name,
+            "kind": row.kind,
+            "owner": row.owner,
+            "first_seen_ns": row.first_seen_ns,
+            "last_charged_ns": row.last_charged_ns,
+            "overflow": int(row.overflow),
+        }
+        for row in batch.workloads.values()
+    ]
+
+
+def run_rows(batch: Batch) -> Rows:
+    """Training runs as they are now."""
+    return [
+        {
+            "workload": run.workload,
+            "run": run.run,
+            "document": msgspec.json.encode(run).decode(),
+            "last_charged_ns": run.last_charged_ns,
+        }
+        for run in batch.runs.values()
+    ]
+
+
+def epoch_rows(batch: Batch) -> Rows:
+    """Epoch marks."""
+    return [
+        {
+            "workload": row.workload,
+            "run": row.run,
+            "attempt": row.attempt,
+            "epoch": row.epoch,
+            "at_ns": row.at_ns,
+            "pico": row.total.pico,
+            "used_pico": row.total.used_pico,
+        }
+        for row in batch.epochs
+    ]
+
+
+def event_rows(batch: Batch) -> Rows:
+    """Events, detail as JSON."""
+    return [
+        {"at_ns": row.at_ns, "kind": row.kind, "detail": json.dumps(dict(row.detail))}
+        for row in batch.events
+    ]
+
+
+def read_opening(
+    connection: Connection, tables: Tables, since_hour: int, open_since_hour: int
+) -> Opening:
+    """All that a start needs; small whatever the ledger's size."""
+    state = connection.execute(select(tables.state.c.seq, tables.state.c.document)).one()
+    counters = {
+        (metric, tuple(json.loads(labels))): value
+        for metric, labels, value in connection.execute(select(tables.counter))
+    }
+    workloads = {
+        row.name: WorkloadRow(
+            row.name,
+            WorkloadKind(row.kind),
+            row.owner,
+            row.first_seen_ns,
+            row.last_charged_ns,
+            bool(row.overflow),
+        )
+        for row in connection.execute(select(tables.workload))
+    }
+    latest = select(tables.run).order_by(tables.run.c.last_charged_ns.desc()).limit(MAX_RUNS)
+    runs = {
+        (row.workload, row.run): msgspec.json.decode(row.document, type=Run)
+        for row in connection.execute(latest)
+    }
+    recent = select(tables.accrual).where(tables.accrual.c.hour >= since_hour)
+    elapsed = {_accrual_key(row): row.elapsed_ns for row in connection.execute(recent)}
+    rows = read_open_rows(connection, tables, open_since_hour)
+    used = {key.price for key in rows.accruals}
+    prices = {
+        row.id: UnitPrice(**(dict(row._mapping) | {"component": Component(row.component)}))
+        for row in connection.execute(select(tables.price).where(tables.price.c.id.in_(used)))
+    }
+    return Opening(state.seq, state.document, counters, workloads, runs, elapsed, prices, rows)
+
+
+def read_open_rows(connection: Connection, tables: Tables, since_hour: int) -> Posting:
+    """The accruals and charges of the last clock hours, whole."""
+    posting = Posting()
+    accruals = select(tables.accrual).where(tables.accrual.c.hour >= since_hour)
+    for row in connection.execute(accruals):
+        posting.accruals[_accrual_key(row)] = Accrued(row.elapsed_ns, row.quantity, row.pico)
+    charges = select(tables.charge).where(tables.charge.c.hour >= since_hour)
+    for row in connection.execute(charges):
+        key = ChargeKey(
+            row.resource,
+            Component(row.component),
+            Account(row.workload, row.model, row.run, row.attempt),
+            State(row.state),
+            Method(row.method),
+            row.price,
+            row.hour,
+            row.revision,
+        )
+        posting.charges[key] = Amount(row.quantity, row.pico)
+    return posting
+
+
+def _accrual_key(row: Any) -> AccrualKey:
+    return AccrualKey(row.resource, Component(row.component), row.price, row.hour, row.revision)
+
+
+def read_elapsed(
+    connection: Connection, tables: Tables, host: str, scope: str, key: AccrualKey
+) -> int:
+    """Nanoseconds in one accrual row, 0 if there is none."""
+    table = tables.accrual
+    where = (
+        (table.c.hour == key.hour)
+        & (table.c.host == host)
+        & (table.c.scope == scope)
+        & (table.c.resource == key.resource)
+        & (table.c.component == key.component)
+        & (table.c.price == key.price)
+        & (table.c.revision == key.revision)
+    )
+    return connection.scalar(select(table.c.elapsed_ns).where(where)) or 0
+
+
+def read_residual(connection: Connection, tables: Tables, since_hour: int) -> int:
+    """Σ over resource, component, price and hour of |accrued - charged|, in pico-dollars."""
+    sums: dict[tuple[Any, ...], int] = {}
+    for table, sign in ((tables.accrual, 1), (tables.charge, -1)):
+        groups = (
+            table.c.hour,
+            table.c.host,
+            table.c.scope,
+            table.c.resource,
+            table.c.component,
+            table.c.price,
+        )
+        query = select(*groups, func.sum(table.c.pico)).where(table.c.hour >= since_hour)
+        for *group, pico in connection.execute(query.group_by(*groups)):
+            sums[tuple(group)] = sums.get(tuple(group), 0) + sign * (pico or 0)
+    return sum(abs(value) for value in sums.values())
+
+
+def purge(connection: Connection, tables: Tables, before_hour: int) -> int:
+    """Delete rows of clock hours before `before_hour`; returns how many charges went."""
+    deleted = connection.execute(delete(tables.charge).where(tables.charge.c.hour < before_hour))
+    connection.execute(delete(tables.accrual).where(tables.accrual.c.hour < before_hour))
+    return deleted.rowcount

@@ -1,0 +1,202 @@
+"""Publishing: what the books and the last tick say, as points for one scrape."""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+
+from unitcost.exporter.batch import CounterKey
+from unitcost.exporter.holding import Observed
+from unitcost.exporter.settle import Settler
+from unitcost.exporter.snapshot import Point
+from unitcost.exporter.tally import Tally
+from unitcost.pricing.allocate import State
+from unitcost.pricing.money import PICO
+from unitcost.pricing.price import UnitPrice
+from unitcost.pricing.price_list import unit_prices
+from unitcost.pricing.resource import MICRO
+from unitcost.pricing.runs import Run
+from unitcost.pricing.sample import NS_PER_SECOND, Quantity
+from unitcost.pricing.unit_cost import Basis, Unit, Window
+from unitcost.pricing.units import Counted
+from unitcost.pricing.workload import RESERVED
+
+Points = dict[str, list[Point]]
+"""Points by metric name."""
+
+BY_STATE = ("unitcost_cost_usd_total", "unitcost_held_seconds_total")
+NOT_BY_WORKLOAD = ("unitcost_resource_cost_usd_total", "unitcost_gap_seconds_total")
+UNIT_METRICS = {
+    Unit.REQUEST: "unitcost_request_cost_usd",
+    Unit.TOKEN: "unitcost_token_cost_usd",
+    Unit.STEP: "unitcost_step_cost_usd",
+    Unit.SAMPLE: "unitcost_sample_cost_usd",
+}
+GAUGES = {
+    Quantity.REQUESTS_RUNNING: "unitcost_requests_running",
+    Quantity.REQUESTS_WAITING: "unitcost_requests_waiting",
+}
+
+
+def ledger_points(settler: Settler, observed: Observed) -> Points:
+    """All points that follow the ledger; made after a commit, so they never run ahead of it."""
+    position = settler.state.position
+    now = position.at_ns if position else 0
+    live = frozenset(settler.books.live(settler.rules, now))
+    points = counter_points(settler.books.committed, live | RESERVED)
+    points |= price_points(settler, now)
+    points |= workload_points(settler, live)
+    points |= host_points(observed)
+    if settler.rules.scope != "units":
+        points |= unit_cost_points(settler.tally, live, _spread(settler))
+        points |= run_points(settler, now)
+    points["unitcost_window_seconds"] = [((), settler.rules.window_ns / NS_PER_SECOND)]
+    return points
+
+
+def counter_points(counters: Mapping[CounterKey, int], shown: frozenset[str]) -> Points:
+    """Counters of workloads that are shown; every state at 0 as soon as one is there."""
+    points: Points = {}
+    zeros: set[CounterKey] = set()
+    for (metric, labels), value in counters.items():
+        if metric not in NOT_BY_WORKLOAD and labels[0] not in shown:
+            continue
+        scale = PICO if "_usd_" in metric else MICRO
+        points.setdefault(metric, []).append((labels, value / scale))
+        if metric in BY_STATE and labels[0] not in RESERVED:
+            zeros.update((metric, (*labels[:-1], str(state))) for state in State)
+    for metric, labels in sorted(zeros - counters.keys()):
+        points[metric].append((labels, 0.0))
+    return points
+
+
+def price_points(settler: Settler, now_ns: int) -> Points:
+    """What each resource costs an hour now, or that it is unpriced."""
+    resources = tuple(each.resource for each in settler.state.shares)
+    listed = unit_prices(settler.rules.book, resources, settler.rules.split, now_ns)
+    by_resource: dict[str, list[UnitPrice]] = {}
+    for resource, price in listed:
+        by_resource.setdefault(resource.id, []).append(price)
+    points: Points = {
+        "unitcost_price_split_info": [((settler.rules.split.name,), 1.0)],
+        "unitcost_resource_unpriced": [
+            ((price.resource, str(price.component)), float(price.pico_per_hour is None))
+            for _, price in listed
+        ],
+    }
+    for name, prices in by_resource.items():
+        amounts = [price.pico_per_hour for price in prices if price.pico_per_hour is not None]
+        if len(amounts) == len(prices):
+            labels = (name, "", "", prices[0].model, prices[0].source)
+            point = (labels, sum(amounts) / PICO)
+            points.setdefault("unitcost_price_usd_per_hour", []).append(point)
+        if as_of := max(price.as_of_ns for price in prices):
+            stamped = ((name,), as_of / NS_PER_SECOND)
+            points.setdefault("unitcost_price_as_of_timestamp_seconds", []).append(stamped)
+    return points
+
+
+def unit_cost_points(tally: Tally, live: frozenset[str], spread: frozenset[str]) -> Points:
+    """Unit costs of live workloads; those on several hosts have none here."""
+    points: Points = {}
+    coverage: dict[str, float] = {}
+    for (workload, model), window in sorted(tally.windows.items()):
+        if workload not in live:
+            continue
+        if (known := window.coverage) is not None:
+            coverage[workload] = min(float(known), coverage.get(workload, 1.0))
+        if (latency := _latency(window)) is not None:
+            name = "unitcost_request_latency_seconds"
+            points.setdefault(name, []).append(((workload, model), latency))
+        for cost in window.costs() if workload not in spread else ():
+            labels = (cost.type,) if cost.unit is Unit.TOKEN else ()
+            point = ((workload, model, *labels, str(cost.basis)), float(cost.usd))
+            points.setdefault(UNIT_METRICS[cost.unit], []).append(point)
+    points["unitcost_unit_coverage_ratio"] = [((name,), ratio) for name, ratio in coverage.items()]
+    return points
+
+
+def _latency(window: Window) -> float | None:
+    timed = window.seen.get((Quantity.REQUESTS_TIMED, ""), 0)
+    seconds = window.seen.get((Quantity.REQUEST_SECONDS, ""))
+    return None if seconds is None or timed <= 0 else seconds / timed
+
+
+def run_points(settler: Settler, now_ns: int) -> Points:
+    """Training runs that are not retired: cost so far, and cost of the last whole epoch."""
+    since = now_ns - settler.rules.retire_after_ns
+    runs = [run for run in settler.books.runs.values() if run.last_charged_ns > since]
+    points: Points = {}
+    latest: dict[str, Run] = {}
+    for run in sorted(runs, key=lambda run: (run.workload, run.last_charged_ns, run.run)):
+        labels = (run.workload, run.run)
+        latest[run.workload] = run
+        if run.total.pico is not None:
+            point = (labels, run.total.pico / PICO)
+            points.setdefault("unitcost_run_cost_usd", []).append(point)
+        if run.last_epoch:
+            points.setdefault("unitcost_epoch_last", []).append((labels, run.last_epoch))
+        if run.epoch_cost is not None and run.epoch_cost.pico is not None:
+            part = run.epoch_cost.pico / run.epochs_in_cost / PICO
+            points.setdefault("unitcost_epoch_cost_part_usd", []).append((labels, part))
+    points["unitcost_epoch_cost_usd"] = [
+        point
+        for run in latest.values()
+        if settler.runs.hosts.get((run.workload, run.run), 1) == 1
+        for point in _epoch_cost(run)
+    ]
+    return points
+
+
+def _epoch_cost(run: Run) -> Iterator[Point]:
+    if run.epoch_cost is None:
+        return
+    known = ((Basis.ALLOCATED, run.epoch_cost.pico), (Basis.USED, run.epoch_cost.used_pico))
+    for basis, pico in known:
+        if pico is not None:
+            usd = Decimal(pico) / PICO / Decimal(run.epochs_in_cost)
+            yield (run.workload, "", str(basis)), float(usd)
+
+
+def workload_points(settler: Settler, live: frozenset[str]) -> Points:
+    """Who the workloads are, how their shares are found, and what they are doing now."""
+    rows = {name: settler.books.workloads[name] for name in sorted(live)}
+    tally = settler.tally
+    points: Points = {
+        "unitcost_workload_info": [
+            ((name, str(row.kind), row.owner), 1.0) for name, row in rows.items()
+        ],
+        "unitcost_workload_allocation_info": [
+            ((name, resource, method, _signal(tally, name, resource)), 1.0)
+            for (name, resource), method in sorted(tally.methods.items())
+            if name in live
+        ],
+        "unitcost_workload_hosts": [
+            ((workload,), float(hosts))
+            for (workload, _), hosts in sorted(settler.runs.hosts.items())
+            if workload in live
+        ],
+    }
+    gauges: Counted = settler.counted.gauges if settler.counted else {}
+    for (account, quantity, _), micro in sorted(gauges.items()):
+        if account.workload in live and (name := GAUGES.get(quantity)):
+            point = ((account.workload, account.model), micro / MICRO)
+            points.setdefault(name, []).append(point)
+    return points
+
+
+def _signal(tally: Tally, workload: str, resource: str) -> str:
+    return "cpu_time" if resource == "cpu" else tally.signals.get(workload, "none")
+
+
+def _spread(settler: Settler) -> frozenset[str]:
+    """Workloads that run on several hosts."""
+    return frozenset(name for (name, _), hosts in settler.runs.hosts.items() if hosts > 1)
+
+
+def host_points(observed: Observed) -> Points:
+    """The host's memory, as read."""
+    names = {
+        Quantity.MEMORY_USED: "unitcost_host_memory_used_bytes",
+        Quantity.MEMORY_CAPACITY: "unitcost_host_memory_total_bytes",
+    }
+    found = ((name, observed.host(quantity)) for quantity, name in names.items())
+    return {name: [((), sample.value)] for name, sample in found if sample is not None}

@@ -1,0 +1,130 @@
+"""The tally of a tick: counters of money, time and units, and the windows of the unit costs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from unitcost.exporter.books import Books
+from unitcost.exporter.holding import Held
+from unitcost.pricing.allocate import State
+from unitcost.pricing.charge import Posting
+from unitcost.pricing.models import model_weights
+from unitcost.pricing.sample import Quantity
+from unitcost.pricing.unit_cost import Slice, UnitKey, Window
+from unitcost.pricing.units import Count, Counted
+from unitcost.pricing.workload import Account
+
+COUNTERS = {
+    Quantity.REQUESTS: "unitcost_requests_total",
+    Quantity.TOKENS: "unitcost_tokens_total",
+    Quantity.PHASE_SECONDS: "unitcost_phase_seconds_total",
+    Quantity.EPOCHS: "unitcost_epochs_total",
+    Quantity.STEPS: "unitcost_steps_total",
+    Quantity.SAMPLES: "unitcost_samples_total",
+}
+"""Which counter a counted quantity is exported as; the others only serve other values."""
+WindowKey = tuple[str, str]
+"""Workload and model."""
+
+
+@dataclass(slots=True)
+class Spent:
+    """What one workload and model was charged in one tick."""
+
+    pico: int = 0
+    used_pico: int = 0
+    whole: bool = True
+
+
+@dataclass(slots=True)
+class Tally:
+    """Adds up ticks. `unsignalled`: accounts for which nothing tells busy from idle."""
+
+    window_ns: int
+    minimum_micro: int
+    windows: dict[WindowKey, Window] = field(default_factory=dict)
+    spent: dict[WindowKey, Spent] = field(default_factory=dict)
+    partly: set[WindowKey] = field(default_factory=set)
+    unsignalled: frozenset[Account] = frozenset()
+    methods: dict[tuple[str, str], str] = field(default_factory=dict)
+    signals: dict[str, str] = field(default_factory=dict)
+
+    def use(self, window_ns: int, minimum_micro: int) -> None:
+        """Take over another window length; windows that are open keep what they hold of it."""
+        self.window_ns, self.minimum_micro = window_ns, minimum_micro
+        for window in self.windows.values():
+            window.length_ns, window.minimum_micro = window_ns, minimum_micro
+
+    def begin(self, held: Held | None, counted: Count) -> None:
+        """Start a tick: whose busy signal is which."""
+        self.spent, self.partly = {}, set()
+        if held is not None:
+            silent = {a for a in held.holders if held.signals.get(a, "none") == "none"}
+            self.unsignalled = frozenset(silent)
+            self.signals = {a.workload: held.signals.get(a, "none") for a in held.holders}
+
+    def model_weights(self) -> dict[str, dict[Account, int]]:
+        """How the models of each workload did the window's work."""
+        units: Counted = {}
+        for (workload, model), window in self.windows.items():
+            for (quantity, label), micro in window.seen.items():
+                units[Account(workload, model), quantity, label] = micro
+        return model_weights(units)
+
+    def spoil(self, accounts: Iterable[Account]) -> None:
+        """These were not metered for part of this tick: it is left out of their unit costs."""
+        self.partly.update((account.workload, account.model) for account in accounts)
+
+    def charge(self, books: Books, posting: Posting) -> None:
+        """Count a posting's money and time."""
+        pending = books.pending
+        first = next((key.component for key in posting.accruals), None)
+        for key, accrued in posting.accruals.items():
+            if accrued.pico is not None:
+                labels = (key.resource, str(key.component))
+                pending.count("unitcost_resource_cost_usd_total", labels, accrued.pico)
+        for charge, amount in posting.charges.items():
+            account, state = charge.account, str(charge.state)
+            kind = str(books.kind_of(account.workload))
+            spent = self.spent.setdefault((account.workload, account.model), Spent())
+            if charge.component is first:
+                held = (account.workload, account.model, charge.resource, state)
+                pending.count("unitcost_held_seconds_total", held, amount.quantity)
+                self.methods[account.workload, charge.resource] = str(charge.method)
+            if amount.pico is None:
+                spent.whole = False
+                continue
+            cost = (account.workload, kind, account.model, charge.resource, state)
+            pending.count("unitcost_cost_usd_total", cost, amount.pico)
+            spent.pico += amount.pico
+            if charge.state is State.ACTIVE:
+                spent.used_pico += amount.pico
+
+    def end(self, books: Books, counted: Count, at_ns: int) -> None:
+        """Count the units and let the windows move on."""
+        units: dict[WindowKey, dict[UnitKey, int]] = {}
+        for (account, quantity, label), micro in counted.units.items():
+            if metric := COUNTERS.get(quantity):
+                labels = (account.workload, account.model, *((label,) if label else ()))
+                books.pending.count(metric, labels, micro)
+            own = units.setdefault((account.workload, account.model), {})
+            own[quantity, label] = own.get((quantity, label), 0) + micro
+        for name in {workload for workload, _ in self.spent}:
+            books.charged(name, at_ns)
+        for key in self.spent.keys() | units.keys() | self.windows.keys():
+            self._slide(key, units.get(key, {}), at_ns)
+
+    def _slide(self, key: WindowKey, units: dict[UnitKey, int], at_ns: int) -> None:
+        window = self.windows.get(key)
+        if window is None:
+            if not units:
+                return
+            window = self.windows[key] = Window(self.window_ns, self.minimum_micro)
+        spent = self.spent.get(key)
+        silent = any(account.workload == key[0] for account in self.unsignalled)
+        if spent is None or not spent.whole or key in self.partly:
+            window.add(Slice(at_ns, None, None, units))
+        else:
+            used = None if silent else spent.used_pico
+            window.add(Slice(at_ns, spent.pico, used, units))
+        if window.started and not window.slices:
+            del self.windows[key]
