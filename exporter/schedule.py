@@ -70,7 +70,7 @@ class Schedule:
                 return
             try:
                 self._tick()
-            except BaseException:
+            except BaseException:  # noqa: BLE001 - the next tick must come
                 self._failures += 1
                 _log.exception("tick failed")
 
@@ -92,8 +92,8 @@ class _WholePeriods(BaseTrigger):  # type: ignore[misc]  # the library has no ty
     def __init__(self, period_seconds: float) -> None:
         self._period = period_seconds
 
-    def get_next_fire_time(self, _previous: datetime | None, now: datetime) -> datetime:
-        """The first whole period after `now`."""
+    def get_next_fire_time(self, previous_fire_time: Any, now: datetime) -> Any:
+        """The first whole period after `now`: a datetime in UTC."""
         count = now.timestamp() // self._period + 1
         due = datetime.fromtimestamp(count * self._period, UTC)
         return due if due > now else due + timedelta(seconds=self._period)
@@ -145,7 +145,7 @@ class _OneThread(BaseExecutor):  # type: ignore[misc]  # the library has no type
         """Called by the scheduler: the thread ends after the job under way."""
         self._jobs.put(None)
 
-    def _do_submit_job(self, job: Any, _run_times: list[datetime]) -> None:
+    def _do_submit_job(self, job: Any, run_times: Any) -> None:
         self._jobs.put(job)
 
     def _loop(self) -> None:

@@ -68,8 +68,10 @@ def _sample(sample: Sample) -> str:
 
 
 def _subject(subject: Subject) -> str:
-    if type(subject.kind) is not WorkloadKind or type(subject.up) is not bool:
-        return f"kind {_short(subject.kind)} or up {_short(subject.up)} is unknown"
+    if type(subject.kind) is not WorkloadKind:
+        return f"kind {_short(subject.kind)} is unknown"
+    if type(subject.up) is not bool or type(subject.failed) is not bool:
+        return f"up {_short(subject.up)} or failed {_short(subject.failed)} is unknown"
     if not {type(subject.ready), type(subject.running)} <= {bool, type(None)}:
         return f"ready {_short(subject.ready)} or running {_short(subject.running)} is unknown"
     if not _is_number(subject.resumed_epoch):

@@ -1,0 +1,154 @@
+"""Nothing impossible gets past the door."""
+
+import math
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unitcost.collectors.base import Problem, Reading
+from unitcost.exporter.validate import MAX_ITEMS, MAX_TEXT, MAX_VALUE, Junk, validate
+from unitcost.pricing.sample import EpochMark, Listener, Process, Quantity, Sample, Subject
+from unitcost.pricing.workload import WorkloadKind
+
+SAMPLE = Sample("host", Quantity.CPU_SECONDS, 1.5, 7)
+SUBJECT = Subject("s", "w", WorkloadKind.TRAINING, pid=1, started=2, port=3, ready=True)
+PROCESS = Process(pid=1, started=2, parent=0, cpu_ns=3, reaped_cpu_ns=4, memory_bytes=5)
+WHOLE = Reading(
+    samples=(SAMPLE,),
+    subjects=(SUBJECT,),
+    processes=(PROCESS,),
+    listeners=(Listener(80, 1, 2),),
+    marks=(EpochMark("s", 0.5, 9),),
+    problems=(Problem("hidden", "some"),),
+)
+PARTS = tuple(field.name for field in fields(Reading))
+ITEMS = [(part, field.name) for part in PARTS for field in fields(getattr(WHOLE, part)[0])]
+
+
+class Sly(str):
+    """A text that is more than a text."""
+
+    __slots__ = ()
+
+
+class Unmade:
+    """Knows nothing of the fields it should have."""
+
+
+def broken(part: str, field: str, value: object) -> Reading:
+    """The whole reading, with one field of one item set to something else."""
+    item = getattr(WHOLE, part)[0]
+    twin = object.__new__(type(item))
+    for each in fields(item):
+        object.__setattr__(twin, each.name, getattr(item, each.name))
+    object.__setattr__(twin, field, value)
+    return replace(WHOLE, **{part: (twin,)})
+
+
+def test_a_reading_with_everything_in_it_passes_as_it_is() -> None:
+    """The same object: nothing is copied, nothing is mended."""
+    assert validate(WHOLE) is WHOLE
+    assert validate(Reading()) == Reading()
+
+
+@pytest.mark.parametrize(("part", "field"), ITEMS)
+def test_a_foreign_type_in_any_field_is_refused(part: str, field: str) -> None:
+    """Each field of each type is looked at."""
+    for foreign in (object(), [], b"x", Unmade, 1j, Sly("x")):
+        with pytest.raises(Junk):
+            validate(broken(part, field, foreign))
+
+
+@pytest.mark.parametrize(("part", "field"), ITEMS)
+def test_a_field_that_was_never_set_is_refused(part: str, field: str) -> None:
+    """As of an object that was made by hand."""
+    item = object.__new__(type(getattr(WHOLE, part)[0]))
+    for each in fields(item):
+        if each.name != field:
+            object.__setattr__(item, each.name, getattr(getattr(WHOLE, part)[0], each.name))
+    with pytest.raises(Junk):
+        validate(replace(WHOLE, **{part: (item,)}))
+
+
+BAD_NUMBERS = [math.nan, math.inf, -math.inf, -1, -0.5, True, 10**400, -(10**400), MAX_VALUE * 2]
+
+
+@pytest.mark.parametrize("value", BAD_NUMBERS, ids=lambda v: str(v)[:12] if v == v else "nan")
+@pytest.mark.parametrize(
+    ("part", "field"),
+    [
+        ("samples", "value"),
+        ("samples", "wraps_at"),
+        ("subjects", "resumed_epoch"),
+        ("marks", "epoch"),
+    ],
+)
+def test_numbers_that_no_counter_shows_are_refused(part: str, field: str, value: Any) -> None:
+    """Not finite, negative, or beyond what a float counts exactly."""
+    with pytest.raises(Junk):
+        validate(broken(part, field, value))
+
+
+@pytest.mark.parametrize("field", [f.name for f in fields(Process)][:6])
+@pytest.mark.parametrize("value", [-1, 2**63, 1.0, True, None])
+def test_whole_numbers_of_a_process_are_whole_and_not_negative(field: str, value: object) -> None:
+    """Its pid, times and bytes."""
+    with pytest.raises(Junk):
+        validate(broken("processes", field, value))
+
+
+@pytest.mark.parametrize("text", ["x" * (MAX_TEXT + 1), "lone \ud800 surrogate"])
+def test_texts_that_cannot_be_shown_are_refused(text: str) -> None:
+    """Too long, or not Unicode."""
+    with pytest.raises(Junk):
+        validate(broken("samples", "model", text))
+
+
+def test_more_items_than_any_host_has_are_refused() -> None:
+    """Before they are looked at one by one."""
+    with pytest.raises(Junk, match="more than"):
+        validate(Reading(listeners=(Listener(1, 1, 1),) * (MAX_ITEMS + 1)))
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("junk", [None, [], (None,), (Unmade(),), "text", iter(())], ids=repr)
+def test_a_part_that_is_no_tuple_of_its_type_is_refused(part: str, junk: object) -> None:
+    """Lists change after they were looked at."""
+    with pytest.raises(Junk):
+        validate(replace(WHOLE, **{part: junk}))
+
+
+def test_a_subclass_of_a_reading_is_refused() -> None:
+    """Its attributes may run any code, and answer differently the second time."""
+
+    class Clever(Reading):
+        pass
+
+    with pytest.raises(Junk):
+        validate(Clever())
+
+
+finite = st.floats(min_value=0, max_value=MAX_VALUE)
+
+
+@given(st.lists(st.one_of(finite, st.integers(0, 2**53)), max_size=5))
+def test_every_finite_number_up_to_the_limit_passes(values: list[float]) -> None:
+    """Both ends included."""
+    samples = tuple(replace(SAMPLE, value=value) for value in values)
+    assert validate(Reading(samples=samples)).samples is samples
+
+
+@given(st.sampled_from(ITEMS), st.from_type(object))
+def test_whatever_is_put_in_a_field_it_passes_or_is_junk(
+    item: tuple[str, str], value: object
+) -> None:
+    """Nothing else is ever raised, and the text is short."""
+    refused = None
+    try:
+        validate(broken(*item, value))
+    except Junk as junk:
+        refused = junk
+    assert refused is None or len(str(refused)) <= 200
