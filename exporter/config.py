@@ -192,14 +192,14 @@ def _context(settings: Settings) -> Context:
         for endpoint in workload.endpoints
     )
     matched = {item.match.port for item in settings.workloads if item.match is not None}
-    ports = {port for port in matched if port} | {_local_port(target.url) for target in targets}
+    ports = {port for port in matched if port} | {local_port(target.url) for target in targets}
     servers = {
         name: msgspec.structs.replace(table, name=name) for name, table in settings.servers.items()
     }
     return Context(targets, MappingProxyType(servers), frozenset(ports - {0}))
 
 
-def _local_port(url: str) -> int:
+def local_port(url: str) -> int:
     """The TCP port of a URL that leads to this host itself, else 0."""
     parts = urllib.parse.urlsplit(url)
     if not _LOOPBACK.fullmatch(parts.hostname or ""):

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import urllib.parse
 import zoneinfo
 from collections.abc import Iterator
 from datetime import datetime
@@ -182,10 +183,30 @@ def _workload(workload: WorkloadSettings, known: frozenset[str], path: Path) -> 
     if workload.match is not None:
         yield from _match(workload.match, (*path, "match"))
     for index, endpoint in enumerate(workload.endpoints):
+        if problem := url_problem(endpoint.url):
+            yield Mistake((*path, "endpoints", index, "url"), problem)
         if endpoint.server != AUTO and endpoint.server not in known:
             options = ", ".join([AUTO, *sorted(known)])
             problem = f"unknown server {shown(endpoint.server)}, expected one of {options}"
             yield Mistake((*path, "endpoints", index, "server"), problem)
+
+
+def url_problem(url: str) -> str | None:
+    """Why a URL is no endpoint, if so."""
+    safe = re.sub(r"//.*@", "//…@", url)  # what stands before the @ may be a password
+    wanted = f"expected a URL such as http://127.0.0.1:8000/metrics, got {shown(safe)}"
+    if not (url.isascii() and url.isprintable()) or set(url) & set(" \\") or len(url) > 2048:
+        return wanted
+    try:
+        parts = urllib.parse.urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        return f"{error}, {wanted}"
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        return wanted
+    if "@" in parts.netloc:
+        return "must hold no user name and no password, use bearer_token_file"
+    return "must have no #fragment" if parts.fragment else None
 
 
 def _match(match: Match, path: Path) -> Iterator[Mistake]:
@@ -206,11 +227,17 @@ def _doubles(settings: Settings) -> Iterator[Mistake]:
         yield Mistake(("workloads",), problem)
     names: dict[str, int] = {}
     matches: dict[Match, int] = {}
+    urls: dict[str, str] = {}
     for index, workload in enumerate(settings.workloads):
         first = names.setdefault(workload.name, index)
         if first != index:
             problem = f"{shown(workload.name)} is the name of workloads[{first}] already"
             yield Mistake(("workloads", index, "name"), problem)
+        for j, endpoint in enumerate(workload.endpoints):
+            here = f"workloads[{index}].endpoints[{j}]"
+            if (there := urls.setdefault(endpoint.url, here)) != here:
+                problem = f"{there} has the same URL: its units would be counted twice"
+                yield Mistake(("workloads", index, "endpoints", j, "url"), problem)
         if workload.match is not None:
             first = matches.setdefault(workload.match, index)
             if first != index:

@@ -97,7 +97,7 @@ def _ledger_problem(path: Path) -> str | None:
         if path.exists() and not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
             return f"{path} is not readable and writable by this user"
     except OSError as error:
-        return f"expected the path of a file: {_reason(error)}"
+        return f"{path} cannot be reached: {_reason(error)}, expected a file of this user's"
     return folder_problem(path.parent)
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from unitcost.collectors import procfs
+
 PROC = Path("/proc")
 
 LOW_DISK_BYTES = 1 << 30
@@ -45,7 +47,9 @@ class Finding:
     def line(self) -> str:
         """As printed; what came from outside is escaped."""
         text = f"{self.text}; {self.mend}" if self.mend else self.text
-        return f"{self.status:<4}  {self.subject:<12}  {text if text.isprintable() else ascii(text)}"
+        return (
+            f"{self.status:<4}  {self.subject:<12}  {text if text.isprintable() else ascii(text)}"
+        )
 
 
 def ok(subject: str, text: str) -> Finding:
@@ -129,9 +133,10 @@ def cgroup_finding(mounted: tuple[Mount, ...]) -> Finding:
 def _other_processes(proc: Path) -> Finding:
     """Whether the open files of another user's process may be listed: port to process needs it."""
     subject, denied, seen = "processes", 0, 0
+    kernel = procfs.kernel_threads(str(proc))
     for entry in _processes(proc):
         try:
-            if entry.stat().st_uid == os.geteuid():
+            if entry.stat().st_uid == os.geteuid() or int(entry.name) in kernel:
                 continue
             links = list((entry / "fd").iterdir())
             seen += 1
@@ -152,7 +157,9 @@ def _other_processes(proc: Path) -> Finding:
 
 def _processes(proc: Path) -> Iterator[Path]:
     try:
-        yield from (entry for entry in proc.iterdir() if entry.name.isdigit())
+        yield from (
+            entry for entry in proc.iterdir() if entry.name.isdecimal() and entry.name.isascii()
+        )
     except OSError:
         return
 
@@ -192,20 +199,21 @@ def filesystem(path: Path, mounted: tuple[Mount, ...]) -> str:
     return found
 
 
-def folder_findings(folder: Path, mounted: tuple[Mount, ...]) -> Iterator[Finding]:
-    """Whether the ledger may live in a folder: kind of file system, space left."""
+def ledger_findings(path: Path, mounted: tuple[Mount, ...]) -> Iterator[Finding]:
+    """Whether the ledger may lie there: kind of file system, space left."""
+    folder = path.parent
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     folder = folder.resolve()
     type_ = filesystem(folder, mounted)
     if _NETWORK.fullmatch(type_):
         mend = "set ledger.path to a local disk: SQLite's write-ahead log needs one"
-        yield fail("ledger", f"{folder} is on {type_}", mend)
+        yield fail("ledger", f"{path} is on {type_}", mend)
     elif type_ in _FLEETING:
         mend = "set ledger.path to a disk that stays"
-        yield warn("ledger", f"{folder} is on {type_}: {_FLEETING[type_]}", mend)
+        yield warn("ledger", f"{path} is on {type_}: {_FLEETING[type_]}", mend)
     else:
-        yield ok("ledger", f"{folder} is on {type_ or 'an unknown file system'}")
+        yield ok("ledger", f"{path} is on {type_ or 'an unknown file system'}")
     yield _space(folder)
 
 

@@ -251,6 +251,33 @@ BAD: dict[str, tuple[str, str, str]] = {
         "workloads[0].endpoints[0].url",
         "missing",
     ),
+    **{
+        f"an endpoint at {url!r}": (
+            ENDPOINT % f"{{url: {url!r}}}",
+            "workloads[0].endpoints[0].url",
+            problem,
+        )
+        for url, problem in {
+            "": "expected a URL",
+            "localhost:8000/metrics": "expected a URL",
+            "file:///etc/passwd": "expected a URL",
+            "ftp://h/metrics": "expected a URL",
+            "http:///metrics": "expected a URL",
+            "http://user:CANARY@h/metrics": "user name",
+            "http://h:99999/metrics": "expected a URL",
+            "http://h:0/metrics": "expected a URL",
+            "http://[::1/metrics": "expected a URL",
+            "http://h/a b": "expected a URL",
+            "http://h\\@evil/": "expected a URL",
+            "http://h/metrics#top": "fragment",
+        }.items()
+    },
+    "one endpoint for two workloads": (
+        "workloads: [{name: a, endpoints: [{url: 'http://h/m'}]},"
+        " {name: b, endpoints: [{url: 'http://h/m'}]}]",
+        "workloads[1].endpoints[0].url",
+        "workloads[0].endpoints[0] has the same URL",
+    ),
     "an unknown server": (
         ENDPOINT % "{url: 'http://h/metrics', server: vlm}",
         "workloads[0].endpoints[0].server",

@@ -1,0 +1,235 @@
+"""`unitcost doctor`: what this host lets us read, what it does not, and the mend, a line each."""
+
+import os
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TextIO
+
+from unitcost.collectors.base import Collector, Context, Found, NoData, Reading, Target
+from unitcost.exporter.config import Loaded, local_port
+from unitcost.exporter.doctor_host import (
+    PROC,
+    Finding,
+    Status,
+    fail,
+    host_findings,
+    ledger_findings,
+    mounts,
+    ok,
+    warn,
+)
+from unitcost.exporter.gather import make_sources
+from unitcost.exporter.rules import matcher_of, price_book
+from unitcost.exporter.settings import Settings
+from unitcost.exporter.validate import validate
+from unitcost.pricing.attribute import Claim, attribute
+from unitcost.pricing.workload import Account
+
+COLLECT_SECONDS = 5.0
+MAX_PROBLEMS = 5
+"""How many problems of one collector are told; of the others only the number."""
+
+ENDPOINTS, TRAINING, HOST = "openmetrics", "training", "host"
+
+
+def report(loaded: Loaded, out: TextIO) -> int:
+    """Print all findings; return 0 if nothing failed, else 1."""
+    counts: Counter[Status] = Counter()
+    for finding in findings(loaded):
+        counts[finding.status] += 1
+        print(finding.line(), file=out, flush=True)
+    told = ", ".join(f"{counts[status]} {status}" for status in Status)
+    print(f"\n{told}", file=out)
+    return 1 if counts[Status.FAIL] else 0
+
+
+def findings(loaded: Loaded) -> Iterator[Finding]:
+    """Look at everything, one thing after the other; nothing is changed on the host."""
+    proc = _procfs(loaded)
+    yield from host_findings(proc)
+    yield from _configuration(loaded)
+    readings: dict[str, Reading] = {}
+    for found in loaded.collectors:
+        if found.name != ENDPOINTS or found.module is None or not loaded.context.targets:
+            yield from _collector(found, loaded, readings)
+    yield from _endpoints(loaded)
+    if TRAINING in {found.name for found in loaded.collectors}:
+        yield from _training_folders(loaded)
+    if HOST in readings:
+        yield from _workloads(loaded, readings[HOST])
+    yield from _price(loaded.settings)
+    yield from ledger_findings(Path(loaded.settings.ledger.path), mounts(proc))
+    yield _port(loaded.settings)
+
+
+def _procfs(loaded: Loaded) -> Path:
+    return Path(getattr(loaded.collector_options.get(HOST), "procfs", str(PROC)))
+
+
+def _configuration(loaded: Loaded) -> Iterator[Finding]:
+    if not loaded.source:
+        yield ok("config", "no file: all defaults hold")
+    elif not loaded.warnings:
+        yield ok("config", loaded.source)
+    for warning in loaded.warnings:
+        yield warn("config", warning)
+
+
+def _collector(found: Found, loaded: Loaded, readings: dict[str, Reading]) -> Iterator[Finding]:
+    subject = f"read {found.name}"
+    result = _collect(found, loaded, loaded.context)
+    if isinstance(result, str):
+        mend = f"mend it or set collectors.{found.name}.enabled: false"
+        yield fail(subject, result, mend)
+    elif isinstance(result, NoData):
+        yield ok(subject, f"nothing to read: {result}")
+    else:
+        readings[found.name] = result
+        yield ok(subject, _contents(result))
+        yield from _problems(subject, result)
+
+
+def _collect(found: Found, loaded: Loaded, context: Context) -> Reading | NoData | str:
+    """One reading by the collector's own code; or in words, why there is none."""
+    (source,) = make_sources([found], loaded.collector_options, context)
+    collector = source.collector
+    if collector is None:
+        return f"cannot be used: {source.error}"
+    results: list[Reading | NoData | str] = [f"gave no answer within {COLLECT_SECONDS:g} s"]
+    # A thread, as in the exporter: one that hangs is left behind and ends with the process.
+    thread = threading.Thread(target=_run, args=(collector, results), daemon=True)
+    thread.start()
+    thread.join(COLLECT_SECONDS + 1)
+    return results[-1]
+
+
+def _run(collector: Collector, results: list[Reading | NoData | str]) -> None:
+    try:
+        results.append(validate(collector.collect(time.monotonic() + COLLECT_SECONDS)))
+    except NoData as nothing:
+        results.append(nothing)
+    except BaseException as error:  # noqa: BLE001 - whatever a collector raises is a finding
+        results.append(f"{type(error).__name__}: {error}")
+
+
+def _contents(reading: Reading) -> str:
+    counts = {
+        "samples": len(reading.samples),
+        "processes": len(reading.processes),
+        "servers and runs": len(reading.subjects),
+    }
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "empty"
+
+
+def _problems(subject: str, reading: Reading) -> Iterator[Finding]:
+    for problem in reading.problems[:MAX_PROBLEMS]:
+        yield warn(subject, f"{problem.kind}: {problem.detail}")
+    if len(reading.problems) > MAX_PROBLEMS:
+        yield warn(subject, f"and {len(reading.problems) - MAX_PROBLEMS} more problems")
+
+
+def _endpoints(loaded: Loaded) -> Iterator[Finding]:
+    """Each endpoint alone, so that a finding is about one endpoint."""
+    for found in loaded.collectors:
+        if found.name == ENDPOINTS and found.module is not None:
+            for target in loaded.context.targets:
+                context = replace(loaded.context, targets=(target,))
+                yield _endpoint(target, _collect(found, loaded, context))
+
+
+def _endpoint(target: Target, result: Reading | NoData | str) -> Finding:
+    subject, mend = "endpoint", "see that the server runs and serves its metrics there"
+    if isinstance(result, str | NoData):
+        return fail(subject, f"{target.url}: {result}", mend)
+    details = "; ".join(problem.detail for problem in result.problems[:MAX_PROBLEMS])
+    if not any(one.up for one in result.subjects):
+        return fail(subject, f"{target.url}: {details or 'no answer'}", mend)
+    if not result.samples:
+        mend = "name it in `server`, or describe it under `servers`"
+        return fail(subject, f"{target.url}: {details or 'nothing known is in it'}", mend)
+    text = f"{target.url}: {len(result.samples)} samples for {target.workload}"
+    return warn(subject, f"{text}; {details}") if details else ok(subject, text)
+
+
+def _training_folders(loaded: Loaded) -> Iterator[Finding]:
+    """Folders named in the configuration; those looked in by default need not exist."""
+    options = loaded.collector_options.get(TRAINING)
+    for name in getattr(options, "directories", ()):
+        yield _training_folder(Path(name))
+
+
+def _training_folder(folder: Path) -> Finding:
+    if not folder.is_dir():
+        mend = "make it, writable by the training job's user"
+        return fail("training", f"there is no folder {folder}", mend)
+    if not os.access(folder, os.R_OK | os.X_OK, effective_ids=True):
+        return fail("training", f"{folder} is not readable", "let this user read and enter it")
+    state = folder.stat()
+    if not state.st_mode & 0o222:
+        return warn("training", f"{folder} is writable by nobody", "let the job's user write it")
+    text = (
+        f"{folder} is readable; user {state.st_uid} may write it (mode {state.st_mode & 0o7777:o})"
+    )
+    return ok("training", text)
+
+
+def _workloads(loaded: Loaded, host: Reading) -> Iterator[Finding]:
+    """Whether each workload's processes are found among those of the host."""
+    claims = [
+        Claim(Account(target.workload), port=port)
+        for target in loaded.context.targets
+        if (port := local_port(target.url))
+    ]
+    found = attribute(host.processes, host.listeners, claims, matcher_of(loaded.settings))
+    claimed = {claim.account.workload for claim in claims}
+    for workload in loaded.settings.workloads:
+        if workload.match is None and workload.name not in claimed:
+            continue
+        count = sum(account.workload == workload.name for account in found.account_of.values())
+        if count:
+            yield ok("workload", f"{workload.name}: {count} processes")
+        else:
+            mend = "start it, or mend its match; see also `processes` above"
+            yield warn("workload", f"{workload.name}: no process of it is seen", mend)
+
+
+def _price(settings: Settings) -> Iterator[Finding]:
+    book = price_book(settings.price, settings.host.scope)
+    now_ns = time.time_ns()
+    for component in book.components:
+        price = book.at(component, now_ns)
+        if price is None:
+            mend = "set price.usd_per_hour or price.owned (docs/configuration.md)"
+            yield warn("price", f"{component} is unpriced: its cost is unknown, not 0", mend)
+        else:
+            yield ok("price", f"{component} {price.usd_per_hour:.6f} USD/h ({price.model})")
+
+
+def _port(settings: Settings) -> Finding:
+    from unitcost.exporter.web_connections import ListenError, listen
+
+    address, port = settings.web.address, settings.web.port
+    try:
+        listen(address, port).close()
+    except ListenError as error:
+        if _is_unitcost(address, port):
+            return ok("port", f"{address} port {port}: unitcost is running there")
+        return fail("port", str(error), "set web.address and web.port to what is free")
+    return ok("port", f"{address} port {port} is free")
+
+
+def _is_unitcost(address: str, port: int) -> bool:
+    """Whether what listens there answers as we do."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 - looked up
+    request = f"GET / HTTP/1.0\r\nHost: {host}\r\n\r\n".encode()
+    try:
+        with socket.create_connection((host, port), timeout=2) as connection:
+            connection.sendall(request)
+            return b"<title>unitcost</title>" in connection.recv(4096)
+    except (OSError, UnicodeError):
+        return False
