@@ -1,0 +1,279 @@
+"""The only HTTP client: one GET, bounded in time and size, that goes nowhere but where it is told.
+
+One limit holds for everything together, from the look-up of the name to the last byte: a server
+that sends one byte a second is cut off. No redirects, no proxies from the environment, no cookies.
+Every request has a connection of its own: common servers close an idle one after 5 s, which is
+our period, and on loopback a new one costs 0.1 ms (bench/fetch.py).
+"""
+
+import functools
+import http.client
+import io
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, cast
+
+from unitcost.collectors.address import Address, Place, parse_url, refused, resolve
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+DEFAULT_TIMEOUT = 2.0
+DEFAULT_CAP = 4 * 1024 * 1024
+MAX_TOKEN_LENGTH = 16 * 1024
+_MAX_DETAIL = 160
+_HEADER_ALLOWANCE = 64 * 1024
+
+
+class FetchKind(StrEnum):
+    """What went wrong, in one word; the whole set, so it can be a label."""
+
+    TIMEOUT = "timeout"
+    REFUSED = "refused"
+    TOO_LARGE = "too_large"
+    REDIRECT = "redirect"
+    STATUS = "status"
+    PROTOCOL = "protocol"
+    DNS = "dns"
+    TLS = "tls"
+    FORBIDDEN = "forbidden"
+
+
+class FetchError(Exception):
+    """Nothing could be fetched; the text says why, on one line, without secrets."""
+
+    def __init__(self, kind: FetchKind, detail: str) -> None:
+        super().__init__(_printable(detail))
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A body, and whether the server is on this host (its address is our own)."""
+
+    body: bytes
+    local: bool
+
+
+def check_url(url: str) -> None:
+    """Check a URL as a configuration has it. Raises ValueError that says what is wrong."""
+    parse_url(url)
+
+
+def fetch(
+    url: str,
+    *,
+    timeout: float = DEFAULT_TIMEOUT,
+    cap: int = DEFAULT_CAP,
+    bearer_token: str | None = None,
+) -> bytes:
+    """GET a URL; `timeout` in seconds for everything, `cap` in bytes. Raises FetchError."""
+    return get(url, timeout=timeout, cap=cap, bearer_token=bearer_token).body
+
+
+def get(
+    url: str,
+    *,
+    timeout: float = DEFAULT_TIMEOUT,
+    cap: int = DEFAULT_CAP,
+    bearer_token: str | None = None,
+) -> Response:
+    """As `fetch`, and says whether the server is on this host. Raises FetchError."""
+    deadline = time.monotonic() + timeout
+    headers = _headers(bearer_token)
+    try:
+        place = parse_url(url)
+    except ValueError as error:
+        raise FetchError(FetchKind.FORBIDDEN, str(error)) from None
+    try:
+        with _connect(place, deadline) as sock:
+            local = sock.getsockname()[0] == sock.getpeername()[0]
+            secured = _secured(sock, place, deadline)
+            return Response(_exchange(secured, place, headers, deadline, cap), local)
+    except FetchError:
+        raise
+    except TimeoutError:
+        raise FetchError(FetchKind.TIMEOUT, f"no whole answer within {timeout:g} s") from None
+    except ssl.SSLError as error:
+        raise FetchError(FetchKind.TLS, f"TLS: {error.reason or error}") from None
+    except http.client.IncompleteRead:
+        raise FetchError(FetchKind.PROTOCOL, "the answer ended early") from None
+    except OSError as error:
+        raise FetchError(FetchKind.PROTOCOL, f"the connection broke: {_named(error)}") from None
+    except (http.client.HTTPException, ValueError) as error:
+        raise FetchError(FetchKind.PROTOCOL, f"not HTTP: {_named(error)}") from None
+
+
+def _headers(bearer_token: str | None) -> dict[str, str]:
+    headers = {
+        "Accept": "text/plain;version=0.0.4,*/*;q=0.1",
+        "Accept-Encoding": "identity",
+        "User-Agent": "unitcost",
+        "Connection": "close",
+    }
+    if bearer_token is not None:
+        # http.client would put a bad header value, the secret, into its error.
+        if not 0 < len(bearer_token) <= MAX_TOKEN_LENGTH or not all(
+            "!" <= character <= "~" for character in bearer_token
+        ):
+            raise FetchError(FetchKind.FORBIDDEN, "the bearer token is empty or has odd characters")
+        headers["Authorization"] = f"Bearer {bearer_token}"
+    return headers
+
+
+def _remaining(deadline: float) -> float:
+    remaining = deadline - time.monotonic()
+    if remaining <= 0:
+        raise TimeoutError
+    return remaining
+
+
+def _connect(place: Place, deadline: float) -> socket.socket:
+    """Connect to the first address that answers, of those that were checked."""
+    addresses = _addresses(place, deadline)
+    for address in addresses:
+        if why := refused(address[0].partition("%")[0]):
+            raise FetchError(FetchKind.FORBIDDEN, f"{address[0]} is never read: {why}")
+    failure = ""
+    for index, address in enumerate(addresses):
+        # Each gets its part of the time, so that a dead one leaves some for the next.
+        patience = _remaining(deadline) / (len(addresses) - index)
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(patience)
+            sock.connect(address)
+        except TimeoutError:
+            sock.close()
+            failure = ""
+        except OSError as error:
+            sock.close()
+            failure = _named(error)
+        else:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return sock
+    if failure:
+        raise FetchError(FetchKind.REFUSED, f"cannot connect: {failure}")
+    raise TimeoutError
+
+
+def _addresses(place: Place, deadline: float) -> list[Address]:
+    try:
+        return resolve(place.host, place.port, _remaining(deadline))
+    except OSError as error:
+        raise FetchError(FetchKind.DNS, f"{place.host}: {_named(error)}") from None
+
+
+@functools.cache  # a pure value, and 20 ms to make
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+def _secured(sock: socket.socket, place: Place, deadline: float) -> socket.socket:
+    if place.scheme != "https":
+        return sock
+    sock.settimeout(_remaining(deadline))
+    return _tls().wrap_socket(sock, server_hostname=place.host)
+
+
+class _Wire(io.RawIOBase):
+    """Reads from a socket until a deadline and a number of bytes, whatever arrives."""
+
+    def __init__(self, sock: socket.socket, deadline: float, limit: int) -> None:
+        self._sock = sock
+        self._deadline = deadline
+        self._left = limit
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        self._sock.settimeout(_remaining(self._deadline))
+        count = self._sock.recv_into(buffer)
+        self._left -= count
+        if self._left < 0:
+            raise FetchError(FetchKind.TOO_LARGE, "the answer is too large")
+        return count
+
+
+class _Transport:
+    """What http.client needs of a socket. Closing is left to the owner of the real one."""
+
+    def __init__(self, sock: socket.socket, deadline: float, limit: int) -> None:
+        self._sock = sock
+        self._deadline = deadline
+        self._wire = _Wire(sock, deadline, limit)
+
+    def sendall(self, data: bytes) -> None:
+        self._sock.settimeout(_remaining(self._deadline))
+        self._sock.sendall(data)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self._wire)
+
+    def close(self) -> None:
+        """Nothing: the answer is still to be read from it."""
+
+
+def _exchange(
+    sock: socket.socket, place: Place, headers: dict[str, str], deadline: float, cap: int
+) -> bytes:
+    with sock:
+        connection = http.client.HTTPConnection(place.host, place.port)
+        connection.default_port = 443 if place.scheme == "https" else 80
+        # A chunked body may cost more on the wire than it holds; twice is enough for any server.
+        transport = _Transport(sock, deadline, 2 * cap + _HEADER_ALLOWANCE)
+        connection.sock = cast(socket.socket, transport)
+        connection.request("GET", place.target, headers=headers)
+        with connection.getresponse() as response:
+            _check_head(response, cap)
+            return _read_body(response, cap)
+
+
+def _check_head(response: http.client.HTTPResponse, cap: int) -> None:
+    """Accept only a 200 with a body that is framed in one way, as it is, and small enough."""
+    status = response.status
+    if 300 <= status < 400:
+        where = response.headers.get("Location", "").partition("?")[0]
+        raise FetchError(FetchKind.REDIRECT, f"HTTP {status} to {where!r}: name the final URL")
+    if status != 200:
+        hint = ": a bearer token is needed or wrong" if status in (401, 403) else ""
+        raise FetchError(FetchKind.STATUS, f"HTTP {status} {response.reason}{hint}")
+    coding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        raise FetchError(FetchKind.PROTOCOL, f"sent as {coding!r} though none was asked for")
+    transfer = response.headers.get("Transfer-Encoding")
+    lengths = set(response.headers.get_all("Content-Length", []))
+    if transfer is not None:
+        if transfer.strip().lower() != "chunked" or lengths:
+            raise FetchError(FetchKind.PROTOCOL, "the length of the body is stated in two ways")
+    elif len(lengths) > 1 or not all(_is_length(length) for length in lengths):
+        raise FetchError(FetchKind.PROTOCOL, "the Content-Length is no number")
+    elif lengths and int(lengths.pop()) > cap:
+        raise FetchError(FetchKind.TOO_LARGE, f"the body is larger than {cap} bytes")
+
+
+def _is_length(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20
+
+
+def _read_body(response: http.client.HTTPResponse, cap: int) -> bytes:
+    body = response.read(cap + 1)
+    if len(body) > cap:
+        raise FetchError(FetchKind.TOO_LARGE, f"the body is larger than {cap} bytes")
+    if response.length:
+        raise http.client.IncompleteRead(b"")
+    return body
+
+
+def _named(error: Exception) -> str:
+    text = (error.strerror if isinstance(error, OSError) else "") or str(error)
+    return text or type(error).__name__
+
+
+def _printable(text: str) -> str:
+    plain = "".join(ch if ch.isprintable() else "?" for ch in text[:_MAX_DETAIL])
+    return plain if len(text) <= _MAX_DETAIL else f"{plain[:-1]}…"
