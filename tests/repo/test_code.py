@@ -47,7 +47,7 @@ def test_no_function_is_too_long_to_hold_in_mind(trees: dict[str, ast.Module]) -
 def test_every_import_is_absolute_and_through_the_namespace(trees: dict[str, ast.Module]) -> None:
     """A relative import, or a bare folder's name, gives a module a second identity."""
     bare = {"collectors", "dashboards", "exporter", "pricing"}
-    wrong = []
+    wrong: list[str] = []
     for name, tree in trees.items():
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom):

@@ -1,0 +1,107 @@
+"""Every example on a page works: configurations load, and code does what the page says."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from unitcost.collectors.base import Context, NoData, discover
+from unitcost.collectors.tables import ServerTable
+from unitcost.exporter.config import load
+from unitcost.pricing.sample import Quantity
+
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def fences(root: Path, candidates: tuple[str, ...]) -> list[tuple[str, str, str]]:
+    """All examples: page, language, text."""
+    return [
+        (name, language, text)
+        for name in candidates
+        if name.endswith(".md")
+        for language, text in FENCE.findall((root / name).read_text(encoding="utf-8"))
+    ]
+
+
+def test_every_configuration_on_a_page_loads(
+    fences: list[tuple[str, str, str]], tmp_path: Path
+) -> None:
+    """Each ```yaml block that is no Prometheus file is a whole unitcost.yaml without warnings."""
+    blocks = [
+        (name, text)
+        for name, language, text in fences
+        if language == "yaml" and not text.startswith("scrape_configs:")
+    ]
+    assert any(name == "README.md" for name, _ in blocks)
+    for number, (name, text) in enumerate(blocks):
+        file = tmp_path / f"{number}-{Path(name).stem}.yaml"
+        file.write_text(text, encoding="utf-8")
+        assert load(str(file)).warnings == ()
+
+
+def test_every_example_file_loads(candidates: tuple[str, ...], root: Path) -> None:
+    """docs/examples/*.yaml."""
+    names = [name for name in candidates if re.fullmatch(r"docs/examples/[^/]+\.yaml", name)]
+    for name in names:
+        assert load(str(root / name)).settings
+
+
+def test_every_prometheus_example_is_accepted_by_promtool(
+    fences: list[tuple[str, str, str]], tmp_path: Path, real_tool: Callable[[str], Path]
+) -> None:
+    """Each ```yaml block of scrape configurations."""
+    for number, (_, language, text) in enumerate(fences):
+        if language == "yaml" and text.startswith("scrape_configs:"):
+            file = tmp_path / f"{number}.yml"
+            file.write_text(text, encoding="utf-8")
+            command = [str(real_tool("promtool")), "check", "config", str(file)]
+            subprocess.run(command, check=True, capture_output=True)
+
+
+@pytest.fixture
+def package(tmp_path: Path, fences: list[tuple[str, str, str]]) -> Iterator[ModuleType]:
+    """The two modules that CONTRIBUTING.md shows, in a package of their own."""
+    server, collector = [
+        text for name, language, text in fences if (name, language) == ("CONTRIBUTING.md", "python")
+    ]
+    (tmp_path / "server.py").write_text(server, encoding="utf-8")
+    (tmp_path / "step_file.py").write_text(collector, encoding="utf-8")
+    made = ModuleType("contributed")
+    made.__path__ = [str(tmp_path)]
+    sys.modules["contributed"] = made
+    yield made
+    for name in [name for name in sys.modules if name.split(".")[0] == "contributed"]:
+        del sys.modules[name]
+
+
+def test_the_collector_that_contributing_shows_is_found_and_works(
+    package: ModuleType, tmp_path: Path
+) -> None:
+    """It reads its number, has nothing to say without a file, and raises for junk."""
+    (found,) = discover(package)
+    assert (found.name, found.error) == ("step_file", None)
+    assert found.module is not None
+    file = tmp_path / "steps.txt"
+    file.write_text("1200\n", encoding="ascii")
+    make = found.module.make_collector
+    collector = make(found.module.Options(path=str(file)), Context())
+    (sample,) = collector.collect(deadline=0.0).samples
+    assert (sample.quantity, sample.value) == (Quantity.STEPS, 1200.0)
+    file.write_text("many", encoding="ascii")
+    with pytest.raises(ValueError, match="many"):
+        collector.collect(deadline=0.0)
+    with pytest.raises(NoData):
+        make(found.module.Options(), Context()).collect(deadline=0.0)
+
+
+def test_the_server_that_contributing_shows_is_found(package: ModuleType) -> None:
+    """By the constant that every table has."""
+    (found,) = discover(package, marker="SERVER")
+    assert found.module is not None
+    assert isinstance(found.module.SERVER, ServerTable)
+    assert found.module.SERVER.requests_succeeded[0].labels == {"status": ("ok",)}
