@@ -17,30 +17,30 @@ Answered = Callable[[], Mapping[tuple[str, int], int]]
 """Gives the number of HTTP answers so far, by path and status code."""
 
 
-class _HttpRequests(Collector):
-    """Turns the web server's counts into a counter without `_created` series."""
+class SelfMetrics(Collector):
+    """Makes `process_*` and the web server's counter, as text for `Renderer.render(extra=)`.
 
-    def __init__(self, answered: Answered) -> None:
-        self._answered = answered
+    `answered` is where the web server's counts come from (`WebServer.answered`); until it is
+    set there are none, and no series.
+    """
 
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        """Yield the one family."""
-        name = HTTP_REQUESTS.name.removesuffix("_total")
-        family = CounterMetricFamily(name, HTTP_REQUESTS.help, labels=HTTP_REQUESTS.labels)
-        for (path, code), count in sorted(self._answered().items()):
-            family.add_metric((path, str(code)), count)
-        yield family
-
-
-class SelfMetrics:
-    """Renders `process_*` and the web server's counter, as text for `Renderer.render(extra=)`."""
-
-    def __init__(self, answered: Answered) -> None:
-        """Read requests from `answered` (`WebServer.answered`)."""
+    def __init__(self) -> None:
+        """Open a registry of its own."""
+        self.answered: Answered = dict
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        self._registry.register(_HttpRequests(answered))
+        self._registry.register(self)
 
-    def render(self) -> bytes:
-        """Render whole families in text format 0.0.4, read at this instant."""
+    def text(self) -> bytes:
+        """Give whole families in text format 0.0.4, read at this instant."""
         return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Yield the web server's counts, without the `_created` series a Counter would bring."""
+        counts = self.answered()
+        if counts:
+            name = HTTP_REQUESTS.name.removesuffix("_total")
+            family = CounterMetricFamily(name, HTTP_REQUESTS.help, labels=HTTP_REQUESTS.labels)
+            for (path, code), count in sorted(counts.items()):
+                family.add_metric((path, str(code)), count)
+            yield family
