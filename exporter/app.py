@@ -58,6 +58,7 @@ class App:
         self._exporter = Exporter(loaded, clock, self._keeper)
         self._schedule = Schedule(self._tick, settings.period)
         self._web = WebServer(settings.web.address, settings.web.port, self._exporter)
+        self._exporter.count_answers(self._web.answered)
         self._ended = threading.Event()
         self._reload = threading.Event()
 

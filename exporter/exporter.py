@@ -15,7 +15,7 @@ from unitcost.exporter.holding import HostMeter, Observed
 from unitcost.exporter.keeper import Keeper
 from unitcost.exporter.publish import Points, ledger_points
 from unitcost.exporter.rules import Rules, matcher_of, rules_of
-from unitcost.exporter.selfmetrics import SelfMetrics
+from unitcost.exporter.selfmetrics import Answered, SelfMetrics
 from unitcost.exporter.settle import Settler
 from unitcost.exporter.snapshot import Snapshot
 from unitcost.pricing.money import PICO
@@ -78,6 +78,10 @@ class Exporter:
         self._use(loaded)
         if self._settler is not None:
             self._settler.follow(self._rules, self._matcher)
+
+    def count_answers(self, answered: Answered) -> None:
+        """From the next tick on, also serve what the web server has answered."""
+        self._self_metrics.answered = answered
 
     def tick(self) -> None:
         """One round. What fails in it leaves the last committed figures standing."""
