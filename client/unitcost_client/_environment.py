@@ -7,6 +7,9 @@ from unitcost_client._values import text
 
 Environment = Mapping[str, str]
 
+MOST = 10**9
+"""No job has so many processes."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -31,8 +34,10 @@ def _number(env: Environment, *names: str) -> int | None:
     return None
 
 
-def _place(rank: int | None, local: int | None, world: int | None, near: int | None) -> Place:
+def given_place(rank: int | None, local: int | None, world: int | None, near: int | None) -> Place:
     """Made consistent: there are at least as many processes as the rank implies."""
+    if max(rank or 0, local or 0, world or 0, near or 0) >= MOST:
+        return Place()
     least = 1 if rank is None else rank + 1
     return Place(rank, local, max(world or 1, least), near or None, found=True)
 
@@ -42,21 +47,22 @@ def find_place(env: Environment) -> Place:
     rank = _number(env, "RANK")
     if rank is not None:
         near = _number(env, "LOCAL_WORLD_SIZE")
-        return _place(rank, _number(env, "LOCAL_RANK"), _number(env, "WORLD_SIZE"), near)
+        return given_place(rank, _number(env, "LOCAL_RANK"), _number(env, "WORLD_SIZE"), near)
     tasks = _number(env, "SLURM_STEP_NUM_TASKS")  # srun's; a batch script alone has no step
     rank = _number(env, "SLURM_PROCID")
     if rank is not None and (tasks is not None or "SLURM_STEP_ID" in env):
-        tasks = tasks or _number(env, "SLURM_NTASKS")
-        return _place(rank, _number(env, "SLURM_LOCALID"), tasks, None)
+        tasks, nodes = tasks or _number(env, "SLURM_NTASKS"), _number(env, "SLURM_STEP_NUM_NODES")
+        near = -(-tasks // nodes) if tasks and nodes else None
+        return given_place(rank, _number(env, "SLURM_LOCALID"), tasks, near)
     rank = _number(env, "OMPI_COMM_WORLD_RANK")
     if rank is not None:
         local = _number(env, "OMPI_COMM_WORLD_LOCAL_RANK")
         near = _number(env, "OMPI_COMM_WORLD_LOCAL_SIZE")
-        return _place(rank, local, _number(env, "OMPI_COMM_WORLD_SIZE"), near)
+        return given_place(rank, local, _number(env, "OMPI_COMM_WORLD_SIZE"), near)
     local = _number(env, "LOCAL_RANK")
     if local is not None:  # Lightning starts its processes without RANK
         first = not _number(env, "NODE_RANK", "GROUP_RANK")
-        return _place(local if first else None, local, _number(env, "WORLD_SIZE"), None)
+        return given_place(local if first else None, local, _number(env, "WORLD_SIZE"), None)
     return Place()
 
 

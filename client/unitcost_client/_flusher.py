@@ -1,5 +1,6 @@
 """The thread that writes, so that a slow or hanging disk never holds up a step."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -71,6 +72,7 @@ class Flusher:
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join(timeout)
+            _await_gone(self._thread)
 
     def release(self) -> None:
         """The fork is over; the next step starts the thread again."""
@@ -122,3 +124,11 @@ class Flusher:
             if good:
                 self._written = progress
             self._changed.notify_all()
+
+
+def _await_gone(thread: threading.Thread) -> None:
+    """Wait the few microseconds that the kernel's thread outlives Python's (up to CPython 3.12)."""
+    for _ in range(50):
+        if thread.is_alive() or not os.path.exists(f"/proc/self/task/{thread.native_id}"):
+            return
+        time.sleep(0.0001)

@@ -13,13 +13,13 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from unitcost_client import _statefile
-from unitcost_client._environment import Place, find_place
+from unitcost_client._environment import Place, find_place, given_place
 from unitcost_client._flusher import Flusher
 from unitcost_client._folder import Folder
 from unitcost_client._hooks import Hooks, is_failure
 from unitcost_client._process import pid_namespace, start_ticks
 from unitcost_client._quiet import complain, harmless
-from unitcost_client._values import LIMIT, amount, whole
+from unitcost_client._values import LIMIT, amount, text, whole
 
 T = TypeVar("T")
 
@@ -128,6 +128,8 @@ class Run:
         Each whole pass completed leaves a mark with the time: it cuts the costs there.
         """
         with self._lock:
+            if self._final is not None:
+                return
             before = self._epochs
             self._epochs = amount(before + amount(n), before)
             if int(self._epochs) > int(before):
@@ -155,10 +157,10 @@ class Run:
         local_world_size: int | None = None,
     ) -> None:
         """Say which of how many processes this is, where no launcher's environment says so."""
-        rank = whole(rank)
         local = None if local_rank is None else whole(local_rank)
-        near = whole(local_world_size) or None
-        self._place = Place(rank, local, max(whole(world_size, 1), rank + 1), near, found=True)
+        self._place = given_place(
+            whole(rank), local, whole(world_size) or None, whole(local_world_size) or None
+        )
         if not self._flusher.awake:
             self._flusher.wake()
 
@@ -168,7 +170,7 @@ class Run:
         with self._lock:
             if self._final is not None or os.getpid() != self._pid:
                 return
-            self._final = self._now("failed" if state == "failed" else "ended")
+            self._final = self._now("failed" if text(state) == "failed" else "ended")
         self._flusher.flush(EXIT_WAIT)
         if self._hooks is not None:
             self._hooks.remove()

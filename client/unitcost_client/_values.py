@@ -22,7 +22,7 @@ def whole(value: object, otherwise: int = 0) -> int:
 
 def amount(value: object, otherwise: float = 0.0) -> float:
     """A finite number from 0 to `LIMIT`, fractions allowed; whole ones come back as int."""
-    if isinstance(value, str | bytes | bytearray):
+    if issubclass(type(value), str | bytes | bytearray):  # float() would read digits in them
         return otherwise
     try:
         number = float(value)  # type: ignore[arg-type]  # what has no float raises
@@ -37,10 +37,10 @@ def amount(value: object, otherwise: float = 0.0) -> float:
 def text(value: object, limit: int = MAX_TEXT_BYTES) -> str:
     """Printable text of at most `limit` bytes of UTF-8; empty where there is none."""
     try:
-        raw = "" if value is None else str(value)
+        raw = "" if value is None else str(value)[: 4 * limit].strip()
     except Exception:  # noqa: BLE001 - a __str__ of the user's
         return ""
-    printable = "".join(ch if ch.isprintable() else "_" for ch in raw[: 4 * limit].strip())
+    printable = "".join(ch if ch.isprintable() else "_" for ch in raw)
     return printable.encode("utf-8", "replace")[:limit].decode("utf-8", "ignore")
 
 
