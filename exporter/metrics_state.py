@@ -166,14 +166,6 @@ EXPORTER = (
         "ticks",
     ),
     Metric(
-        "unitcost_tick_failures_total",
-        "counter",
-        "Ticks since the start whose settling failed by a defect of this exporter; it then goes "
-        "on from what the ledger holds.",
-        (),
-        "ticks",
-    ),
-    Metric(
         "unitcost_build_info",
         "gauge",
         "Always 1; the version of this exporter.",
