@@ -3,7 +3,6 @@
 import itertools
 import os
 import re
-import urllib.parse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import msgspec
 
 import unitcost.collectors.servers
+from unitcost.collectors.address import is_loopback, parse_url
 from unitcost.collectors.base import Context, Found, Target, discover
 from unitcost.collectors.tables import ServerTable
 from unitcost.exporter import yaml_strict
@@ -26,7 +26,6 @@ NEEDS_RESTART = ("host", "ledger.path", "web", "period", "gather_deadline", "tim
 """Settings that a running exporter cannot take over; all others change at a reload."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
-_LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|::1", re.ASCII)
 
 
 class ConfigError(Exception):
@@ -200,11 +199,9 @@ def _context(settings: Settings) -> Context:
 
 
 def local_port(url: str) -> int:
-    """The TCP port of a URL that leads to this host itself, else 0."""
-    parts = urllib.parse.urlsplit(url)
-    if not _LOOPBACK.fullmatch(parts.hostname or ""):
-        return 0
-    return parts.port or (443 if parts.scheme == "https" else 80)
+    """The TCP port of an endpoint on this host itself, else 0."""
+    place = parse_url(url)
+    return place.port if is_loopback(place.host) else 0
 
 
 def path_text(path: yaml_strict.Path) -> str:

@@ -2,11 +2,12 @@
 
 import ipaddress
 import re
-import urllib.parse
 import zoneinfo
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
+from unitcost.collectors.address import Place, parse_url
 from unitcost.collectors.tables import Series, ServerTable
 from unitcost.exporter.decode import Mistake, shown
 from unitcost.exporter.regex import MAX_REGEX_LENGTH, regex_problem
@@ -192,21 +193,18 @@ def _workload(workload: WorkloadSettings, known: frozenset[str], path: Path) -> 
 
 
 def url_problem(url: str) -> str | None:
-    """Why a URL is no endpoint, if so."""
-    safe = re.sub(r"//.*@", "//…@", url)  # what stands before the @ may be a password
-    wanted = f"expected a URL such as http://127.0.0.1:8000/metrics, got {shown(safe)}"
-    if not (url.isascii() and url.isprintable()) or set(url) & set(" \\") or len(url) > 2048:
-        return wanted
+    """Why a URL is no endpoint, if so; without the URL, which may hold a password."""
     try:
-        parts = urllib.parse.urlsplit(url)
-        port = parts.port
+        parse_url(url)
     except ValueError as error:
-        return f"{error}, {wanted}"
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        return wanted
-    if "@" in parts.netloc:
-        return "must hold no user name and no password, use bearer_token_file"
-    return "must have no #fragment" if parts.fragment else None
+        return f"{error}; expected one such as http://127.0.0.1:8000/metrics"
+    return None
+
+
+def _same_place(url: str) -> Place:
+    """Equal for two URLs that lead to one endpoint."""
+    place = parse_url(url)
+    return replace(place, host="127.0.0.1") if place.host == "localhost" else place
 
 
 def _match(match: Match, path: Path) -> Iterator[Mistake]:
@@ -227,7 +225,7 @@ def _doubles(settings: Settings) -> Iterator[Mistake]:
         yield Mistake(("workloads",), problem)
     names: dict[str, int] = {}
     matches: dict[Match, int] = {}
-    urls: dict[str, str] = {}
+    places: dict[Place, str] = {}
     for index, workload in enumerate(settings.workloads):
         first = names.setdefault(workload.name, index)
         if first != index:
@@ -235,8 +233,8 @@ def _doubles(settings: Settings) -> Iterator[Mistake]:
             yield Mistake(("workloads", index, "name"), problem)
         for j, endpoint in enumerate(workload.endpoints):
             here = f"workloads[{index}].endpoints[{j}]"
-            if (there := urls.setdefault(endpoint.url, here)) != here:
-                problem = f"{there} has the same URL: its units would be counted twice"
+            if (there := places.setdefault(_same_place(endpoint.url), here)) != here:
+                problem = f"{there} is the same endpoint: its units would be counted twice"
                 yield Mistake(("workloads", index, "endpoints", j, "url"), problem)
         if workload.match is not None:
             first = matches.setdefault(workload.match, index)
