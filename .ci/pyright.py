@@ -19,8 +19,8 @@ def expected_files(root: Path) -> int:
 def main() -> int:
     """Print what pyright found; 0 if it found nothing in every file."""
     root = Path(__file__).parent.parent
-    command = [sys.executable, "-m", "pyright", "--outputjson", "-p", str(root)]
-    run = subprocess.run([*command], capture_output=True, text=True, check=False)  # noqa: S603 - fixed
+    command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable]
+    run = subprocess.run([*command, "-p", str(root)], capture_output=True, text=True, check=False)  # noqa: S603 - fixed
     try:
         report = json.loads(run.stdout)
     except ValueError:
