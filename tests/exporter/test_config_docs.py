@@ -20,7 +20,6 @@ ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "configuration.md"
 ROW = re.compile(r"^\| `([^`]+)` \|([^|]*)\|", re.MULTILINE)
 BLOCK = re.compile(r"^```yaml\n(# unitcost\.yaml.*?)^```", re.MULTILINE | re.DOTALL)
-ANY_BLOCK = re.compile(r"^```yaml\n", re.MULTILINE)
 
 
 def documented() -> dict[str, str]:
@@ -142,14 +141,6 @@ def test_every_configuration_in_the_pages_loads(
 def test_the_pages_have_configurations() -> None:
     """The test above has something to do."""
     assert len(BLOCKS) >= 4
-
-
-def test_every_yaml_block_says_what_it_is() -> None:
-    """A block that is no unitcost.yaml begins with the name of the file it is, in a comment."""
-    for page in pages():
-        text = page.read_text(encoding="utf-8")
-        for found in ANY_BLOCK.finditer(text):
-            assert text[found.end()] == "#", f"{page}: a yaml block without its file's name"
 
 
 EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.yaml"))
