@@ -139,7 +139,7 @@ class Load:
                 succeeded=self._truth.succeeded + 1,
                 prompt_tokens=self._truth.prompt_tokens + usage["prompt_tokens"],
                 output_tokens=self._truth.output_tokens + usage["completion_tokens"],
-                last_text=arrival.prompt[-40:] + "|" + answer["choices"][0]["text"],
+                last_text=arrival.prompt[-40:] + " >> " + answer["choices"][0]["text"],
             )
 
     def _add(self, failed: int = 0, unanswered: int = 0, skipped: int = 0) -> None:

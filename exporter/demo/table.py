@@ -71,7 +71,7 @@ def render(view: View) -> RenderableType:
     if waits := waiting_for(view.reading):
         parts.append(Text(f"waiting for {waits}", "dim"))
     if view.truth.last_text:
-        parts.append(Text(f"last answer: {_line(view.truth.last_text)}", "dim"))
+        parts.append(_one_line(f"last answer: {view.truth.last_text}"))
     return Group(*parts)
 
 
@@ -81,15 +81,16 @@ def waiting_for(reading: Reading | None) -> str:
         return "the exporter's first reading"
     waits = []
     if reading.row(SERVER).usd_per_request is None:
-        waits.append("the first priced request (two readings with requests between them)")
+        waits.append("the first priced request")
     if reading.row(TRAINER).usd_per_epoch is None:
         waits.append("the end of the first epoch")
     return " and ".join(waits)
 
 
-def _line(text: str) -> str:
-    flat = "".join(ch if ch.isprintable() else " " for ch in text)
-    return flat if len(flat) <= 110 else flat[:110] + "..."
+def _one_line(text: str) -> Text:
+    """Return `text` on one line, cut off at the edge; what is no plain character becomes a dot."""
+    plain = "".join(ch if ch.isascii() and ch.isprintable() else "." for ch in text)
+    return Text(plain, "dim", no_wrap=True, overflow="ellipsis")
 
 
 def _grid(*columns: str) -> Table:
@@ -119,9 +120,11 @@ def _units(reading: Reading) -> RenderableType:
 
 def _done(row: Row) -> str:
     if row.epochs is not None:
-        return f"{count(row.epochs)} epochs"
+        return f"{count(row.epochs)} epoch{'' if row.epochs == 1 else 's'}"
     answered = row.requests.get("succeeded")
-    return UNKNOWN if answered is None else f"{count(answered)} requests"
+    return (
+        UNKNOWN if answered is None else f"{count(answered)} request{'' if answered == 1 else 's'}"
+    )
 
 
 def _hours(reading: Reading) -> RenderableType:

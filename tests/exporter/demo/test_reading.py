@@ -147,11 +147,14 @@ def test_the_screen_says_the_assumed_price_and_what_it_waits_for() -> None:
 
 
 def test_the_screen_puts_the_clients_count_beside_the_exporters() -> None:
-    truth = Truth(succeeded=175, failed=3, prompt_tokens=1000, output_tokens=234, last_text="a\nb")
+    truth = Truth(
+        succeeded=175, failed=3, prompt_tokens=1000, output_tokens=234, last_text="a\nb" * 99
+    )
     shown = text_of(View(Decimal(1), "u", 65.0, parse(exposition()), truth))
     assert "counted by the clients 175 answered, 3 refused, 1,000 + 234 tokens" in shown
     assert "by the exporter 175 answered, 3 refused, 1,000 + 234 tokens" in shown
-    assert "last answer: a b" in shown
+    assert "last answer: a.ba.b" in shown
+    assert max(len(line) for line in shown.splitlines()) <= 100
 
 
 def test_the_screen_fits_80_columns() -> None:
