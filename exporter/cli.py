@@ -5,12 +5,10 @@ no database, scheduler or web server.
 """
 
 import argparse
-import importlib.metadata
 import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,8 +37,6 @@ def _run(arguments: list[str]) -> int:
     try:
         parser = _parser(arguments)
         parsed = parser.parse_args(arguments)
-    except _Unavailable as error:
-        return _fail(str(error), FAILED)
     except SystemExit as stop:  # argparse: 0 after --help and --version, 2 after bad usage
         return stop.code if isinstance(stop.code, int) else BAD_USAGE
     command: Command = parsed.command
@@ -59,14 +55,12 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
-class _Unavailable(Exception):
-    """A command whose extra packages are not installed."""
-
-
 class _Version(argparse.Action):
     """Prints the version when asked: looking it up costs more than all other arguments."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        import importlib.metadata
+
         print(f"unitcost {importlib.metadata.version('unitcost')}")
         parser.exit()
 
@@ -96,7 +90,9 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     _add_ledger(add("ledger", _ledger, "look after the ledger"))
     demo = add("demo", _demo, "a real model server and training loop on this host, priced live")
     if arguments and arguments[0] == "demo":
-        _demo_module().add_arguments(demo)
+        from unitcost.exporter.demo import run
+
+        run.add_arguments(demo)
     return parser
 
 
@@ -195,6 +191,17 @@ def _ledger(arguments: argparse.Namespace) -> int:
         path = loaded.settings.ledger.path
     if not os.path.isfile(path):
         return _fail(f"no ledger at {path}", FAILED)
+    import sqlite3
+
+    from unitcost.exporter.ledger import LedgerError
+
+    try:
+        return _act(path, arguments)
+    except (OSError, LedgerError, sqlite3.Error) as error:
+        return _fail(f"{path}: {error}", FAILED)
+
+
+def _act(path: str, arguments: argparse.Namespace) -> int:
     from unitcost.exporter import ledger_tools
 
     if arguments.action == "backup":
@@ -202,7 +209,7 @@ def _ledger(arguments: argparse.Namespace) -> int:
         print(f"{path}: copied to {arguments.destination}")
     elif arguments.action == "purge":
         count = ledger_tools.purge(path, arguments.older_than)
-        print(f"{path}: {count} rows older than {arguments.older_than} days removed")
+        print(f"{path}: {count} charges older than {arguments.older_than} days removed")
     else:
         problems = ledger_tools.check(path)
         for problem in problems:
@@ -213,20 +220,10 @@ def _ledger(arguments: argparse.Namespace) -> int:
     return GOOD
 
 
-def _demo_module() -> ModuleType:
-    try:
-        from unitcost.exporter.demo import run
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("unitcost.exporter"):
-            raise
-        needs = f"unitcost demo needs {error.name}: pip install 'unitcost[demo]'"
-        raise _Unavailable(needs) from None
-    return run
-
-
 def _demo(arguments: argparse.Namespace) -> int:
-    code: int = _demo_module().main(arguments)
-    return code
+    from unitcost.exporter.demo import run
+
+    return run.main(arguments)
 
 
 if __name__ == "__main__":
