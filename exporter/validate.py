@@ -5,6 +5,7 @@ A collector is a plug-in: what it returns is input from outside, and is taken wh
 
 import math
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Any
 
 from unitcost.collectors.base import Problem, Reading
@@ -123,13 +124,18 @@ def _wrong_integers(*values: object) -> str:
 
 def _wrong_texts(*values: object) -> str:
     for value in values:
-        if type(value) is not str:
+        if not isinstance(value, str) or not _is_text(type(value)):
             return f"{type(value).__name__} instead of a text"
         if len(value) > MAX_TEXT:
             return f"a text of {len(value)} characters"
         if not value.isascii() and any("\ud800" <= each <= "\udfff" for each in value):
             return "a text that is not Unicode"
     return ""
+
+
+def _is_text(kind: type) -> bool:
+    """Whether it is plain text or a name of ours (Outcome, TokenType, Phase); no other subclass."""
+    return kind is str or issubclass(kind, StrEnum)
 
 
 def _short(value: object) -> str:

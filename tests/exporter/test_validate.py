@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from unitcost.collectors.base import Problem, Reading
 from unitcost.exporter.validate import MAX_ITEMS, MAX_TEXT, MAX_VALUE, Junk, validate
-from unitcost.pricing.sample import EpochMark, Listener, Process, Quantity, Sample, Subject
+from unitcost.pricing.sample import (
+    EpochMark,
+    Listener,
+    Outcome,
+    Phase,
+    Process,
+    Quantity,
+    Sample,
+    Subject,
+    TokenType,
+)
 from unitcost.pricing.workload import WorkloadKind
 
 SAMPLE = Sample("host", Quantity.CPU_SECONDS, 1.5, 7)
@@ -52,6 +62,13 @@ def test_a_reading_with_everything_in_it_passes_as_it_is() -> None:
     """The same object: nothing is copied, nothing is mended."""
     assert validate(WHOLE) is WHOLE
     assert validate(Reading()) == Reading()
+
+
+def test_labels_may_be_our_own_names() -> None:
+    """An outcome, a token type and a phase are texts."""
+    labels = (Outcome.ABORTED, TokenType.CACHED_INPUT, Phase.DECODE)
+    reading = Reading(samples=tuple(replace(SAMPLE, label=label) for label in labels))
+    assert validate(reading) is reading
 
 
 @pytest.mark.parametrize(("part", "field"), ITEMS)
