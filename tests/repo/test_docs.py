@@ -53,6 +53,20 @@ def test_every_relative_link_leads_somewhere(root: Path, pages: dict[str, str]) 
     assert broken == []
 
 
+def test_every_page_the_code_points_to_exists(root: Path, candidates: tuple[str, ...]) -> None:
+    """Comments and docstrings name pages by their path from the root."""
+    code = [
+        name for name in candidates if re.search(r"(\.(py|toml|service)|^dev|^\.ci/run)$", name)
+    ]
+    named = {
+        (name, page)
+        for name in code
+        for page in re.findall(r"\bdocs/[\w/-]+\.md\b", (root / name).read_text(encoding="utf-8"))
+    }
+    assert named
+    assert {f"{name}: {page}" for name, page in named if not (root / page).exists()} == set()
+
+
 def test_every_metric_a_page_names_exists(pages: dict[str, str]) -> None:
     """A reader who copies a name from a page gets data."""
     unknown = []
