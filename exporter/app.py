@@ -10,7 +10,7 @@ from types import FrameType
 from unitcost.exporter.clock import Clock, SystemClock
 from unitcost.exporter.config import ConfigError, Loaded, load, needs_restart
 from unitcost.exporter.exporter import Exporter
-from unitcost.exporter.keeper import Keeper, NoLedger
+from unitcost.exporter.keeper import CARE_SECONDS, Keeper, NoLedger
 from unitcost.exporter.ledger import LedgerConflict
 from unitcost.exporter.log import fields
 from unitcost.exporter.schedule import Schedule
@@ -54,7 +54,8 @@ class App:
         self._loaded = loaded
         path = Path(settings.ledger.path)
         days = settings.ledger.retention_days
-        self._keeper = Keeper(path, settings.host.name, settings.host.scope, days)
+        care = CARE_SECONDS / settings.time_scale
+        self._keeper = Keeper(path, settings.host.name, settings.host.scope, days, care)
         self._exporter = Exporter(loaded, clock, self._keeper)
         self._schedule = Schedule(self._tick, settings.period)
         self._web = WebServer(settings.web.address, settings.web.port, self._exporter)

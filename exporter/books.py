@@ -98,7 +98,7 @@ class Books:
         """The pending batch is in the ledger: make it part of the totals, and start a new one."""
         for key, value in self.pending.counters.items():
             self.committed[key] = self.committed.get(key, 0) + value
-        self.pending = Batch()
+        self.pending = Batch(state=self.pending.state, at_ns=self.pending.at_ns)
         oldest = hour - KEEP_HOURS
         rows = self.open_rows
         rows.accruals = {key: row for key, row in rows.accruals.items() if key.hour >= oldest}

@@ -20,7 +20,7 @@ from unitcost.exporter.settle import Settler
 from unitcost.exporter.snapshot import Snapshot
 from unitcost.pricing.money import PICO
 from unitcost.pricing.sample import NS_PER_SECOND, EpochMark
-from unitcost.pricing.timeline import ClockReading, hour_of
+from unitcost.pricing.timeline import ClockReading
 
 _log = logging.getLogger(__name__)
 
@@ -128,7 +128,6 @@ class Exporter:
         observed, marks = observed_of(gathered.readings)
         settler.tick(observed, marks, clock)
         if self._keeper.commit(settler.books, clock.wall_ns):
-            settler.books.committed_now(hour_of(clock.wall_ns))
             self._points = ledger_points(settler, observed)
 
     def _start(self, clock: ClockReading) -> Settler | None:

@@ -19,9 +19,13 @@ from unitcost.exporter.ledger_rows import Opening
 from unitcost.exporter.log import OncePer, fields
 from unitcost.exporter.state import State, decode
 from unitcost.pricing.charge import AccrualKey, Posting
+from unitcost.pricing.sample import NS_PER_SECOND
 from unitcost.pricing.timeline import hour_of
 
 _log = logging.getLogger(__name__)
+
+CARE_SECONDS = 3600.0
+"""How often the whole file is read for damage, and old rows are deleted."""
 
 
 @dataclass(slots=True)
@@ -42,13 +46,21 @@ class Keeper:
     is newer than we are.
     """
 
-    def __init__(self, path: Path, host: str, scope: str, retention_days: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        host: str,
+        scope: str,
+        retention_days: int,
+        care_seconds: float = CARE_SECONDS,
+    ) -> None:
         self.health = Health()
         self._path, self._host, self._scope = path, host, scope
         self._retention_hours = retention_days * 24
         self._ledger: Ledger | None = None
         self._inode: int | None = None
-        self._purged_hour = 0
+        self._care_ns = round(care_seconds * NS_PER_SECOND)
+        self._cared_ns: int | None = None
         self._said = OncePer()
         self._lock: int | None = None
 
@@ -94,15 +106,21 @@ class Keeper:
         return open_books(opening, self._elapsed, hour - RECENT_HOURS), state
 
     def commit(self, books: Books, now_ns: int) -> bool:
-        """Write what is pending; True if it is on disk now, False if it must be tried again."""
+        """Write what is pending; True if it is on disk now, False if it must be tried again.
+
+        Raises `LedgerConflict` if the file is not the one these books were opened from.
+        """
         try:
             self._write(books, now_ns)
+        except LedgerConflict:
+            raise
         except (LedgerError, OSError) as error:
             self._failed("write", error)
             return False
+        books.committed_now(hour_of(now_ns))
         self._recovered()
         self.health.last_commit_ns = now_ns
-        self._look_after(hour_of(now_ns))
+        self._look_after(books, now_ns)
         return True
 
     def close(self) -> None:
@@ -145,37 +163,46 @@ class Keeper:
 
     def _write(self, books: Books, now_ns: int) -> None:
         if self._ledger is None:
-            raise LedgerError(f"{self._path}: not open")
+            self._write_anew(books, now_ns)
+            return
         try:
             if self._vanished():
                 raise LedgerCorrupt(f"{self._path}: the file was removed or replaced")
             self._ledger.commit(books.pending)
         except LedgerCorrupt as error:
-            self._begin_anew(books, error, now_ns)
+            self._set_aside(error, now_ns)
+            self._write_anew(books, now_ns)
 
-    def _look_after(self, hour: int) -> None:
-        """After a commit: check conservation in the file itself; purge once an hour.
+    def _write_anew(self, books: Books, now_ns: int) -> None:
+        """The totals and the open rows go into a new file; there must be none, or an empty one."""
+        opening, _ = self._open_file(now_ns)
+        if opening.seq or self._ledger is None:
+            raise LedgerConflict(f"{self._path}: another ledger has taken its place")
+        self._ledger.commit(books.whole())
 
-        What fails here does not undo the commit.
+    def _look_after(self, books: Books, now_ns: int) -> None:
+        """After a commit: check conservation in the file itself; now and then verify and purge.
+
+        What fails here does not undo the commit. A damaged file is set aside; the next commit
+        makes a new one.
         """
         if self._ledger is None:
             return
         try:
+            hour = hour_of(now_ns)
             self.health.residual_pico = self._ledger.residual(hour - 1)
-            if hour != self._purged_hour:
+            if self._cared_ns is None:
+                self._cared_ns = now_ns
+            if now_ns - self._cared_ns >= self._care_ns:
+                self._cared_ns = now_ns
+                self._ledger.verify()
                 self._ledger.purge(hour - self._retention_hours)
-                self._purged_hour = hour
+        except LedgerCorrupt as error:
+            self._set_aside(error, now_ns)
         except LedgerError as error:
             self.health.write_errors += 1
             if self._said.first("look after", str(error)):
                 _log.warning("ledger: cannot be looked after: %s", error)
-
-    def _begin_anew(self, books: Books, error: LedgerCorrupt, now_ns: int) -> None:
-        """The totals and the open rows go into a new file; the old one is kept beside it."""
-        self._set_aside(error, now_ns)
-        self._open_file(now_ns)
-        if self._ledger is not None:
-            self._ledger.commit(books.whole())
 
     def _set_aside(self, error: LedgerCorrupt, now_ns: int) -> None:
         self._close_file()
@@ -221,4 +248,5 @@ class NoLedger(Keeper):
 
     def commit(self, books: Books, now_ns: int) -> bool:
         """Nothing to write."""
+        books.committed_now(hour_of(now_ns))
         return True

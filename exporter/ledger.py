@@ -8,7 +8,7 @@ found out (`keeper.py` keeps one from starting).
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,20 @@ class Ledger:
         with self._transaction() as connection:
             return ledger_rows.purge(connection, self._tables, before_hour)
 
+    def verify(self) -> None:
+        """Read the whole file afresh. Raises `LedgerCorrupt` if it is damaged.
+
+        Our own connection would not notice: it has in memory the pages that it works on.
+        """
+        uri = f"{self.path.absolute().as_uri()}?mode=ro"
+        try:
+            with closing(sqlite3.connect(uri, uri=True, timeout=0.5)) as connection:
+                (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.Error as error:
+            raise _ledger_error(self.path, error) from error
+        if found != "ok":
+            raise LedgerCorrupt(f"{self.path}: {found}")
+
     def close(self) -> None:
         """Close the file; what was committed is on disk."""
         self._engine.dispose()
@@ -126,7 +140,7 @@ class Ledger:
             with self._engine.begin() as connection:
                 yield connection
         except DBAPIError as error:
-            raise _ledger_error(self.path, error) from error
+            raise _ledger_error(self.path, error.orig or error) from error
 
     def _check_version(self, connection: Connection) -> None:
         meta, state = self._tables.meta, self._tables.state
@@ -141,11 +155,11 @@ class Ledger:
             )
 
 
-def _ledger_error(path: Path, error: DBAPIError) -> LedgerError:
-    code = getattr(error.orig, "sqlite_errorcode", None)
+def _ledger_error(path: Path, error: BaseException) -> LedgerError:
+    code = getattr(error, "sqlite_errorcode", None)
     primary = code & 0xFF if isinstance(code, int) else None
     kind = LedgerCorrupt if primary in CORRUPT_CODES else LedgerError
-    return kind(f"{path}: {error.orig}")
+    return kind(f"{path}: {error}")
 
 
 def set_aside(path: Path, now_ns: int) -> Path:

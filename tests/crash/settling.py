@@ -1,0 +1,87 @@
+"""Settles a made-up world as fast as it can, until it is killed. Prints each committed round.
+
+Usage: python settling.py LEDGER FIRST_ROUND. A round is five seconds of fake time; in it, a
+server counts three requests, and its process burns a second of CPU.
+"""
+
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+from unitcost.exporter.holding import HostMeter, Observed
+from unitcost.exporter.keeper import Keeper
+from unitcost.exporter.rules import Reservation, Rules, WorkloadRule
+from unitcost.exporter.settle import Settler
+from unitcost.pricing.attribute import RuleMatcher
+from unitcost.pricing.price import Component, Price, PriceBook, PriceModel
+from unitcost.pricing.resource import DEFAULT_SPLIT
+from unitcost.pricing.sample import Kind, Outcome, Process, Quantity, Sample, Subject
+from unitcost.pricing.timeline import ClockReading
+from unitcost.pricing.workload import WorkloadKind
+
+SECOND = 10**9
+ROUND = 5 * SECOND
+REQUESTS = 3
+START = 1_767_225_600 * SECOND
+PRICE = Decimal("98.32")
+
+
+def clock(n: int) -> ClockReading:
+    """The clocks at the end of round n."""
+    return ClockReading(START + n * ROUND, n * ROUND + SECOND, n * ROUND + SECOND, "boot")
+
+
+def observed(n: int) -> Observed:
+    """What collectors see at the end of round n."""
+    mono = clock(n).mono_ns
+    host = [
+        Sample("host", Quantity.CPU_CAPACITY, 4, mono, Kind.GAUGE),
+        Sample("host", Quantity.CPU_SECONDS, 1.5 * n, mono),
+        Sample("host", Quantity.MEMORY_CAPACITY, 8 * 2**30, mono, Kind.GAUGE),
+    ]
+    count = Sample(
+        "server", Quantity.REQUESTS, float(REQUESTS * n), mono, label=Outcome.SUCCEEDED, model="m"
+    )
+    subject = Subject("server", "chat", WorkloadKind.INFERENCE, pid=10, started=1, ready=True)
+    processes = [
+        Process(1, 0, 0, 0, 0, 2**20),
+        Process(10, 1, 1, n * SECOND, 0, 2**30),
+    ]
+    return Observed([*host, count], [subject], processes, [])
+
+
+def rules() -> Rules:
+    """A rented host with one reserved workload."""
+    price = Price(Component.RENT, PRICE, PriceModel.OVERRIDE, "test")
+    reservation = Reservation(2000, 2 * 2**30)
+    rule = WorkloadRule("chat", WorkloadKind.INFERENCE, "", reservation, True)
+    return Rules(
+        book=PriceBook((Component.RENT,), (price,)),
+        split=DEFAULT_SPLIT,
+        owned=False,
+        scope="host",
+        workloads={"chat": rule},
+        window_ns=300 * SECOND,
+        minimum_micro=10**6,
+    )
+
+
+def main(path: Path, first: int) -> None:
+    """Settle round after round."""
+    keeper = Keeper(path, "host", "host", 400)
+    found = keeper.open(clock(first).wall_ns)
+    if found is None:
+        raise SystemExit("the ledger cannot be opened")
+    settler = Settler(rules(), found[0], found[1], HostMeter(RuleMatcher()))
+    n = first
+    while True:
+        now = clock(n)
+        settler.tick(observed(n), (), now)
+        if not keeper.commit(settler.books, now.wall_ns):
+            raise SystemExit("the ledger cannot be written")
+        print(n, flush=True)
+        n += 1
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

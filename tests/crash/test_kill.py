@@ -1,0 +1,95 @@
+"""kill -9 at random points: nothing charged is lost, nothing is charged twice."""
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.crash import settling
+from tests.harness import Exporter
+from unitcost.exporter.ledger_tools import check
+from unitcost.exporter.state import decode
+
+LONG = os.environ.get("UNITCOST_LONG") == "1"
+SCRIPT = Path(settling.__file__)
+
+
+def _settle_until_killed(ledger: Path, first: int, seconds: float) -> int:
+    """The last round that was acknowledged as committed before the kill."""
+    command = [sys.executable, "-I", str(SCRIPT), str(ledger), str(first)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        last = int(child.stdout.readline() or -1)
+        time.sleep(seconds)
+        child.send_signal(signal.SIGKILL)
+        for line in child.stdout:
+            if line.endswith("\n"):
+                last = int(line)
+    return last
+
+
+def _totals(ledger: Path) -> tuple[int, dict[str, int], dict[str, int]]:
+    """Rounds accounted for, elapsed nanoseconds by resource, and counters by metric."""
+    with sqlite3.connect(ledger) as connection:
+        (document,) = connection.execute("SELECT document FROM state").fetchone()
+        elapsed = dict(
+            connection.execute("SELECT resource, SUM(elapsed_ns) FROM accrual GROUP BY resource")
+        )
+        counters = dict(
+            connection.execute("SELECT metric, SUM(value) FROM counter GROUP BY metric")
+        )
+        charged = connection.execute("SELECT SUM(pico) FROM charge").fetchone()[0]
+        position = decode(document).position
+    assert position is not None
+    counters["charged"] = charged
+    return (position.at_ns - settling.START) // settling.ROUND, elapsed, counters
+
+
+@pytest.mark.crash
+def test_killing_the_settling_process_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    """50 kills at random points (1,000 by flag); after each, every total is exact."""
+    ledger = tmp_path / "ledger.db"
+    chance = random.Random(9841)
+    first = 0
+    for _ in range(1000 if LONG else 50):
+        acknowledged = _settle_until_killed(ledger, first, chance.uniform(0, 0.08))
+        rounds, elapsed, counters = _totals(ledger)
+        assert rounds >= acknowledged, "an acknowledged commit is gone"
+        assert check(ledger) == []
+        assert elapsed == {"cpu": rounds * settling.ROUND, "memory": rounds * settling.ROUND}
+        assert counters["unitcost_requests_total"] == rounds * settling.REQUESTS * 10**6
+        assert counters["unitcost_cost_usd_total"] == counters["charged"]
+        assert counters["unitcost_resource_cost_usd_total"] == counters["charged"]
+        first = rounds + chance.randrange(1, 30)
+
+
+@pytest.mark.crash
+def test_killing_the_whole_exporter_keeps_its_counters_and_its_sums(tmp_path: Path) -> None:
+    """10 kills of a running exporter (100 by flag): totals never fall, and all sums are exact."""
+    chance = random.Random(2026)
+    running = Exporter(
+        tmp_path,
+        {"price": {"usd_per_hour": "98.32"}, "period": 0.2, "gather_deadline": 0.15},
+    )
+    before = 0.0
+    try:
+        for _ in range(100 if LONG else 10):
+            running.start()
+            scrape = running.wait_tick()
+            now = scrape.total("unitcost_cost_usd_total")
+            assert now >= before
+            assert scrape.one("unitcost_conservation_residual_usd") == 0
+            time.sleep(chance.uniform(0, 0.5))
+            before = running.scrape().total("unitcost_cost_usd_total")
+            running.stop(signal.SIGKILL)
+            assert check(running.ledger) == []
+    finally:
+        running.stop(signal.SIGKILL)
+    ((charged,),) = running.rows("SELECT SUM(pico) FROM charge")
+    assert charged >= round(before * 1e12)
