@@ -52,7 +52,7 @@ class Clocks:
 
 @dataclass(frozen=True, slots=True)
 class _Process:
-    """One state file, and whether its process lives (None: that cannot be seen from here)."""
+    """One state file, and whether its process is at work (None: that cannot be seen from here)."""
 
     id: str
     record: Record
@@ -60,6 +60,7 @@ class _Process:
 
     @property
     def running(self) -> bool | None:
+        """Whether the run goes on."""
         return False if self.record.state != "running" else self.alive
 
     def failed(self, now_ns: int) -> bool:
@@ -113,8 +114,7 @@ class TrainingCollector:
         for name in sorted(records):
             record = records[name]
             alive = is_alive(self._options.procfs, record, namespace)
-            ended = record.state != "running" or not alive
-            if not (ended and record.now_ns < oldest):
+            if alive or record.now_ns >= oldest:
                 kept.append(_Process(f"run:{name}", record, alive))
         return kept
 
@@ -160,7 +160,7 @@ def pid_namespace(root: str) -> int | None:
 
 
 def is_alive(root: str, record: Record, namespace: int | None) -> bool | None:
-    """Whether the process still runs; None where its pid means nothing here.
+    """Whether the process is still at its run; None where its pid means nothing here.
 
     A reused pid has another start time, and a zombie does nothing any more.
     """
@@ -168,6 +168,8 @@ def is_alive(root: str, record: Record, namespace: int | None) -> bool | None:
         return None
     if None not in (namespace, record.pid_namespace) and namespace != record.pid_namespace:
         return None
+    if record.state != "running":
+        return False
     try:
         fields = procfs.read(f"{root}/{record.pid}/stat").rpartition(b") ")[2].split(None, 20)
         return int(fields[19]) == record.pid_started and fields[0] not in (b"Z", b"X")
