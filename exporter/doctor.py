@@ -31,6 +31,7 @@ from unitcost.pricing.attribute import Claim, attribute
 from unitcost.pricing.workload import Account
 
 COLLECT_SECONDS = 5.0
+GRACE_SECONDS = 1.0
 MAX_PROBLEMS = 5
 """How many problems of one collector are told; of the others only the number."""
 
@@ -104,7 +105,8 @@ def _collect(found: Found, loaded: Loaded, context: Context) -> Reading | NoData
     # A thread, as in the exporter: one that hangs is left behind and ends with the process.
     thread = threading.Thread(target=_run, args=(collector, results), daemon=True)
     thread.start()
-    thread.join(COLLECT_SECONDS + 1)
+    thread.join(COLLECT_SECONDS + GRACE_SECONDS)
+    getattr(collector, "close", lambda: None)()
     return results[-1]
 
 
@@ -143,16 +145,15 @@ def _endpoints(loaded: Loaded) -> Iterator[Finding]:
 
 
 def _endpoint(target: Target, result: Reading | NoData | str) -> Finding:
-    subject, mend = "endpoint", "see that the server runs and serves its metrics there"
+    subject, url = "endpoint", target.url
     if isinstance(result, str | NoData):
-        return fail(subject, f"{target.url}: {result}", mend)
+        return fail(subject, f"{url}: {result}")
     details = "; ".join(problem.detail for problem in result.problems[:MAX_PROBLEMS])
     if not any(one.up for one in result.subjects):
-        return fail(subject, f"{target.url}: {details or 'no answer'}", mend)
-    if not result.samples:
-        mend = "name it in `server`, or describe it under `servers`"
-        return fail(subject, f"{target.url}: {details or 'nothing known is in it'}", mend)
-    text = f"{target.url}: {len(result.samples)} samples for {target.workload}"
+        mend = "see that the server runs and shows its metrics there"
+        return fail(subject, details or f"{url}: no answer", mend)
+    counted = sorted({sample.quantity.value for sample in result.samples})
+    text = f"{url}: counts {', '.join(counted) or 'nothing yet'} for {target.workload}"
     return warn(subject, f"{text}; {details}") if details else ok(subject, text)
 
 

@@ -48,7 +48,7 @@ class Finding:
         """As printed; what came from outside is escaped."""
         text = f"{self.text}; {self.mend}" if self.mend else self.text
         return (
-            f"{self.status:<4}  {self.subject:<12}  {text if text.isprintable() else ascii(text)}"
+            f"{self.status:<4}  {self.subject:<16}  {text if text.isprintable() else ascii(text)}"
         )
 
 
