@@ -83,13 +83,10 @@ class PriceBook:
         for component in {price.component for price in self.prices}:
             if component not in self.components:
                 raise ValueError(f"a price of {component}, which this host does not have")
-            spans = sorted(
-                (price.valid_from_ns, price.valid_to_ns)
-                for price in self.prices
-                if price.component == component
-            )
-            for (_, earlier_end), (later_start, _) in itertools.pairwise(spans):
-                if earlier_end is None or earlier_end > later_start:
+            own = (price for price in self.prices if price.component == component)
+            ordered = sorted(own, key=lambda price: price.valid_from_ns)
+            for earlier, later in itertools.pairwise(ordered):
+                if earlier.covers(later.valid_from_ns):
                     raise ValueError(f"two prices of {component} for the same time")
 
     def at(self, component: Component, instant_ns: int) -> Price | None:
