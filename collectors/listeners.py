@@ -8,7 +8,7 @@ from unitcost.collectors.processes import topmost
 from unitcost.pricing.sample import NS_PER_SECOND, Listener, Process
 
 RETRY_NS = 10 * NS_PER_SECOND
-"""How often, at most, a port is looked for that nobody listens on: a search reads every process."""
+"""How often, at most, the owner of a socket is looked for in vain: that reads every process."""
 _INITS = ("systemd", "init")
 
 
@@ -48,10 +48,11 @@ class ListenerTable:
     def _search(self, ports: list[int], processes: Sequence[Process]) -> tuple[Problem, ...]:
         now = self._now_ns()
         for port in ports:
-            self._tried[port] = now
+            self._tried.pop(port, None)
             self._known.pop(port, None)
         try:
             inodes = procfs.listening_inodes(self._root, ports)
+            self._tried.update(dict.fromkeys(inodes, now))
             holders, denied = self._holders(inodes, processes) if inodes else ({}, False)
         except OSError as error:
             return (Problem("listeners", f"cannot see who listens on which port: {error}"),)
