@@ -97,6 +97,21 @@ def test_every_installed_file_is_the_file_of_the_tree(wheel: Path, root: Path) -
                 assert archive.read(name) == tree.read_bytes(), f"{name} differs from the tree"
 
 
+def test_the_client_s_wheel_holds_exactly_the_client(
+    root: Path, tmp_path: Path, candidates: tuple[str, ...]
+) -> None:
+    """Nothing of the exporter, and nothing to install beside it."""
+    command = [sys.executable, "-Im", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=root / "client", check=True, capture_output=True)
+    (built,) = tmp_path.glob("unitcost_client-*-py3-none-any.whl")
+    with zipfile.ZipFile(built) as archive:
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+        (metadata,) = [name for name in archive.namelist() if name.endswith("/METADATA")]
+        assert b"Requires-Dist" not in archive.read(metadata)
+    package = {name for name in candidates if name.startswith("client/unitcost_client/")}
+    assert held == {name.removeprefix("client/") for name in package}
+
+
 def test_the_source_distribution_can_build_the_wheel_and_run_the_tests(
     root: Path, tmp_path: Path, candidates: tuple[str, ...]
 ) -> None:
