@@ -232,6 +232,8 @@ def _doubles(settings: Settings) -> Iterator[Mistake]:
             problem = f"{shown(workload.name)} is the name of workloads[{first}] already"
             yield Mistake(("workloads", index, "name"), problem)
         for j, endpoint in enumerate(workload.endpoints):
+            if url_problem(endpoint.url):
+                continue
             here = f"workloads[{index}].endpoints[{j}]"
             if (there := places.setdefault(_same_place(endpoint.url), here)) != here:
                 problem = f"{there} is the same endpoint: its units would be counted twice"

@@ -21,6 +21,7 @@ T = TypeVar("T")
 MAX_SHOWN = 60
 
 _WHERE = re.compile(r"^(?P<what>.*) - at `(?:key` in `)?\$(?P<path>.*)`$", re.DOTALL)
+_TYPE_ONLY = re.compile(r"Expected `[^`]*`, got|Invalid (?:decimal|enum)")
 _STEP = re.compile(r"\.(?P<key>\w+)|\[(?P<index>\d+)\]|(?P<any>\[\.\.\.\])", re.ASCII)
 _NAMES = {
     str: "text",
@@ -106,7 +107,7 @@ def _sentence(what: str, value: Any, type_: Any, path: Path) -> Mistake:
         if what.startswith("Object missing"):
             missing = next(key for key in _required(struct) if key not in value)
             return Mistake((*path, missing), f"missing, expected {expected(known[missing])}")
-    if what.startswith(("Expected", "Invalid")) and " of " not in what and " >" not in what:
+    if _TYPE_ONLY.match(what):
         return Mistake(path, f"expected {expected(type_)}, got {shown(value)}")
     return Mistake(path, _own_words(what))
 

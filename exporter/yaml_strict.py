@@ -17,7 +17,7 @@ Path = tuple[str | int, ...]
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
-MAX_VALUES = 100_000
+MAX_VALUES = 20_000
 MAX_NUMBER_LENGTH = 40
 
 NUMBER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,4})?", re.ASCII)
@@ -66,10 +66,14 @@ class _Loader(yaml.SafeLoader):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._depth = 0
+        self._values = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self._depth >= MAX_DEPTH:
             raise YamlError(f"nested deeper than {MAX_DEPTH} levels", line=self.line + 1)
+        self._values += 1
+        if self._values > 2 * MAX_VALUES:  # keys are nodes too
+            raise YamlError(f"more than {MAX_VALUES} values", line=self.line + 1)
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1

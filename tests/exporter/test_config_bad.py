@@ -52,7 +52,7 @@ BAD: dict[str, tuple[str, str, str]] = {
             for x, y in zip("abcdef", "bcdefg", strict=True)
         ),
         "e",
-        "more than 100000 values",
+        "more than 20000 values",
     ),
     # keys and types
     "an unknown section": ("prices: {}", "prices", "unknown key, expected one of host, price"),

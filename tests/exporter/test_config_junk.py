@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import unitcost.exporter.settings as settings_module
 from unitcost.exporter.config import ConfigError, loads
 from unitcost.exporter.decode import fields
+from unitcost.exporter.rules import matcher_of, rules_of
 from unitcost.exporter.settings import Settings
 
 HOME = {"HOME": "/nonexistent/home", "XDG_STATE_HOME": "/tmp"}  # noqa: S108 - never written to
@@ -52,6 +53,8 @@ def _loads_or_says_why(text: str | bytes) -> None:
         assert re.match(r"u\.yaml(:\d+)?: .+: .+", line)
     else:
         assert isinstance(loaded.settings, Settings)
+        rules_of(loaded.settings)
+        matcher_of(loaded.settings)
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=200))
