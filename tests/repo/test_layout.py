@@ -112,22 +112,24 @@ def test_the_client_s_wheel_holds_exactly_the_client(
     assert held == {name.removeprefix("client/") for name in package}
 
 
-def test_the_source_distribution_can_build_the_wheel_and_run_the_tests(
-    root: Path, tmp_path: Path, candidates: tuple[str, ...]
+def test_the_source_distribution_holds_all_sources_and_builds_the_same_wheel(
+    root: Path, tmp_path: Path, candidates: tuple[str, ...], wheel: Path
 ) -> None:
-    """It holds the product, the client, the tests and the pages they read."""
-    command = [sys.executable, "-Im", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)]
-    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    """The product, the client, the tests and the pages they read."""
+    build = [sys.executable, "-Im", "hatchling", "build", "-d", str(tmp_path), "-t"]
+    subprocess.run([*build, "sdist"], cwd=root, check=True, capture_output=True)
     (built,) = tmp_path.glob("unitcost-*.tar.gz")
     with tarfile.open(built) as archive:
         held = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
-    wanted = {
-        name
-        for name in candidates
-        if name.split("/")[0] in {*FOLDERS, "tests", "docs", "client", "bench", "deploy"}
-    }
-    assert wanted - held == set()
+        archive.extractall(tmp_path, filter="data")
+    folders = {*FOLDERS, "tests", "docs", "client", "bench", "deploy"}
+    assert {name for name in candidates if name.split("/")[0] in folders} - held == set()
     assert {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "PKG-INFO", "dev"} <= held
+    tree = tmp_path / built.name.removesuffix(".tar.gz")
+    subprocess.run([*build, "wheel"], cwd=tree, check=True, capture_output=True)
+    (again,) = tmp_path.glob("unitcost-*.whl")
+    with zipfile.ZipFile(again) as one, zipfile.ZipFile(wheel) as other:
+        assert set(one.namelist()) == set(other.namelist())
 
 
 def test_the_links_for_type_checkers_point_at_the_four_folders(root: Path) -> None:
