@@ -1,7 +1,6 @@
 """`unitcost demo` from end to end: priced, counted, exact, and nothing left when it ends."""
 
 import argparse
-import importlib.util
 import json
 import os
 import signal
@@ -19,13 +18,6 @@ import pytest
 from unitcost.exporter.demo import run, stage
 from unitcost.exporter.demo.children import Ended
 from unitcost.exporter.demo.config import PERIOD
-
-MISSING = [
-    name
-    for name in ("unitcost_client", "unitcost.exporter.app")
-    if importlib.util.find_spec(name) is None
-]
-needs_all = pytest.mark.skipif(bool(MISSING), reason=f"not there yet: {', '.join(MISSING)}")
 
 COMMAND = [sys.executable, "-m", "unitcost.exporter.cli", "demo"]
 
@@ -99,7 +91,6 @@ def row(summary: dict[str, Any], workload: str) -> dict[str, Any]:
     return found
 
 
-@needs_all
 def test_requests_tokens_and_epochs_are_priced(summary: dict[str, Any]) -> None:
     server, train = row(summary, "demo-server"), row(summary, "demo-train")
     assert server["usd_per_request"] > 0
@@ -111,7 +102,6 @@ def test_requests_tokens_and_epochs_are_priced(summary: dict[str, Any]) -> None:
         assert workload["usd"]["active"] > 0
 
 
-@needs_all
 def test_the_sum_of_all_is_what_the_host_costs(summary: dict[str, Any]) -> None:
     reading = summary["reading"]
     assert reading["sums_equal"] is True
@@ -125,14 +115,12 @@ def test_the_sum_of_all_is_what_the_host_costs(summary: dict[str, Any]) -> None:
     assert {"__system__", "__unallocated__"} <= {each["workload"] for each in reading["rows"]}
 
 
-@needs_all
 def test_the_metered_time_is_the_clocks(summary: dict[str, Any]) -> None:
     """From the exporter's first reading to its last tick: within the demo's own run time."""
     metered = summary["reading"]["metered_seconds"]
     assert 2 * PERIOD < metered <= summary["seconds"] <= summary["wall_seconds"]
 
 
-@needs_all
 def test_the_exporter_counts_what_the_clients_count(summary: dict[str, Any]) -> None:
     server, truth = row(summary, "demo-server"), summary["truth"]
     assert truth["unanswered"] == 0
@@ -143,14 +131,12 @@ def test_the_exporter_counts_what_the_clients_count(summary: dict[str, Any]) -> 
     assert server["tokens"]["output"] == truth["output_tokens"]
 
 
-@needs_all
 def test_at_its_end_no_process_and_no_file_is_left(summary: dict[str, Any]) -> None:
     assert summary["pids"].keys() == {"exporter", "demo-server", "demo-train"}
     assert not [pid for pid in summary["pids"].values() if psutil.pid_exists(pid)]
     assert summary["left_files"] == []
 
 
-@needs_all
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_and_leaves_nothing(
     demo: subprocess.Popen[str], number: signal.Signals, tmp_path: Path
@@ -164,7 +150,6 @@ def test_a_signal_ends_it_and_leaves_nothing(
     assert json.loads(output)["assumed_usd_per_hour"] == "1.00"
 
 
-@needs_all
 def test_kill_9_leaves_no_process(demo: subprocess.Popen[str]) -> None:
     children = wait_for_children(demo, 3)
     demo.kill()
@@ -172,7 +157,6 @@ def test_kill_9_leaves_no_process(demo: subprocess.Popen[str]) -> None:
     assert not [child for child in children if not ended(child)]
 
 
-@needs_all
 def test_a_child_that_dies_ends_the_demo_with_its_name(demo: subprocess.Popen[str]) -> None:
     children = wait_for_children(demo, 3)
     for child in children:

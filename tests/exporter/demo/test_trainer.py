@@ -1,6 +1,5 @@
 """The demo's training loop really learns, keeps to its share, and tells the client the truth."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -9,9 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-if importlib.util.find_spec("unitcost_client") is None:
-    pytest.skip("unitcost_client is not installed", allow_module_level=True)
 
 from unitcost.exporter.demo.trainer import BATCH, LENGTH, Learner, Throttle
 from unitcost.exporter.demo.transformer import Shape, load_weights
