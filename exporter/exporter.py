@@ -64,6 +64,7 @@ class Exporter:
         self._self_metrics = SelfMetrics()
         self._use(loaded)
         self._exposition = self._render()
+        self._ready = self._readiness()
 
     def _use(self, loaded: Loaded) -> None:
         self._settings = loaded.settings
@@ -99,6 +100,7 @@ class Exporter:
         self._progress.states = gathered.states
         self._progress.seconds = time.monotonic() - started
         self._exposition = self._render()
+        self._ready = self._readiness()
 
     def close(self) -> None:
         """Close the ledger and end the collectors' threads."""
@@ -114,7 +116,10 @@ class Exporter:
         return True
 
     def ready(self) -> tuple[bool, str]:
-        """Whether a tick was committed since the start."""
+        """Whether what is served has a commit behind it."""
+        return self._ready
+
+    def _readiness(self) -> tuple[bool, str]:
         if self._progress.ticks == 0:
             return False, "the first tick is not over"
         if self._keeper.health.last_commit_ns is None:
