@@ -87,10 +87,10 @@ def cpu_shares(
     held, left = hold(capacity, holdings)
     shares = []
     for account, holding in held.items():
+        whole = holding.used + holding.reserved
         if account.reserved:
-            shares.append(Share(account, State.IDLE, Method.CPU_TIME, holding.used))
+            shares.append(Share(account, State.IDLE, Method.CPU_TIME, whole))
         elif account in loading:
-            whole = holding.used + holding.reserved
             shares.append(Share(account, State.LOADING, Method.CPU_TIME, whole))
         else:
             shares.append(Share(account, State.ACTIVE, Method.CPU_TIME, holding.used))
@@ -130,7 +130,8 @@ def carried(last: list[Share], kept: Mapping[Account, tuple[int, int]]) -> list[
     """Shares for an interval that was not measured, from the last shares before it.
 
     `kept[account]` is (holders still there, holders then): that fraction is carried on. What
-    was unallocated stays so; all else, `__system__` included, is `__unmetered__`.
+    was unallocated stays so; all else, `__system__` included, is `__unmetered__`. Of no shares
+    at all everything is.
     """
     shares, total = [], sum(share.weight for share in last)
     for share in last:
@@ -142,7 +143,9 @@ def carried(last: list[Share], kept: Mapping[Account, tuple[int, int]]) -> list[
         if weight and share.account.workload not in (SYSTEM, UNMETERED):
             shares.append(replace(share, method=Method.CARRIED, weight=weight))
     rest = total - sum(share.weight for share in shares)
-    return shares + unheld(rest, UNMETERED) if rest or not shares else shares
+    if not shares:
+        return unheld(max(1, rest), UNMETERED)
+    return shares + unheld(rest, UNMETERED) if rest else shares
 
 
 def _with_rest(shares: list[Share], left: int) -> list[Share]:

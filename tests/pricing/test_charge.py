@@ -1,0 +1,204 @@
+"""Posting: charges sum to what a resource accrued, and that is price times time, once rounded."""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unitcost.pricing.allocate import Method, Share, State
+from unitcost.pricing.charge import (
+    AccrualKey,
+    Charge,
+    ChargeKey,
+    Posting,
+    cost_of,
+    merge,
+    post,
+    residual,
+)
+from unitcost.pricing.price import Component, Price, PriceModel, UnitPrice, unit_price
+from unitcost.pricing.resource import CPU, MEMORY, MICRO, Resource
+from unitcost.pricing.timeline import NS_PER_HOUR, Period, cut, hour_of
+from unitcost.pricing.workload import UNALLOCATED, Account
+
+START = 490_000 * NS_PER_HOUR
+PICOS = st.one_of(st.none(), st.just(0), st.integers(1, 50), st.integers(0, 10**15))
+RESOURCES = st.builds(
+    Resource, st.sampled_from([CPU, MEMORY, "gpu:a"]), st.integers(1, 4096 * MICRO)
+)
+SHARES = st.lists(
+    st.builds(
+        Share,
+        st.builds(Account, st.sampled_from(["a", "b", UNALLOCATED]), st.sampled_from(["", "m"])),
+        st.sampled_from(list(State)),
+        st.sampled_from(list(Method)),
+        st.one_of(st.integers(1, 9), st.integers(0, 10**15)),
+    ),
+    min_size=1,
+    max_size=6,
+).filter(lambda shares: any(share.weight for share in shares))
+
+
+def priced(resource: Resource, pico: int | None, component: Component = Component.RENT) -> UnitPrice:
+    """A unit price of so many pico-dollars an hour."""
+    host = Price(component, Decimal(1), PriceModel.OVERRIDE, "test")
+    return unit_price(resource, component, pico, host if pico is not None else None, "test")
+
+
+@dataclass
+class Rows:
+    """A ledger: what was posted so far."""
+
+    posting: Posting
+
+    def elapsed(self, key: AccrualKey) -> int:
+        """Nanoseconds in a row."""
+        row = self.posting.accruals.get(key)
+        return row.elapsed_ns if row else 0
+
+    def add(self, period: Period, resource: Resource, price: UnitPrice, shares: list[Share]) -> None:
+        """Post one period."""
+        for part in cut(period):
+            fresh = Posting()
+            post(fresh, part, resource, price, shares, self.elapsed)
+            assert residual(fresh) == {}
+            merge(self.posting, fresh)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[tuple[Period, list[Share]]]:
+    """Ticks one after another, some of them back in an hour that was charged before."""
+    at, ticks = START + draw(st.integers(0, NS_PER_HOUR)), []
+    for _ in range(draw(st.integers(1, 15))):
+        at += draw(st.sampled_from([0, 0, 0, -NS_PER_HOUR, NS_PER_HOUR]))
+        length = draw(st.one_of(st.integers(0, 10**4), st.integers(0, 2 * NS_PER_HOUR)))
+        ticks.append((Period(at, at + length), draw(SHARES)))
+        at += length
+    return ticks
+
+
+@given(histories(), RESOURCES, PICOS)
+def test_charges_sum_to_the_accrual_and_that_is_price_times_time(
+    ticks: list[tuple[Period, list[Share]]], resource: Resource, pico: int | None
+) -> None:
+    """For every row, however the time was cut into ticks and whoever held meanwhile."""
+    rows, price = Rows(Posting()), priced(resource, pico)
+    for period, shares in ticks:
+        rows.add(period, resource, price, shares)
+    assert residual(rows.posting) == {}
+    elapsed: dict[int, int] = {}
+    for period, _ in ticks:
+        for part in cut(period):
+            hour = hour_of(part.start_ns)
+            elapsed[hour] = elapsed.get(hour, 0) + part.duration_ns
+    assert {key.hour: row.elapsed_ns for key, row in rows.posting.accruals.items()} == elapsed
+    for row in rows.posting.accruals.values():
+        assert row.pico == (None if pico is None else cost_of(pico, row.elapsed_ns))
+        exact = Fraction(resource.capacity_micro * row.elapsed_ns, 10**9)
+        assert abs(row.quantity - exact) <= Fraction(1, 2)
+    for amount in rows.posting.charges.values():
+        assert amount.quantity >= 0
+        assert (amount.pico is None) == (pico is None)
+        assert amount.pico is None or amount.pico >= 0
+
+
+@given(histories(), RESOURCES, st.integers(0, 10**15))
+def test_each_charge_is_within_one_a_tick_of_its_exact_part(
+    ticks: list[tuple[Period, list[Share]]], resource: Resource, pico: int
+) -> None:
+    """Nothing is found again by taking it from somebody else."""
+    rows, price = Rows(Posting()), priced(resource, pico)
+    exact: dict[ChargeKey, Fraction] = {}
+    count: dict[ChargeKey, int] = {}
+    for period, shares in ticks:
+        rows.add(period, resource, price, shares)
+        whole = sum(share.weight for share in shares)
+        for part in cut(period):
+            for s in shares:
+                key = ChargeKey(
+                    resource.id, Component.RENT, s.account, s.state, s.method, price.id,
+                    hour_of(part.start_ns),
+                )  # fmt: skip
+                cost = Fraction(pico * part.duration_ns * s.weight, NS_PER_HOUR * whole)
+                exact[key] = exact.get(key, Fraction(0)) + cost
+                count[key] = count.get(key, 0) + 1
+    for key, amount in rows.posting.charges.items():
+        assert amount.pico is not None
+        assert abs(amount.pico - exact[key]) < 2 * count[key]
+
+
+@given(RESOURCES, st.integers(0, 10**15), st.lists(st.integers(1, 10**12), min_size=1, max_size=20))
+def test_the_cost_of_an_hour_does_not_depend_on_its_ticks(
+    resource: Resource, pico: int, lengths: list[int]
+) -> None:
+    """Twenty ticks or one."""
+    lengths = [min(each, NS_PER_HOUR // 20) for each in lengths]
+    share = [Share(Account("a"), State.ACTIVE, Method.CPU_TIME, 1)]
+    price, many, one = priced(resource, pico), Rows(Posting()), Rows(Posting())
+    at = START
+    for length in lengths:
+        many.add(Period(at, at + length), resource, price, share)
+        at += length
+    one.add(Period(START, at), resource, price, share)
+    assert many.posting == one.posting
+
+
+def test_another_price_opens_another_row() -> None:
+    """So each row can be checked by its own price."""
+    cpu, share = Resource(CPU, MICRO), [Share(Account("a"), State.IDLE, Method.CPU_TIME, 1)]
+    rows = Rows(Posting())
+    for pico in (5, 7, None, 5):
+        rows.add(Period(START, START + NS_PER_HOUR), cpu, priced(cpu, pico), share)
+    costs = sorted(row.pico or 0 for row in rows.posting.accruals.values())
+    assert costs == [0, 7, 10]
+
+
+def test_time_cannot_go_uncharged() -> None:
+    """Without shares nothing is posted, and somebody is told."""
+    cpu, posting = Resource(CPU, MICRO), Posting()
+    with pytest.raises(ValueError, match="nothing to distribute by"):
+        post(posting, Period(START, START + 10**9), cpu, priced(cpu, 5), [], lambda _: 0)
+    assert posting == Posting()
+
+
+def test_what_does_not_sum_up_is_found() -> None:
+    """The check is not blind: a pico-dollar more, or a row that was never accrued."""
+    cpu, share = Resource(CPU, MICRO), [Share(Account("a"), State.IDLE, Method.CPU_TIME, 1)]
+    rows = Rows(Posting())
+    rows.add(Period(START, START + NS_PER_HOUR), cpu, priced(cpu, 5), share)
+    ((key, amount),) = rows.posting.charges.items()
+    amount.add(0, 1)
+    assert list(residual(rows.posting).values()) == [(0, -1)]
+    amount.add(-3, -1)
+    assert list(residual(rows.posting).values()) == [(3, 0)]
+    amount.add(3, 0)
+    rows.posting.charges[replace(key, revision=1)] = replace(amount)
+    assert list(residual(rows.posting).values()) == [(-3600 * MICRO, -5)]
+
+
+def test_merging_leaves_what_was_merged_as_it_was() -> None:
+    """Two sums of the same rows do not share their figures."""
+    cpu, share = Resource(CPU, MICRO), [Share(Account("a"), State.IDLE, Method.CPU_TIME, 1)]
+    fresh, first, second = Posting(), Posting(), Posting()
+    post(fresh, Period(START, START + 7), cpu, priced(cpu, 10**15), share, lambda _: 0)
+    before = next(iter(fresh.accruals.values())).elapsed_ns
+    for total in (first, second, first):
+        merge(total, fresh)
+    assert [row.elapsed_ns for row in first.accruals.values()] == [14]
+    assert [row.elapsed_ns for row in second.accruals.values()] == [7]
+    assert [row.elapsed_ns for row in fresh.accruals.values()] == [before]
+
+
+def test_a_reader_sees_resource_hours_and_dollars() -> None:
+    """And no dollars where there is no price."""
+    cpu, share = Resource(CPU, 2 * MICRO), [Share(Account("a"), State.IDLE, Method.CPU_TIME, 1)]
+    for pico, usd in ((3 * 10**12, Decimal(3)), (None, None)):
+        rows = Rows(Posting())
+        rows.add(Period(START, START + NS_PER_HOUR), cpu, priced(cpu, pico), share)
+        ((key, amount),) = rows.posting.charges.items()
+        charge = Charge.of("host-1", "host", key, amount, START)
+        assert (charge.quantity, charge.cost_usd) == (2, usd)
+        assert (charge.currency, charge.rate, charge.key) == ("USD", 1, key)
