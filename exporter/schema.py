@@ -30,113 +30,152 @@ def _table(metadata: MetaData, name: str, *columns: Column[Any]) -> Table:
     return Table(name, metadata, *columns, sqlite_with_rowid=False)
 
 
+def _meta(build: MetaData) -> Table:
+    return _table(build, "meta", _key("name", CODE), Column("value", Text, nullable=False))
+
+
+def _state(build: MetaData) -> Table:
+    return _table(
+        build,
+        "state",
+        _key("id", Integer),
+        Column("seq", BigInteger, nullable=False),
+        Column("document", Text, nullable=False),
+    )
+
+
+def _price(build: MetaData) -> Table:
+    return _table(
+        build,
+        "price",
+        _key("id", CODE),
+        Column("resource", NAME, nullable=False),
+        Column("component", CODE, nullable=False),
+        Column("pico_per_hour", BigInteger),
+        Column("model", CODE, nullable=False),
+        Column("source", NAME, nullable=False),
+        Column("valid_from_ns", BigInteger, nullable=False),
+        Column("valid_to_ns", BigInteger),
+        Column("as_of_ns", BigInteger, nullable=False),
+        Column("known_at_ns", BigInteger, nullable=False),
+        Column("currency", CODE, nullable=False),
+        Column("rule", NAME, nullable=False),
+    )
+
+
+def _accrual(build: MetaData) -> Table:
+    return _table(
+        build,
+        "accrual",
+        _key("hour", BigInteger),
+        _key("host", NAME),
+        _key("scope", CODE),
+        _key("resource", NAME),
+        _key("component", CODE),
+        _key("price", CODE),
+        _key("revision", Integer),
+        Column("elapsed_ns", BigInteger, nullable=False),
+        Column("quantity", BigInteger, nullable=False),
+        Column("pico", BigInteger),
+    )
+
+
+def _charge(build: MetaData) -> Table:
+    return _table(
+        build,
+        "charge",
+        _key("hour", BigInteger),
+        _key("host", NAME),
+        _key("scope", CODE),
+        _key("resource", NAME),
+        _key("component", CODE),
+        _key("workload", NAME),
+        _key("model", NAME),
+        _key("run", NAME),
+        _key("attempt", Integer),
+        _key("state", CODE),
+        _key("method", CODE),
+        _key("price", CODE),
+        _key("currency", CODE),
+        _key("revision", Integer),
+        Column("quantity", BigInteger, nullable=False),
+        Column("pico", BigInteger),
+        Column("rate", String(40), nullable=False),
+        Column("known_at_ns", BigInteger, nullable=False),
+    )
+
+
+def _counter(build: MetaData) -> Table:
+    return _table(
+        build,
+        "counter",
+        _key("metric", String(64)),
+        _key("labels", Text),
+        Column("value", BigInteger, nullable=False),
+    )
+
+
+def _workload(build: MetaData) -> Table:
+    return _table(
+        build,
+        "workload",
+        _key("name", NAME),
+        Column("kind", CODE, nullable=False),
+        Column("owner", NAME, nullable=False),
+        Column("first_seen_ns", BigInteger, nullable=False),
+        Column("last_charged_ns", BigInteger, nullable=False),
+        Column("overflow", Integer, nullable=False),
+    )
+
+
+def _run(build: MetaData) -> Table:
+    return _table(
+        build,
+        "run",
+        _key("workload", NAME),
+        _key("run", NAME),
+        Column("document", Text, nullable=False),
+        Column("last_charged_ns", BigInteger, nullable=False),
+    )
+
+
+def _epoch_mark(build: MetaData) -> Table:
+    return _table(
+        build,
+        "epoch_mark",
+        _key("workload", NAME),
+        _key("run", NAME),
+        _key("attempt", Integer),
+        _key("epoch", Float),
+        Column("at_ns", BigInteger, nullable=False),
+        Column("pico", BigInteger),
+        Column("used_pico", BigInteger),
+    )
+
+
+def _event(build: MetaData) -> Table:
+    return Table(
+        "event",
+        build,
+        Column("id", Integer, primary_key=True, autoincrement=True),
+        Column("at_ns", BigInteger, nullable=False),
+        Column("kind", CODE, nullable=False),
+        Column("detail", Text, nullable=False),
+    )
+
+
 class Tables:
     """All tables of one ledger; made anew for each engine, so nothing is shared by modules."""
 
     def __init__(self) -> None:
-        self.metadata = MetaData()
-        build = self.metadata
-        self.meta = _table(build, "meta", _key("name", CODE), Column("value", Text, nullable=False))
-        self.state = _table(
-            build,
-            "state",
-            _key("id", Integer),
-            Column("seq", BigInteger, nullable=False),
-            Column("document", Text, nullable=False),
-        )
-        self.price = _table(
-            build,
-            "price",
-            _key("id", CODE),
-            Column("resource", NAME, nullable=False),
-            Column("component", CODE, nullable=False),
-            Column("pico_per_hour", BigInteger),
-            Column("model", CODE, nullable=False),
-            Column("source", NAME, nullable=False),
-            Column("valid_from_ns", BigInteger, nullable=False),
-            Column("valid_to_ns", BigInteger),
-            Column("as_of_ns", BigInteger, nullable=False),
-            Column("known_at_ns", BigInteger, nullable=False),
-            Column("currency", CODE, nullable=False),
-            Column("rule", NAME, nullable=False),
-        )
-        self.accrual = _table(
-            build,
-            "accrual",
-            _key("hour", BigInteger),
-            _key("host", NAME),
-            _key("scope", CODE),
-            _key("resource", NAME),
-            _key("component", CODE),
-            _key("price", CODE),
-            _key("revision", Integer),
-            Column("elapsed_ns", BigInteger, nullable=False),
-            Column("quantity", BigInteger, nullable=False),
-            Column("pico", BigInteger),
-        )
-        self.charge = _table(
-            build,
-            "charge",
-            _key("hour", BigInteger),
-            _key("host", NAME),
-            _key("scope", CODE),
-            _key("resource", NAME),
-            _key("component", CODE),
-            _key("workload", NAME),
-            _key("model", NAME),
-            _key("run", NAME),
-            _key("attempt", Integer),
-            _key("state", CODE),
-            _key("method", CODE),
-            _key("price", CODE),
-            _key("currency", CODE),
-            _key("revision", Integer),
-            Column("quantity", BigInteger, nullable=False),
-            Column("pico", BigInteger),
-            Column("rate", String(40), nullable=False),
-            Column("known_at_ns", BigInteger, nullable=False),
-        )
-        self.counter = _table(
-            build,
-            "counter",
-            _key("metric", String(64)),
-            _key("labels", Text),
-            Column("value", BigInteger, nullable=False),
-        )
-        self.workload = _table(
-            build,
-            "workload",
-            _key("name", NAME),
-            Column("kind", CODE, nullable=False),
-            Column("owner", NAME, nullable=False),
-            Column("first_seen_ns", BigInteger, nullable=False),
-            Column("last_charged_ns", BigInteger, nullable=False),
-            Column("overflow", Integer, nullable=False),
-        )
-        self.run = _table(
-            build,
-            "run",
-            _key("workload", NAME),
-            _key("run", NAME),
-            Column("document", Text, nullable=False),
-            Column("last_charged_ns", BigInteger, nullable=False),
-        )
-        self.epoch_mark = _table(
-            build,
-            "epoch_mark",
-            _key("workload", NAME),
-            _key("run", NAME),
-            _key("attempt", Integer),
-            _key("epoch", Float),
-            Column("at_ns", BigInteger, nullable=False),
-            Column("pico", BigInteger),
-            Column("used_pico", BigInteger),
-        )
-        self.event = Table(
-            "event",
-            build,
-            Column("id", Integer, primary_key=True, autoincrement=True),
-            Column("at_ns", BigInteger, nullable=False),
-            Column("kind", CODE, nullable=False),
-            Column("detail", Text, nullable=False),
-        )
+        self.metadata = build = MetaData()
+        self.meta = _meta(build)
+        self.state = _state(build)
+        self.price = _price(build)
+        self.accrual = _accrual(build)
+        self.charge = _charge(build)
+        self.counter = _counter(build)
+        self.workload = _workload(build)
+        self.run = _run(build)
+        self.epoch_mark = _epoch_mark(build)
+        self.event = _event(build)
