@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,14 @@ from world import endpoints, processes
 WORKLOADS = 16
 TICKS = os.sysconf("SC_CLK_TCK")
 MIB = 2**20
+
+
+def free_port() -> int:
+    """A TCP port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def cpu_seconds(pid: int) -> float:
@@ -53,7 +62,7 @@ def configuration(folder: Path, ports: list[int]) -> dict[str, object]:
         "price": {"usd_per_hour": "10"},
         "workloads": served + plain,
         "ledger": {"path": str(folder / "ledger.db")},
-        "web": {"address": "127.0.0.1", "port": 0},
+        "web": {"address": "127.0.0.1", "port": free_port()},
     }
 
 
@@ -98,7 +107,9 @@ def main() -> None:
             spent = cpu_seconds(child.pid) - before
             share = spent / (time.monotonic() - began)
             print(f"cpu: {share:.2%} of one core over {seconds:.0f} s (target <= 1 %)")
-            print(f"rss: {max(rss):.1f} MiB (target <= 75 MiB); first {first:.1f}, last {rss[-1]:.1f}")
+            print(
+                f"rss: {max(rss):.1f} MiB (target <= 75 MiB); first {first:.1f}, last {rss[-1]:.1f}"
+            )
             print_peer(seconds)
 
 
