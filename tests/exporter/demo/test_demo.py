@@ -70,7 +70,7 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("demo")
     started = time.monotonic()
     done = subprocess.run(
-        [*COMMAND, "--seconds", "30", "--port", "0", "--json", "--usd-per-hour", "2.50"],
+        [*COMMAND, "--seconds", "26", "--port", "0", "--json", "--usd-per-hour", "2.50"],
         env={**os.environ, "TMPDIR": str(folder)},
         capture_output=True,
         text=True,
