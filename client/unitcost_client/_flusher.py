@@ -30,6 +30,7 @@ class Flusher:
         self._asked = 0
         self._answered = 0
         self._writing_since: float | None = None
+        self._failed = False
         self._held = False
 
     def wake(self) -> None:
@@ -63,21 +64,26 @@ class Flusher:
         if not self._held:
             self._write_once(asked)
 
-    def hold(self, timeout: float) -> None:
+    def hold(self, write_timeout: float, end_timeout: float) -> None:
         """Write what is unwritten, then end the thread until `release`: a fork comes now."""
         if self._progress() != self._written:
-            self.flush(timeout)
+            self.flush(write_timeout)
         with self._changed:
             self._held = True
             self._changed.notify_all()
         if self._thread is not None:
-            self._thread.join(timeout)
+            self._thread.join(end_timeout)
             _await_gone(self._thread)
 
     def release(self) -> None:
-        """The fork is over; the next step starts the thread again."""
+        """The fork is over. The thread starts again with the next step, or to write what is left.
+
+        Not where the last write failed: Python warns of threads when it has forked.
+        """
         with self._changed:
             self._held = False
+        if not self._failed and self._progress() != self._written:
+            self.wake()
 
     def abandon(self) -> None:
         """Never write again: this is a forked copy, whose locks and thread mean nothing."""
@@ -121,6 +127,7 @@ class Flusher:
             self._writing_since = None
             self._due = time.monotonic() + INTERVAL
             self._answered = max(self._answered, asked)
+            self._failed = not good
             if good:
                 self._written = progress
             self._changed.notify_all()

@@ -25,8 +25,10 @@ T = TypeVar("T")
 
 VERSION = 1
 MAX_MARKS = 64
-EPOCH_WAIT = 0.05
-"""Seconds an epoch waits for its record to be written; it takes a fraction of a millisecond."""
+EPOCH_WAIT = 0.5
+"""Seconds an epoch waits at most for its record to be written, which takes about 0.1 ms."""
+FORK_WAIT = 0.1
+"""Seconds a fork waits at most for our thread to end."""
 EXIT_WAIT = 2.0
 """Seconds the end of the process waits for the last record."""
 
@@ -189,7 +191,7 @@ class Run:
     @harmless
     def before_fork(self) -> None:
         """Called before this process forks: no thread of ours may be in the middle of things."""
-        self._flusher.hold(EPOCH_WAIT)
+        self._flusher.hold(EPOCH_WAIT, FORK_WAIT)
 
     @harmless
     def after_fork_in_parent(self) -> None:

@@ -28,6 +28,13 @@ def _no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine this loaded, half a second may not be enough for a write."""
+    monkeypatch.setattr("unitcost_client._run.EPOCH_WAIT", PATIENCE)
+    monkeypatch.setattr("unitcost_client._run.EXIT_WAIT", PATIENCE)
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the client writes, in this process and in its children."""

@@ -149,7 +149,11 @@ def test_ranks_of_one_attempt_agree_on_its_number(
     assert attempts == [(0, 0), (1, 0), (1, 1), (0, 1), (2, 1)]
 
 
-START = "import unitcost_client, os; run = unitcost_client.start('mnist', **{}); "
+START = """
+import unitcost_client
+from unitcost_client import _run
+_run.EPOCH_WAIT = _run.EXIT_WAIT = 60
+run = unitcost_client.start('mnist'); """
 
 
 def test_local_ranks_that_nobody_named_share_one_run(script: Script, records: Records) -> None:

@@ -13,7 +13,8 @@ Script = Callable[..., Any]
 Spawn = Callable[..., Any]
 Eventually = Callable[[Callable[[], bool]], None]
 
-START = "import os, sys, unitcost_client; run = unitcost_client.start('mnist'); "
+PATIENT = "from unitcost_client import _run; _run.EPOCH_WAIT = _run.EXIT_WAIT = 60; "
+START = f"import os, sys, unitcost_client; {PATIENT}run = unitcost_client.start('mnist'); "
 
 
 @pytest.mark.parametrize(
@@ -137,6 +138,27 @@ def test_a_forked_child_leaves_its_parents_file_alone(
     assert (record["steps"], record["epochs"], record["state"]) == (7, 2, "ended")
 
 
+def test_a_fork_that_python_is_not_told_of_is_no_different(
+    script: Script, records: Records
+) -> None:
+    """A library may fork by itself."""
+    code = """
+import ctypes, json, glob, threading
+for thread in threading.enumerate():
+    if thread is not threading.main_thread(): thread.join()
+child = ctypes.CDLL(None).fork()
+if child == 0:
+    run.epoch(); run.end()
+    os._exit(0)
+os.waitpid(child, 0)
+(path,) = glob.glob(os.environ['UNITCOST_STATE_DIR'] + '/train-*.json')
+print(json.load(open(path))['seq'])
+"""
+    done = script(START + code)
+    assert (done.returncode, done.stdout) == (0, "1\n")
+    assert records()[0]["epochs"] == 0
+
+
 def test_a_forked_child_may_start_a_run_of_its_own(script: Script, records: Records) -> None:
     """Its file is another one."""
     own = "own = unitcost_client.start('child'); own.step(50); sys.exit(0)"
@@ -201,6 +223,31 @@ for _ in range(30):
     assert (done.returncode, done.stderr) == (0, "")
     (record,) = records()
     assert (record["steps"], record["state"]) == (80_000, "ended")
+
+
+def test_a_child_forked_while_another_thread_counts_does_not_hang(script: Script) -> None:
+    """It inherits locks that nobody will ever release; here all of them are held on purpose."""
+    code = """
+import os, signal, threading, unitcost_client
+held, free = threading.Event(), threading.Event()
+def grab():
+    with run._lock, run._flusher._changed:
+        held.set()
+        free.wait()
+def hold():
+    threading.Thread(target=grab, daemon=True).start()
+    held.wait()
+os.register_at_fork(before=hold, after_in_parent=free.set)
+run = unitcost_client.start('mnist')
+child = os.fork()
+if child == 0:
+    signal.alarm(30)
+    run.step(); run.step(True); run.epoch(); run.end()
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+os._exit(0)
+"""
+    assert script(code).stdout == "7\n"
 
 
 CHILD = """

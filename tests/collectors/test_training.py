@@ -205,6 +205,8 @@ def test_the_hosts_of_a_run_are_its_size_by_this_hosts(
 
 CHILD = """
 import unitcost_client
+from unitcost_client import _run
+_run.EPOCH_WAIT = _run.EXIT_WAIT = 60
 run = unitcost_client.start('real', run='r')
 run.step(5)
 run.epoch()
