@@ -96,7 +96,7 @@ def get(
     except FetchError:
         raise
     except TimeoutError:
-        raise FetchError(FetchKind.TIMEOUT, f"no whole answer within {timeout:g} s") from None
+        raise FetchError(FetchKind.TIMEOUT, "no whole answer in time") from None
     except ssl.SSLError as error:
         raise FetchError(FetchKind.TLS, f"TLS: {error.reason or error}") from None
     except http.client.IncompleteRead:

@@ -1,0 +1,170 @@
+"""One metrics endpoint over time: what is remembered of it, and what a reading of it says."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from unitcost.collectors.address import is_loopback, parse_url
+from unitcost.collectors.base import Problem, Reading, Target
+from unitcost.collectors.table_reading import NO_BIRTH, Birth, Field, Key, Readout, Value
+from unitcost.pricing.sample import NS_PER_SECOND, Kind, Quantity, Sample, Source, Subject
+
+CLOCK_SLACK_NS = 5 * NS_PER_SECOND
+START_JITTER = 2.0
+"""Seconds: starts that are less apart are one; some servers work theirs out at every request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """When a body had arrived, on both clocks."""
+
+    mono_ns: int
+    wall_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Life:
+    """One life of the server behind an endpoint: from a start of its counters to the next."""
+
+    birth: Birth
+    first: Instant
+    last: Instant
+
+
+@dataclass(slots=True)
+class Endpoint:
+    """A target and what was seen of it before. Used by one thread at a time."""
+
+    target: Target
+    local: bool = False
+    model: str = ""
+    life: _Life | None = None
+    muted: frozenset[Field] = frozenset()
+    highest: dict[tuple[Field, Key], Value] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The subject's id."""
+        return f"server:{self.target.url}"
+
+    @property
+    def port(self) -> int | None:
+        """The TCP port, if the server is on this host."""
+        try:
+            place = parse_url(self.target.url)
+        except ValueError:
+            return None
+        return place.port if self.local or is_loopback(place.host) else None
+
+    def down(self, problem: Problem, *, ready: bool = False) -> Reading:
+        """What to say where nothing could be used: the subject is down, and why."""
+        return Reading(subjects=(self._subject(up=False, ready=ready),), problems=(problem,))
+
+    def read(self, readout: Readout, at: Instant) -> Reading:
+        """Turn what a table found into samples and the subject they are about."""
+        life = self._next_life(readout.birth, at)
+        if life is None:
+            detail = "several servers answer on this address: name each one's own"
+            return self.down(Problem("replicas", f"{self.target.url}: {detail}"), ready=True)
+        fresh = self.life is None or life.birth != self.life.birth
+        if fresh:
+            # A counter that cannot be read at first sight is left out for good: later it would
+            # look as if it had been absent, that is zero, before.
+            self.muted = frozenset(readout.unusable)
+            self.highest.clear()
+        self.life = life
+        samples = tuple(self._samples(readout, at.mono_ns))
+        self.model = self._model(samples)
+        running = [s.value for s in samples if s.quantity is Quantity.REQUESTS_RUNNING]
+        subject = self._subject(up=True, ready=True, running=any(running) if running else None)
+        return Reading(samples, (subject,), problems=tuple(self._problems(readout)))
+
+    def _next_life(self, birth: Birth | None, at: Instant) -> _Life | None:
+        """The life this reading belongs to; None if it can be neither the last nor a new one.
+
+        A server that started anew did so after it was last read, on its own clock. One with
+        another start before that is another server behind the same address, and its counters'
+        whole history would count as new.
+        """
+        life = self.life
+        if life is None:
+            return _Life(birth or NO_BIRTH, at, at)
+        same = _Life(life.birth, life.first, at)
+        if birth is None or not birth.mark or birth.at is None:
+            return same
+        if life.birth.at is not None and life.birth.mark:
+            if abs(birth.at - life.birth.at) < START_JITTER:
+                return same
+            earliest = life.birth.at * NS_PER_SECOND + (life.last.mono_ns - life.first.mono_ns)
+        else:
+            earliest = float(life.first.wall_ns)
+        if birth.at * NS_PER_SECOND >= earliest - CLOCK_SLACK_NS:
+            return _Life(birth, at, at)
+        return None if life.birth.mark else same
+
+    def _samples(self, readout: Readout, mono_ns: int) -> Iterator[Sample]:
+        for what, values in readout.values.items():
+            if what in self.muted:
+                continue
+            for key, found in values.items():
+                value = self._rising(what, key, found)
+                yield Sample(
+                    subject=self.id,
+                    quantity=what.quantity,
+                    value=value.value,
+                    mono_ns=mono_ns,
+                    kind=what.kind,
+                    label=what.label,
+                    model=key.model or self.target.model,
+                    part=key.part,
+                    source=Source.COUNTER if value.minuend is None else Source.DERIVED,
+                )
+
+    def _rising(self, what: Field, key: Key, value: Value) -> Value:
+        """Keep a difference of two counters from falling while the first of them does not.
+
+        The server counts them at different instants; a fall would be taken for a restart.
+        """
+        if value.minuend is None or what.kind is not Kind.COUNTER:
+            return value
+        last = self.highest.get((what, key))
+        if last is not None and value.minuend >= (last.minuend or 0.0):
+            value = Value(max(value.value, last.value), value.minuend)
+        self.highest[what, key] = value
+        return value
+
+    def _model(self, samples: Iterable[Sample]) -> str:
+        """The one model the server has; empty where there are several, or none is known."""
+        models = {sample.model for sample in samples if sample.kind is Kind.COUNTER}
+        return models.pop() if len(models) == 1 else "" if models else self.target.model
+
+    def _subject(self, *, up: bool, ready: bool, running: bool | None = None) -> Subject:
+        born = self.life.birth if self.life else NO_BIRTH
+        return Subject(
+            id=self.id,
+            workload=self.target.workload,
+            kind=self.target.kind,
+            model=self.model if self.life else self.target.model,
+            port=self.port,
+            up=up,
+            ready=ready,
+            running=running,
+            born_wall_ns=self._born_wall_ns(born),
+            generation=born.mark,
+        )
+
+    def _born_wall_ns(self, born: Birth) -> int | None:
+        """The birth in nanoseconds, if it lies in the past."""
+        if born.at is None or self.life is None or not math.isfinite(born.at) or born.at <= 0:
+            return None
+        nanoseconds = round(born.at * NS_PER_SECOND)
+        return nanoseconds if nanoseconds <= self.life.first.wall_ns + NS_PER_SECOND else None
+
+    def _problems(self, readout: Readout) -> Iterator[Problem]:
+        url = self.target.url
+        for reason in readout.unusable.values():
+            yield Problem("malformed", f"{url}: {reason}")
+        for what in sorted(item.name for item in self.muted - readout.unusable.keys()):
+            yield Problem("muted", f"{url}: {what} is left out until the server starts anew")
+        if readout.dropped:
+            yield Problem("too_many_models", f"{url}: some models are left out")

@@ -1,0 +1,184 @@
+"""Reads inference servers' metrics endpoints and says what their tables find there.
+
+Endpoints are read side by side; one that hangs, lies or is gone breaks only itself.
+"""
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
+
+import msgspec
+
+import unitcost.collectors.servers
+from unitcost.collectors import fetch
+from unitcost.collectors.base import Context, NoData, Problem, Reading, discover
+from unitcost.collectors.endpoint import Endpoint, Instant
+from unitcost.collectors.exposition import ExpositionError
+from unitcost.collectors.table_reading import Plan, has_marker, make_plan, read_table
+
+MAX_THREADS = 16
+AUTO = "auto"
+_MARGIN = 0.1
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`timeout`: seconds for one endpoint, everything included. `max_bytes`: largest answer."""
+
+    timeout: float = fetch.DEFAULT_TIMEOUT
+    max_bytes: int = fetch.DEFAULT_CAP
+
+    def __post_init__(self) -> None:
+        """Check the ranges. Raises ValueError."""
+        if not 0 < self.timeout <= 60:
+            raise ValueError("timeout must be above 0 and at most 60 s")
+        if not 1024 <= self.max_bytes <= 64 * 1024 * 1024:
+            raise ValueError("max_bytes must be between 1 KiB and 64 MiB")
+
+
+class OpenMetricsCollector:
+    """Reads all endpoints of the configuration, each with what it remembers of it."""
+
+    name = "openmetrics"
+
+    def __init__(self, options: Options, context: Context) -> None:
+        found = discover(unitcost.collectors.servers, "SERVER")
+        tables = [item.module.SERVER for item in found if item.module is not None]
+        built_in = {table.name: make_plan(table) for table in tables}
+        own = {name: make_plan(table) for name, table in context.servers.items()}
+        self._options = options
+        self._recogniser = Recogniser(own, built_in)
+        self._broken = tuple(
+            Problem("table", f"the table of {item.name} cannot be used: {item.error}")
+            for item in found
+            if item.error is not None
+        )
+        # The same endpoint twice would count its units twice; the configuration's check says so.
+        targets = {target.url: target for target in context.targets}
+        self._endpoints = [Endpoint(target) for target in targets.values()]
+        self._running: dict[str, Future[Reading]] = {}
+        self._failing: set[str] = set()
+        self._pool = ThreadPoolExecutor(
+            max(1, min(MAX_THREADS, len(targets))), thread_name_prefix=self.name
+        )
+
+    def collect(self, deadline: float) -> Reading:
+        """Read every endpoint. Raises NoData where the configuration names none."""
+        if not self._endpoints:
+            raise NoData("no workload of the configuration has an endpoint")
+        # Those that failed last come last, so that no crowd of dead ones delays the living.
+        for endpoint in sorted(self._endpoints, key=lambda item: item.id in self._failing):
+            if endpoint.id not in self._running:
+                self._running[endpoint.id] = self._pool.submit(self._read, endpoint, deadline)
+        wait(self._running.values(), max(0.0, deadline - _MARGIN / 2 - time.monotonic()))
+        return _merged([self._taken(item) for item in self._endpoints], self._broken)
+
+    def close(self) -> None:
+        """Let the threads go; what they read just now ends within its limit."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _taken(self, endpoint: Endpoint) -> Reading:
+        """The reading of an endpoint, if it is there by now."""
+        future = self._running[endpoint.id]
+        if future.done() or future.cancel():
+            del self._running[endpoint.id]
+        if not future.done() or future.cancelled():
+            reading = endpoint.down(Problem("late", f"{endpoint.target.url}: not read in time"))
+        elif error := future.exception():
+            detail = f"{endpoint.target.url}: {type(error).__name__} in the reader"
+            reading = endpoint.down(Problem("internal", detail))
+        else:
+            reading = future.result()
+        failing = any(not subject.up for subject in reading.subjects)
+        (self._failing.add if failing else self._failing.discard)(endpoint.id)
+        return reading
+
+    def _read(self, endpoint: Endpoint, deadline: float) -> Reading:
+        """One endpoint, in a thread of the pool; an error becomes a problem of this endpoint."""
+        url = endpoint.target.url
+        left = deadline - _MARGIN - time.monotonic()
+        try:
+            response = fetch.get(
+                url,
+                timeout=max(0.0, min(self._options.timeout, left)),
+                cap=self._options.max_bytes,
+                bearer_token=_token(endpoint.target.bearer_token_file),
+            )
+            endpoint.local = response.local
+            at = Instant(time.monotonic_ns(), time.time_ns())
+            plan = self._recogniser.plan(endpoint.target.server, response.body)
+            readout = read_table(plan, response.body)
+            if not readout.values and not has_marker(response.body, plan.table):
+                # Not the server itself, perhaps a proxy's page: its counters are not zero.
+                raise Unrecognised(
+                    f"it has none of the samples of {plan.table.name or 'its table'}"
+                )
+            return endpoint.read(readout, at)
+        except fetch.FetchError as error:
+            return endpoint.down(Problem(error.kind, f"{url}: {error}"))
+        except Unrecognised as error:
+            return endpoint.down(Problem("unrecognised", f"{url}: {error}"), ready=True)
+        except ExpositionError as error:
+            return endpoint.down(Problem("malformed", f"{url}: {error}"), ready=True)
+        except _TokenError as error:
+            return endpoint.down(Problem("token", f"{url}: {error}"))
+
+
+class Unrecognised(Exception):
+    """The text is of none of the servers that are known, or of several."""
+
+
+class Recogniser:
+    """Finds the table for what an endpoint serves; tables of the configuration come first."""
+
+    def __init__(self, own: Mapping[str, Plan], built_in: Mapping[str, Plan]) -> None:
+        self._named = {**built_in, **own}
+        self._groups = (own, {n: plan for n, plan in built_in.items() if n not in own})
+
+    def plan(self, server: str, body: bytes) -> Plan:
+        """The table named, or for ``auto`` the one whose marker is there. Raises Unrecognised."""
+        if server != AUTO:
+            if server not in self._named:
+                raise Unrecognised(f"there is no table {server!r}")
+            return self._named[server]
+        for group in self._groups:
+            names = [name for name, plan in group.items() if has_marker(body, plan.table)]
+            if len(names) == 1:
+                return group[names[0]]
+            if names:
+                raise Unrecognised(f"it may be any of {', '.join(names)}: say which by server:")
+        markers = [m for plan in self._named.values() for m in plan.table.marker]
+        raise Unrecognised(
+            f"no sample name begins with {', '.join(sorted(markers))}: "
+            "name the server by server:, or describe it under servers:"
+        )
+
+
+class _TokenError(Exception):
+    """The bearer token cannot be read; the text never holds it."""
+
+
+def _token(path: str) -> str | None:
+    if not path:
+        return None
+    try:
+        with Path(path).open(encoding="ascii") as file:
+            token = file.read(fetch.MAX_TOKEN_LENGTH + 1).strip()
+    except OSError as error:
+        raise _TokenError(f"bearer_token_file cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise _TokenError("bearer_token_file is no plain text") from None
+    return token
+
+
+def _merged(readings: list[Reading], problems: tuple[Problem, ...]) -> Reading:
+    return Reading(
+        samples=tuple(sample for reading in readings for sample in reading.samples),
+        subjects=tuple(subject for reading in readings for subject in reading.subjects),
+        problems=problems + tuple(item for reading in readings for item in reading.problems),
+    )
+
+
+def make_collector(options: Options, context: Context) -> OpenMetricsCollector:
+    """Make the collector of all endpoints in the configuration."""
+    return OpenMetricsCollector(options, context)
