@@ -231,6 +231,7 @@ def _is_unitcost(address: str, port: int) -> bool:
     try:
         with socket.create_connection((host, port), timeout=2) as connection:
             connection.sendall(request)
-            return b"<title>unitcost</title>" in connection.recv(4096)
+            with connection.makefile("rb") as answer:
+                return b"<title>unitcost</title>" in answer.read(4096)
     except (OSError, UnicodeError):
         return False

@@ -29,6 +29,7 @@ from unitcost.exporter.doctor_host import (
     ledger_findings,
     mounts,
 )
+from unitcost.exporter.web import PAGE
 
 METRICS = b"""\
 # TYPE done_total counter
@@ -251,7 +252,7 @@ def test_a_port_in_use_fails_unless_it_is_unitcost_that_uses_it(
     load: Callable[[str], Loaded],
 ) -> None:
     """A doctor is called while the exporter runs."""
-    for answer, status in ((b"<title>unitcost</title>", Status.OK), (b"hello", Status.FAIL)):
+    for answer, status in ((PAGE, Status.OK), (b"hello", Status.FAIL)):
         with socket.create_server(("127.0.0.1", 0)) as listening:
             thread = threading.Thread(target=_answer, args=(listening, answer))
             thread.start()
@@ -267,7 +268,8 @@ def _answer(listening: socket.socket, body: bytes) -> None:
     connection, _ = listening.accept()
     with connection:
         connection.recv(4096)
-        connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + body)
+        connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+        connection.sendall(body)
 
 
 def test_training_folders_that_are_configured_must_be_there(
