@@ -7,6 +7,7 @@ one when it has stopped (it stops when its standard input closes).
 import argparse
 import asyncio
 import gc
+import importlib
 import json
 import signal
 import socket
@@ -65,9 +66,8 @@ def asgi_app(body: bytes) -> Callable[..., Any]:
 
 def waitress(body: bytes) -> tuple[int, Stop]:
     """Tuned: poll instead of select, room for the slow clients, a time-out of 10 s."""
-    from waitress.server import create_server
-
-    server = create_server(
+    library: Any = importlib.import_module("waitress.server")  # it has no types
+    server = library.create_server(
         wsgi_app(body),
         sockets=[sock := listening()],
         threads=2,

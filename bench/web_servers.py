@@ -196,7 +196,7 @@ def row(name: str, slow: int) -> str:
 
 def main() -> None:
     """Measure all candidates, or those given."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--slow", type=int, default=1000, help="half-sent requests, at most 4000")
     parser.add_argument("--only", nargs="*", choices=NAMES, default=NAMES)
     arguments = parser.parse_args()

@@ -16,14 +16,9 @@ from typing import Any, Protocol
 
 import uvicorn
 
+from unitcost.exporter import web_connections
 from unitcost.exporter.exposition import CONTENT_TYPE, Exposition, compress
-from unitcost.exporter.web_connections import (
-    BACKLOG,
-    IDLE_SECONDS,
-    BoundedConnection,
-    ListenError,
-    listen,
-)
+from unitcost.exporter.web_connections import BoundedConnection, ListenError, listen
 
 __all__ = ["ListenError", "Source", "WebServer"]
 
@@ -250,7 +245,7 @@ def _config(pages: Pages) -> uvicorn.Config:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        backlog=BACKLOG,
-        timeout_keep_alive=IDLE_SECONDS,
-        timeout_graceful_shutdown=1,
+        backlog=web_connections.BACKLOG,
+        timeout_keep_alive=web_connections.IDLE_SECONDS,
+        timeout_graceful_shutdown=web_connections.GIVE_UP_SECONDS,
     )

@@ -20,6 +20,8 @@ MAX_CONNECTIONS = 256
 """One more closes another: first one that never sent a whole request, then the oldest."""
 STOP_SECONDS = 0.3
 """How long answers under way may still take when the server is stopped."""
+GIVE_UP_SECONDS = 1
+"""When uvicorn then cancels what is left, which should be nothing."""
 BACKLOG = 128
 """Also how many connections are accepted in one go, so file descriptors cannot run out."""
 
@@ -40,6 +42,8 @@ _REASONS = {
 def listen(address: str, port: int) -> socket.socket:
     """Open a listening TCP socket; `::` also accepts IPv4. Raises `ListenError`."""
     host = address.removeprefix("[").removesuffix("]")
+    if not 0 <= port <= 65_535:  # getaddrinfo would take it modulo 65,536
+        raise ListenError(f"cannot listen on {address} port {port}: there is no such port")
     try:
         found = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -47,7 +51,7 @@ def listen(address: str, port: int) -> socket.socket:
         family, _, _, _, name = found[0]
         both = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
         sock = socket.create_server(name[:2], family=family, backlog=BACKLOG, dualstack_ipv6=both)
-    except (OSError, OverflowError, UnicodeError) as error:
+    except (OSError, UnicodeError) as error:
         raise ListenError(f"cannot listen on {address} port {port}: {_reason(error)}") from error
     # Inherited by its connections. asyncio does it only for sockets it made itself, and without
     # it an answer waits 40 ms for a delayed ACK.

@@ -1,0 +1,53 @@
+"""A snapshot with points of every metric, as a host with one server and one training run has."""
+
+from collections.abc import Iterable
+from itertools import product
+
+from unitcost.exporter.metric import Metric
+from unitcost.exporter.metrics import METRICS
+from unitcost.exporter.snapshot import Point, Snapshot
+
+LABEL_VALUES: dict[str, tuple[str, ...]] = {
+    "basis": ("allocated", "used"),
+    "busy_signal": ("cpu_time",),
+    "collector": ("host", "openmetrics"),
+    "component": ("rent",),
+    "kind": ("inference",),
+    "method": ("process",),
+    "model": ("llama-3",),
+    "outcome": ("succeeded", "failed", "aborted"),
+    "owner": ('the "search" team',),
+    "phase": ("prefill", "decode"),
+    "price_model": ("override",),
+    "price_region": ("",),
+    "reason": ("repeated",),
+    "resource": ("cpu", "memory"),
+    "rule": ("default_weights",),
+    "run": ("run-1",),
+    "sku": ("",),
+    "source": ("configuration",),
+    "state": ("active", "idle", "loading"),
+    "type": ("input", "cached_input", "output"),
+    "version": ("0.1.0",),
+    "workload": ("chat", "C:\\mnist"),
+}
+COLLECTOR_ERRORS = "unitcost_collector_errors_total"
+GAPS = "unitcost_gap_seconds_total"
+
+
+def points_of(metric: Metric) -> Iterable[Point]:
+    """One point for each combination of label values; values differ, some are large."""
+    values = [LABEL_VALUES[label] for label in metric.labels]
+    if metric.name == COLLECTOR_ERRORS:
+        values = [("host",), ("timeout", "raised")]
+    if metric.name == GAPS:
+        values = [("carried", "unmetered", "unknown")]
+    for number, labels in enumerate(product(*values)):
+        yield labels, 0.1 * number * 10 ** (number % 9)
+
+
+def full_snapshot() -> Snapshot:
+    """Every metric of the table, but the one the renderer fills in itself."""
+    own = "unitcost_series_dropped_total"
+    points = {metric.name: list(points_of(metric)) for metric in METRICS if metric.name != own}
+    return Snapshot(1_767_225_600_000_000_000, points)
