@@ -2,6 +2,7 @@
 
 import http.server
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -11,6 +12,14 @@ from pathlib import Path
 
 CAPTURE = Path(__file__).parent.parent / "tests" / "captures" / "vllm-cpu.after.prom"
 _TOKENS = re.compile(rb"^(vllm:(?:generation|prompt)_tokens_total\{[^}]*\}) .*$", re.MULTILINE)
+
+
+def free_port() -> int:
+    """A TCP port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 class _Server(http.server.ThreadingHTTPServer):

@@ -1,13 +1,12 @@
 """CPU and memory of `unitcost run` on a busy host: 200 processes, 8 servers, 16 workloads.
 
-Run: python bench/exporter.py [seconds]. node_exporter, if it is there, runs beside it.
+Run: python bench/footprint.py [seconds]. node_exporter, if it is there, runs beside it.
 """
 
 import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,19 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from world import endpoints, processes
+from world import endpoints, free_port, processes
 
 WORKLOADS = 16
 TICKS = os.sysconf("SC_CLK_TCK")
 MIB = 2**20
-
-
-def free_port() -> int:
-    """A TCP port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def cpu_seconds(pid: int) -> float:
@@ -102,7 +93,7 @@ def main() -> None:
             rss = []
             while time.monotonic() - began < seconds:
                 time.sleep(5)
-                urllib.request.urlopen(url).read()  # noqa: S310 - our own loopback URL
+                urllib.request.urlopen(url).read()
                 rss.append(rss_mib(child.pid))
             spent = cpu_seconds(child.pid) - before
             share = spent / (time.monotonic() - began)
