@@ -73,7 +73,8 @@ def folder_problem(folder: Path) -> str | None:
             return f"{existing} is not a folder"
     except OSError as error:
         return f"folder {folder} cannot be reached: {_reason(error)}"
-    if not os.access(existing, os.W_OK | os.X_OK, effective_ids=True):
+    writable = os.access(existing, os.W_OK | os.X_OK, effective_ids=True)
+    if not writable and not _read_only(existing):
         return f"folder {existing} is not writable by this user"
     return None
 
@@ -94,11 +95,23 @@ def _ledger_problem(path: Path) -> str | None:
     try:
         if path.is_dir():
             return f"{path} is a folder, expected a file"
-        if path.exists() and not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+        usable = os.access(path, os.R_OK | os.W_OK, effective_ids=True)
+        if path.exists() and not usable and not _read_only(path):
             return f"{path} is not readable and writable by this user"
     except OSError as error:
         return f"{path} cannot be reached: {_reason(error)}, expected a file of this user's"
     return folder_problem(path.parent)
+
+
+def _read_only(path: Path) -> bool:
+    """Whether it lies on a read-only file system: the host's trouble, which may pass."""
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+
+
+def _read_only_ledger(path: Path) -> bool:
+    """Whether the ledger's nearest existing folder is on a read-only file system."""
+    existing = next((each for each in path.parents if each.exists()), None)
+    return existing is not None and _read_only(existing)
 
 
 def secret_problem(path: str) -> str | None:
@@ -121,6 +134,8 @@ def _reason(error: OSError) -> str:
 
 def host_warnings(settings: Settings, cpus: int, memory_bytes: int) -> Iterator[str]:
     """What is allowed and yet looks wrong, one line each, for a host of that capacity."""
+    if _read_only_ledger(Path(settings.ledger.path)):
+        yield "ledger.path: on a read-only file system: no totals are served until it is writable"
     for i, workload in enumerate(settings.workloads):
         key = f"workloads[{i}]"
         if workload.match is None and not workload.endpoints and workload.kind != "training":
