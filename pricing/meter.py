@@ -14,7 +14,11 @@ class Event(StrEnum):
     WRAP = "wrap"  # the counter reached its largest value and went on from zero
     DUPLICATE = "duplicate"  # the same instant again
     DISORDER = "disorder"  # an instant before the last one
-    JUNK = "junk"  # negative or not finite
+    JUNK = "junk"  # negative, not finite, or a leap that nothing can do
+
+
+MAX_USAGE = 10**12 * 10**6
+"""More than this (in millionths) between two readings is a broken counter: 10**12 tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,26 +65,34 @@ def read_counter(
     was last read), so its first value counts whole; `since_ns` is that instant, if known. A lower
     value than before is a wrap if `wraps_at` is given and less than half the range went by, else
     a reset, after which the value counts from zero. Another `generation` is a reset even if the
-    value is higher. Readings out of order, twice, negative or not finite add nothing.
+    value is higher. Readings out of order, twice, negative, not finite or leaping by more than
+    `MAX_USAGE` add nothing.
     """
     if not 0 <= value < float("inf"):
         return last, Usage(0, mono_ns, mono_ns, Event.JUNK)
-    micro = to_micro(value)
-    point = Point(micro, mono_ns, generation)
+    point = Point(to_micro(value), mono_ns, generation)
     if last is None:
-        start = since_ns if since_ns is not None else mono_ns
-        if born:
-            return point, Usage(micro, min(start, mono_ns), mono_ns, Event.BORN)
-        return point, Usage(0, mono_ns, mono_ns, Event.FIRST)
-    if mono_ns <= last.mono_ns:
+        start = since_ns if born and since_ns is not None else mono_ns
+        added, event = (point.micro, Event.BORN) if born else (0, Event.FIRST)
+        usage = Usage(added, min(start, mono_ns), mono_ns, event)
+    elif mono_ns <= last.mono_ns:
         event = Event.DUPLICATE if mono_ns == last.mono_ns else Event.DISORDER
         return last, Usage(0, last.mono_ns, last.mono_ns, event)
-    if generation != last.generation:
-        return point, Usage(micro, last.mono_ns, mono_ns, Event.RESET)
-    if micro >= last.micro:
-        return point, Usage(micro - last.micro, last.mono_ns, mono_ns, Event.COUNTED)
-    if wraps_at is not None:
-        wrapped = to_micro(wraps_at) - last.micro + micro
-        if 0 <= wrapped < to_micro(wraps_at) // 2:
-            return point, Usage(wrapped, last.mono_ns, mono_ns, Event.WRAP)
-    return point, Usage(micro, last.mono_ns, mono_ns, Event.RESET)
+    else:
+        usage = _between(last, point, wraps_at)
+    if usage.micro > MAX_USAGE:
+        return last, Usage(0, mono_ns, mono_ns, Event.JUNK)
+    return point, usage
+
+
+def _between(last: Point, point: Point, wraps_at: float | None) -> Usage:
+    """The usage between two points in order."""
+    micro, event = point.micro, Event.RESET
+    if point.generation == last.generation:
+        if point.micro >= last.micro:
+            micro, event = point.micro - last.micro, Event.COUNTED
+        elif wraps_at is not None:
+            wrapped = to_micro(wraps_at) - last.micro + point.micro
+            if 0 <= wrapped < to_micro(wraps_at) // 2:
+                micro, event = wrapped, Event.WRAP
+    return Usage(micro, last.mono_ns, point.mono_ns, event)
