@@ -78,6 +78,7 @@ class HostMeter:
     since_ticks: int = 0
     busy: dict[Account, Busy] = field(default_factory=dict)
     running: frozenset[Account] = frozenset()
+    utilisation: float | None = None
 
     def hold(
         self,
@@ -117,8 +118,12 @@ class HostMeter:
         span = 0 if self.read_at_mono_ns is None else read.mono_ns - self.read_at_mono_ns
         self.cpu, self.busy_point, self.read_at_mono_ns = counted.state, point, read.mono_ns
         self.since_ticks = (read.mono_ns + clock.boot_ns - clock.mono_ns) // NS_PER_TICK
+        self.utilisation = None
         if first or span <= 0:
             return {}, 0, 0
+        cores = observed.host(Quantity.CPU_CAPACITY)
+        if cores is not None and cores.value > 0:
+            self.utilisation = min(1.0, busy.micro * 1000 / span / cores.value)
         others = sum(ns for account, ns in counted.used_ns.items() if account.workload != SYSTEM)
         seen = counted.used_ns.get(Account(SYSTEM), 0)
         return counted.used_ns, span, max(seen, busy.micro * 1000 - others)

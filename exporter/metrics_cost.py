@@ -37,14 +37,6 @@ COST = (
         "USD",
     ),
     Metric(
-        "unitcost_wasted_cost_usd_total",
-        "counter",
-        "US dollars of unitcost_cost_usd_total that bought nothing; a part of it, never on top. "
-        "Reason repeated: steps done again after a restart.",
-        ("workload", "reason"),
-        "USD",
-    ),
-    Metric(
         "unitcost_conservation_residual_usd",
         "gauge",
         "US dollars by which all charges differ from what the resources cost, computed from the "

@@ -44,7 +44,7 @@ def ledger_points(settler: Settler, observed: Observed) -> Points:
     points = counter_points(settler.books.committed, live | RESERVED)
     points |= price_points(settler, now)
     points |= workload_points(settler, live)
-    points |= host_points(observed)
+    points |= host_points(observed, settler.host.utilisation)
     if settler.rules.scope != "units":
         points |= unit_cost_points(settler.tally, live, _spread(settler))
         points |= run_points(settler, now)
@@ -192,11 +192,14 @@ def _spread(settler: Settler) -> frozenset[str]:
     return frozenset(name for (name, _), hosts in settler.runs.hosts.items() if hosts > 1)
 
 
-def host_points(observed: Observed) -> Points:
-    """The host's memory, as read."""
+def host_points(observed: Observed, utilisation: float | None) -> Points:
+    """The host's CPUs and memory, as read."""
     names = {
         Quantity.MEMORY_USED: "unitcost_host_memory_used_bytes",
         Quantity.MEMORY_CAPACITY: "unitcost_host_memory_total_bytes",
     }
     found = ((name, observed.host(quantity)) for quantity, name in names.items())
-    return {name: [((), sample.value)] for name, sample in found if sample is not None}
+    points: Points = {name: [((), sample.value)] for name, sample in found if sample is not None}
+    if utilisation is not None:
+        points["unitcost_host_cpu_utilization_ratio"] = [((), utilisation)]
+    return points
