@@ -28,7 +28,7 @@ def scrape_times(collectors: tuple[Found, ...], count: int) -> list[float]:
     """Milliseconds of each scrape while the exporter ticks as fast as it can."""
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "ledger.db"
-        text = f"price: {{usd_per_hour: 10}}\nperiod: 1\ngather_deadline: 0.5\n"
+        text = "price: {usd_per_hour: 10}\nperiod: 1\ngather_deadline: 0.5\n"
         text += f"ledger: {{path: {path}}}"
         loaded = replace(
             loads(text), collectors=collectors, collector_options={}, context=NO_CONTEXT

@@ -13,6 +13,7 @@ from unitcost.exporter.exposition import Exposition, Renderer
 from unitcost.exporter.gather import CollectorState, Gathered, Gatherer, make_sources
 from unitcost.exporter.holding import HostMeter, Observed
 from unitcost.exporter.keeper import Keeper
+from unitcost.exporter.log import OncePer
 from unitcost.exporter.publish import Points, ledger_points
 from unitcost.exporter.rules import Rules, matcher_of, rules_of
 from unitcost.exporter.selfmetrics import Answered, SelfMetrics
@@ -60,6 +61,7 @@ class Exporter:
         self._settler: Settler | None = None
         self._points: Points = {}
         self._progress = Progress()
+        self._said = OncePer()
         self._renderer = Renderer()
         self._self_metrics = SelfMetrics()
         self._use(loaded)
@@ -91,11 +93,12 @@ class Exporter:
         clock = self._clock.read()
         try:
             self._settle(gathered, clock)
-        except Exception:  # noqa: BLE001 - logged whole; /metrics is served whatever happens
+        except Exception as error:  # noqa: BLE001 - logged; /metrics is served whatever happens
             # A defect of ours: forget what is not committed, and go on from the ledger.
             self._progress.failed += 1
             self._settler = None
-            _log.exception("settling failed; going on from what the ledger holds")
+            if self._said.first("settle", repr(error)):
+                _log.exception("settling failed; going on from what the ledger holds")
         self._progress.ticks += 1
         self._progress.states = gathered.states
         self._progress.seconds = time.monotonic() - started
