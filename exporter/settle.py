@@ -16,7 +16,7 @@ from unitcost.exporter.tally import Tally
 from unitcost.exporter.training import RunBook
 from unitcost.pricing.allocate import Method, Share, carried, unheld
 from unitcost.pricing.attribute import RuleMatcher
-from unitcost.pricing.charge import Posting, post
+from unitcost.pricing.charge import Posting, post, residual
 from unitcost.pricing.models import model_weights, split_by_model
 from unitcost.pricing.price import Component
 from unitcost.pricing.price_list import unit_prices
@@ -217,6 +217,8 @@ class Settler:
             name = UNALLOCATED if resource.id == REST else UNMETERED
             shares = cost.shares.get(resource.id) or unheld(1, name)
             post(posting, part, resource, price, shares, self.books.elapsed_of)
+        if unbalanced := residual(posting):
+            raise ArithmeticError(f"charges do not sum to what accrued: {unbalanced}")
         return posting
 
     def _last_shares(self) -> dict[str, list[Share]]:
