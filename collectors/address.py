@@ -63,6 +63,8 @@ def parse_url(url: str) -> Place:
 
 def _host(parts: urllib.parse.SplitResult) -> str:
     host = parts.hostname or ""
+    if parts.netloc.rpartition("]")[2].partition(":")[0] and "[" in parts.netloc:
+        raise ValueError("the URL has no valid host name")
     if ":" in host:
         address = _literal(host)
         if address is None:

@@ -161,8 +161,9 @@ def _connect(place: Place, deadline: float) -> socket.socket:
 
 
 def _addresses(place: Place, deadline: float) -> list[Address]:
+    remaining = _remaining(deadline)
     try:
-        return resolve(place.host, place.port, _remaining(deadline))
+        return resolve(place.host, place.port, remaining)
     except OSError as error:
         raise FetchError(FetchKind.DNS, f"{place.host}: {_named(error)}") from None
 
