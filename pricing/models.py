@@ -24,13 +24,11 @@ def model_weights(units: Counted) -> dict[str, dict[Account, int]]:
     for (account, quantity, _), micro in units.items():
         if account.run:
             continue
-        workload = sums.setdefault(account.workload, {})
-        for known in (quantity, Quantity.REQUESTS):
-            by_account = workload.setdefault(known, {})
-            by_account[account] = by_account.get(account, 0) + micro * (known is quantity)
+        by_account = sums.setdefault(account.workload, {}).setdefault(quantity, {})
+        by_account[account] = by_account.get(account, 0) + micro
     weights = {}
     for name, quantities in sums.items():
-        accounts = quantities[Quantity.REQUESTS]
+        accounts = {account for by_account in quantities.values() for account in by_account}
         best = next((q for q in _BEST_FIRST if any(quantities.get(q, {}).values())), None)
         chosen = quantities[best] if best else {}
         weights[name] = {account: chosen.get(account, 0) for account in sorted(accounts)}
@@ -40,24 +38,23 @@ def model_weights(units: Counted) -> dict[str, dict[Account, int]]:
 def split_by_model(shares: Sequence[Share], now: Weights, window: Weights) -> list[Share]:
     """Give each server's shares to its models: active by what they did now, else by the window.
 
-    Where nothing tells the models apart they get equal parts; where none is known yet, the
-    share stays on the workload.
+    Where nothing tells the models apart they get equal parts, those that are known now or else
+    those of the window; where none is known yet, the share stays on the workload.
     """
     split: list[Share] = []
     for share in shares:
         recent = window.get(share.account.workload, {})
         current = now.get(share.account.workload, {})
-        weights = current if share.state is State.ACTIVE and any(current.values()) else recent
+        in_order = (current, recent) if share.state is State.ACTIVE else (recent, current)
+        worked = next((weights for weights in in_order if any(weights.values())), None)
+        weights = worked or dict.fromkeys(current or recent, 1)
         if share.account.run or share.account.reserved or not weights:
             split.append(share)
             continue
-        accounts = list(weights)
-        parts = distribute(
-            share.weight, list(weights.values()) if any(weights.values()) else [1] * len(accounts)
-        )
+        parts = distribute(share.weight, list(weights.values()))
         split += [
             replace(share, account=account, weight=part)
-            for account, part in zip(accounts, parts, strict=True)
+            for account, part in zip(weights, parts, strict=True)
             if part
         ]
     return split

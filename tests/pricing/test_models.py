@@ -1,0 +1,125 @@
+"""Several models on one server: their parts sum to what the server held."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unitcost.pricing.allocate import Method, Share, State
+from unitcost.pricing.models import model_weights, split_by_model
+from unitcost.pricing.sample import Outcome, Phase, Quantity, TokenType
+from unitcost.pricing.units import Counted
+from unitcost.pricing.workload import SYSTEM, UNALLOCATED, Account
+
+BIG, SMALL = Account("chat", "big"), Account("chat", "small")
+WORKLOADS = ["chat", "other", "job", SYSTEM, UNALLOCATED]
+KEYS = st.sampled_from(
+    [
+        (Quantity.PHASE_SECONDS, Phase.PREFILL),
+        (Quantity.PHASE_SECONDS, Phase.DECODE),
+        (Quantity.TOKENS, TokenType.OUTPUT),
+        (Quantity.REQUESTS, Outcome.SUCCEEDED),
+        (Quantity.REQUESTS, Outcome.FAILED),
+        (Quantity.STEPS, ""),
+    ]
+)
+ACCOUNTS = st.builds(
+    Account,
+    st.sampled_from(WORKLOADS[:3]),
+    st.sampled_from(["", "big", "small"]),
+    st.sampled_from(["", "", "r"]),
+)
+COUNTED = st.dictionaries(
+    st.tuples(ACCOUNTS, KEYS), st.integers(0, 10**9), max_size=8
+).map(lambda found: {(account, *key): micro for (account, key), micro in found.items()})
+SHARES = st.lists(
+    st.builds(
+        Share,
+        st.builds(Account, st.sampled_from(WORKLOADS), run=st.sampled_from(["", "r"])),
+        st.sampled_from(list(State)),
+        st.just(Method.CPU_TIME),
+        st.integers(1, 10**12),
+    ),
+    max_size=6,
+)
+
+
+@given(SHARES, COUNTED, COUNTED)
+def test_the_models_parts_sum_to_the_server_s_share(
+    shares: list[Share], now: Counted, window: Counted
+) -> None:
+    """In each state, exactly; runs and reserved accounts stay as they are."""
+    split = split_by_model(shares, model_weights(now), model_weights(window))
+    assert sums(split) == sums(shares)
+    assert all(share.weight > 0 for share in split)
+    for share in split:
+        if share.account.run or share.account.reserved:
+            assert share in shares
+
+
+def sums(shares: list[Share]) -> dict[tuple[str, str, State], int]:
+    """Weights of each workload and run by state."""
+    found: dict[tuple[str, str, State], int] = {}
+    for share in shares:
+        key = (share.account.workload, share.account.run, share.state)
+        found[key] = found.get(key, 0) + share.weight
+    return found
+
+
+def share(state: State = State.ACTIVE, weight: int = 100) -> Share:
+    """What the server held."""
+    return Share(Account("chat"), state, Method.CPU_TIME, weight)
+
+
+def parts(split: list[Share]) -> dict[Account, int]:
+    """Weights by account."""
+    return {each.account: each.weight for each in split}
+
+
+def test_active_time_goes_by_what_the_models_do_now_and_idle_time_by_the_window() -> None:
+    """A model that did all of the window's work carries the idling, whoever works now."""
+    now, window = {"chat": {BIG: 1, SMALL: 3}}, {"chat": {BIG: 1}}
+    assert parts(split_by_model([share()], now, window)) == {BIG: 25, SMALL: 75}
+    assert parts(split_by_model([share(State.IDLE)], now, window)) == {BIG: 100}
+    assert parts(split_by_model([share(State.LOADING)], now, window)) == {BIG: 100}
+
+
+def test_active_time_in_which_nothing_ended_goes_by_the_window() -> None:
+    """A long request is under way."""
+    now, window = {"chat": {BIG: 0, SMALL: 0}}, {"chat": {BIG: 3, SMALL: 1}}
+    assert parts(split_by_model([share()], now, window)) == {BIG: 75, SMALL: 25}
+
+
+def test_models_that_have_not_worked_yet_share_equally() -> None:
+    """An idle server's cost is not left on no model because nobody has asked it anything."""
+    now = {"chat": {BIG: 0, SMALL: 0}}
+    for state in State:
+        assert parts(split_by_model([share(state)], now, {})) == {BIG: 50, SMALL: 50}
+        one = {"chat": {BIG: 0}}
+        assert parts(split_by_model([share(state)], one, {})) == {BIG: 100}
+
+
+def test_idle_time_of_the_first_tick_with_work_goes_by_that_work() -> None:
+    """The window has nothing yet."""
+    now = {"chat": {BIG: 1, SMALL: 3}}
+    assert parts(split_by_model([share(State.IDLE)], now, {})) == {BIG: 25, SMALL: 75}
+
+
+def test_where_no_model_is_known_the_share_stays_on_the_workload() -> None:
+    """The server has not answered yet."""
+    assert split_by_model([share()], {}, {}) == [share()]
+
+
+def test_weights_are_compute_seconds_else_tokens_else_requests() -> None:
+    """One quantity for all models of a workload: the best that any of them has."""
+    seconds = (Quantity.PHASE_SECONDS, Phase.DECODE)
+    tokens, requests = (Quantity.TOKENS, TokenType.OUTPUT), (Quantity.REQUESTS, "succeeded")
+    counted: Counted = {
+        (BIG, *requests): 1,
+        (SMALL, *requests): 9,
+        (BIG, *tokens): 50,
+        (SMALL, *tokens): 60,
+    }
+    assert model_weights(counted) == {"chat": {BIG: 50, SMALL: 60}}
+    assert model_weights(counted | {(BIG, *seconds): 7}) == {"chat": {BIG: 7, SMALL: 0}}
+    only_requests = {key: n for key, n in counted.items() if key[1] is Quantity.REQUESTS}
+    assert model_weights(only_requests) == {"chat": {BIG: 1, SMALL: 9}}
+    assert model_weights({(BIG, *requests): 0}) == {"chat": {BIG: 0}}
