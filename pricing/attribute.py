@@ -115,7 +115,7 @@ def attribute(
     """
     parents = parent_identities(processes)
     ports = _ports(listeners)
-    strong = _strong_claims(processes, claims, ports)
+    strong = _strong_claims(claims, ports)
     matched = _matches(processes, matcher, ports)
     _release_launchers(processes, matched, parents)
     nearest = _Nearest(strong, matched, parents)
@@ -152,20 +152,18 @@ def _ports(listeners: Iterable[Listener]) -> dict[str, frozenset[int]]:
 
 
 def _strong_claims(
-    processes: Iterable[Process], claims: Sequence[Claim], ports: Mapping[str, frozenset[int]]
+    claims: Sequence[Claim], ports: Mapping[str, frozenset[int]]
 ) -> dict[str, Account]:
     """Accounts by identity, of claims by pid and by port; those by pid are the stronger ones."""
     by_port: dict[int, Account] = {}
     found: dict[str, Account] = {}
-    alive = {process.identity for process in processes}
     for claim in claims:
-        identity = f"{claim.pid}@{claim.started}"
-        if claim.pid is not None and claim.started is not None and identity in alive:
-            found.setdefault(identity, claim.account)
+        if claim.pid is not None and claim.started is not None:
+            found.setdefault(f"{claim.pid}@{claim.started}", claim.account)
         if claim.port is not None:
             by_port.setdefault(claim.port, claim.account)
-    for identity in ports.keys() & alive:
-        for port in sorted(ports[identity] & by_port.keys()):
+    for identity, listened in ports.items():
+        for port in sorted(listened & by_port.keys()):
             found.setdefault(identity, by_port[port])
     return found
 

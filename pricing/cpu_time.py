@@ -104,15 +104,11 @@ def _seen(
     alive = {}
     for process in processes:
         identity = process.identity
-        before, account = old.get(identity), account_of[identity]
-        if before is None:
-            parent = parents.get(identity, "")
-            alive[identity] = Seen(process.cpu_ns, process.reaped_cpu_ns, parent, account)
-            continue
-        parent = parents.get(identity, before.parent)
-        cpu = max(process.cpu_ns, before.cpu_ns)
-        reaped = max(process.reaped_cpu_ns, before.reaped_ns)
-        seen = Seen(cpu, reaped, parent, account)
+        before, parent = old.get(identity), parents.get(identity, "")
+        cpu, reaped = process.cpu_ns, process.reaped_cpu_ns
+        if before is not None:
+            cpu, reaped = max(cpu, before.cpu_ns), max(reaped, before.reaped_ns)
+        seen = Seen(cpu, reaped, parent, account_of[identity])
         alive[identity] = before if before == seen else seen
     return alive
 
@@ -120,46 +116,45 @@ def _seen(
 def _settle(
     previous: CpuState, alive: Mapping[str, Seen], reaped: dict[str, int]
 ) -> tuple[dict[str, Owed], dict[str, set[Account]]]:
-    """Take what was counted of processes now gone off their ancestors' `reaped`, nearest first.
+    """Take what was counted of processes now gone off their ancestors' `reaped`.
 
-    Only an ancestor can have waited for a process. Which one it was cannot be seen when the
-    parent is gone too; taking it off the nearest first never leaves too much in the sum.
-    Returns what is still owed of those newly gone, and, by the nearest ancestor that lives, the
-    accounts of the gone.
+    Only an ancestor can have waited for a process: its parent or, if that is gone too, the
+    nearest one that lives; or one above it, that took an orphan over. Each is taken off the
+    nearest first, and then off those above, as far as their counters rose. What was not taken
+    off the nearest stays owed, for it may have been late: that can lose a little time of the
+    ancestors, and never counts any twice.
+    Returns what stays owed of those newly gone, and the accounts of the gone by nearest heir.
     """
+    gone = {
+        identity: Owed(seen.cpu_ns + seen.reaped_ns, seen.parent, seen.account)
+        for identity, seen in previous.alive.items()
+        if identity not in alive
+    }
     owed: dict[str, Owed] = {}
     heirs: dict[str, set[Account]] = {}
-    for debt in previous.owed.values():
-        _collect(debt, previous, reaped, heirs, alive)
-    for identity, seen in previous.alive.items():
-        if identity not in alive:
-            debt = Owed(seen.cpu_ns + seen.reaped_ns, seen.parent, seen.account)
-            left = _collect(debt, previous, reaped, heirs, alive)
-            if left.counted_ns and left.heir:
-                owed[identity] = left
+    orphans: list[tuple[int, list[str]]] = []
+    for identity, debt in (*previous.owed.items(), *gone.items()):
+        living = [each for each in _ancestors(debt.heir, previous) if each in alive]
+        if not living:
+            continue
+        heirs.setdefault(living[0], set()).add(debt.account)
+        left = debt.counted_ns - _take(debt.counted_ns, living[0], reaped)
+        if left:
+            orphans.append((left, living[1:]))
+            if identity in gone:
+                owed[identity] = Owed(left, living[0], debt.account)
+    for left, above in orphans:
+        for ancestor in above:
+            left -= _take(left, ancestor, reaped)
     return owed, heirs
 
 
-def _collect(
-    debt: Owed,
-    previous: CpuState,
-    reaped: dict[str, int],
-    heirs: dict[str, set[Account]],
-    alive: Mapping[str, Seen],
-) -> Owed:
-    """Take one debt off its ancestors' `reaped`; returns what is left of it, and its heir now."""
-    left, heir = debt.counted_ns, ""
-    for ancestor in _ancestors(debt.heir, previous):
-        if ancestor not in alive:
-            continue
-        if not heir:
-            heir = ancestor
-            heirs.setdefault(heir, set()).add(debt.account)
-        taken = min(left, reaped.get(ancestor, 0))
-        if taken:
-            reaped[ancestor] -= taken
-            left -= taken
-    return Owed(left, heir, debt.account)
+def _take(most: int, identity: str, reaped: dict[str, int]) -> int:
+    """Take up to `most` off one process's reaped time; returns how much it was."""
+    taken = min(most, reaped.get(identity, 0))
+    if taken:
+        reaped[identity] -= taken
+    return taken
 
 
 def _ancestors(identity: str, previous: CpuState) -> Iterator[str]:
