@@ -38,19 +38,21 @@ def _subtract(a: int | None, b: int | None) -> int | None:
 class Run:
     """One training run on this host.
 
-    `total` is what was charged to it. `at_mark` is the total at its last epoch mark (or at its
-    birth, if that was inside metered time); None until one is known. `epoch_cost` is what the
-    last complete epoch cost, held until the next mark; `whole` says whether the time since the
-    mark was all metered and priced.
+    `total` is what is known of its cost: None until something was priced. `at_mark` is the total
+    at its last epoch mark (or at its birth, if that was inside metered time); None until one is
+    known. `epoch_cost` is what the last complete epoch cost, held until the next mark; `whole`
+    says whether the time since the mark was all metered and priced, `used_whole` whether it was
+    always known what was used.
     """
 
     workload: str
     run: str
     attempt: int = 0
-    total: Cost = Cost()
+    total: Cost = Cost(None, None)
     last_epoch: float = 0.0
     at_mark: Cost | None = None
     whole: bool = True
+    used_whole: bool = True
     epoch_cost: Cost | None = None
     epochs_in_cost: float = 1.0
     last_charged_ns: int = 0
@@ -67,16 +69,25 @@ def begin(
 
 def resume(run: Run, attempt: int, resumed_epoch: float) -> Run:
     """The run goes on as another attempt from `resumed_epoch`; its total goes on too."""
-    return replace(run, attempt=attempt, last_epoch=resumed_epoch, at_mark=run.total, whole=True)
+    return replace(_marked(run), attempt=attempt, last_epoch=resumed_epoch)
+
+
+def _marked(run: Run) -> Run:
+    """The run at the start of an epoch."""
+    at_mark = Cost(run.total.pico or 0, run.total.used_pico or 0)
+    return replace(run, at_mark=at_mark, whole=True, used_whole=True)
 
 
 def charge(run: Run, cost: Cost, at_ns: int) -> Run:
     """Add what was charged; unpriced cost leaves the total and spoils the current epoch."""
     if cost.pico is None:
         return replace(run, whole=False, last_charged_ns=at_ns)
-    used = _add(run.total.used_pico, cost.used_pico)
-    total = Cost((run.total.pico or 0) + cost.pico, used)
-    return replace(run, total=total, last_charged_ns=at_ns)
+    known = cost.used_pico is not None
+    total = Cost(
+        (run.total.pico or 0) + cost.pico, (run.total.used_pico or 0) + (cost.used_pico or 0)
+    )
+    used_whole = run.used_whole and known
+    return replace(run, total=total, used_whole=used_whole, last_charged_ns=at_ns)
 
 
 def spoil(run: Run) -> Run:
@@ -94,13 +105,9 @@ def mark(run: Run, at: EpochMark) -> Run:
         return run
     if at.wall_ns < run.since_ns:
         return replace(run, last_epoch=at.epoch, at_mark=None)
-    known = run.at_mark is not None and run.whole
-    cost = run.total.minus(run.at_mark) if known and run.at_mark is not None else None
-    return replace(
-        run,
-        last_epoch=at.epoch,
-        at_mark=run.total,
-        whole=True,
-        epoch_cost=cost,
-        epochs_in_cost=count,
-    )
+    cost = None
+    if run.at_mark is not None and run.whole and run.total.pico is not None:
+        cost = run.total.minus(run.at_mark)
+        if not run.used_whole:
+            cost = replace(cost, used_pico=None)
+    return replace(_marked(run), last_epoch=at.epoch, epoch_cost=cost, epochs_in_cost=count)
