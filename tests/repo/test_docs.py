@@ -67,6 +67,13 @@ def test_every_page_the_code_points_to_exists(root: Path, candidates: tuple[str,
     assert {f"{name}: {page}" for name, page in named if not (root / page).exists()} == set()
 
 
+def test_every_file_the_architecture_names_exists(root: Path, pages: dict[str, str]) -> None:
+    """A reader who looks for a thing where the page says finds it."""
+    named = re.findall(r"`([a-z]+/[\w/]*(?:\.py)?)`", pages["docs/architecture.md"])
+    assert len(named) > 20
+    assert [name for name in named if not (root / name).exists()] == []
+
+
 def test_every_metric_a_page_names_exists(pages: dict[str, str]) -> None:
     """A reader who copies a name from a page gets data."""
     unknown = []
