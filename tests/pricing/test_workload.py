@@ -1,0 +1,34 @@
+"""Names from outside: bounded, printable, and never one of ours."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unitcost.pricing.workload import MAX_NAME_BYTES, RESERVED, Account, clean_name
+
+ANY = st.text(st.characters(), max_size=200)
+
+
+@given(st.one_of(ANY, st.tuples(ANY, st.sampled_from(sorted(RESERVED))).map("".join)))
+def test_a_clean_name_is_short_printable_and_not_reserved(text: str) -> None:
+    """And clean already."""
+    name = clean_name(text)
+    assert len(name.encode()) <= MAX_NAME_BYTES
+    assert name.isprintable()
+    assert name not in RESERVED
+    assert clean_name(name) == name.strip() or name != name.strip()
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED))
+@pytest.mark.parametrize("around", ["{}", " {} ", "\t{}\n"])
+def test_nobody_takes_a_reserved_name(name: str, around: str) -> None:
+    """A workload of that name could hide its cost in what nobody holds."""
+    cleaned = clean_name(around.format(name))
+    assert cleaned == f"_{name}"
+    assert not Account(cleaned).reserved
+    assert Account(name).reserved
+
+
+def test_a_plain_name_stays_as_it_is() -> None:
+    """Umlauts and slashes included."""
+    assert clean_name("namespace/Deployment/größe") == "namespace/Deployment/größe"
