@@ -309,12 +309,11 @@ def test_importing_the_client_starts_nothing(script: Script) -> None:
     """No thread, no file, no hook, no module beyond the standard library."""
     code = """
 import sys, threading
-before = sys.excepthook
+before, hook = set(sys.modules), sys.excepthook
 import unitcost_client
-own = {name.split('.')[0] for name in sys.modules} - sys.stdlib_module_names
-own -= {name for name in own if name.startswith('_')}
-print(own - {'unitcost_client'}, threading.active_count(), sys.excepthook is before)
+new = {name.split('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names
+print(new, threading.active_count(), sys.excepthook is hook)
 """
     done = script(code)
-    assert done.stdout == "set() 1 True\n"
+    assert done.stdout == "{'unitcost_client'} 1 True\n"
     assert not os.path.exists(os.environ["UNITCOST_STATE_DIR"])
