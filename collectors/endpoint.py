@@ -157,7 +157,7 @@ class Endpoint:
         """The birth in nanoseconds, if it lies in the past."""
         if born.at is None or self.life is None or not math.isfinite(born.at) or born.at <= 0:
             return None
-        nanoseconds = round(born.at * NS_PER_SECOND)
+        nanoseconds = round(born.at * 10**6) * 1000  # a float holds no more of today's date
         return nanoseconds if nanoseconds <= self.life.first.wall_ns + NS_PER_SECOND else None
 
     def _problems(self, readout: Readout) -> Iterator[Problem]:

@@ -106,13 +106,12 @@ class _Reader:
         if name.startswith("#") or (name not in self.wanted and not line.startswith("{")):
             return
         try:
-            sample = _sample(line, name, self.wanted)
-            if sample is None:
+            name, labels, rest = _split(line, name)
+            if name not in self.wanted:
                 return
-            name = sample.name
             if torn:
                 raise _Refused("the last line has no end")
-            self._keep(sample)
+            self._keep(Sample(name, labels, _value(rest)))
         except _Refused as refusal:
             if name in self.wanted:
                 self.rejected.setdefault(name, str(refusal))
@@ -128,15 +127,15 @@ class _Reader:
         self.samples.setdefault(sample.name, []).append(sample)
 
 
-def _sample(line: str, name: str, wanted: Collection[str]) -> Sample | None:
-    """The sample on a line; None if its name, which may stand in the braces, is not wanted."""
+def _split(line: str, name: str) -> tuple[str, dict[str, str], str]:
+    """Name, labels and the rest of a line; the name may stand in the braces."""
     if len(line) > MAX_LINE_LENGTH:
         raise _Refused("a line is too long")
     if not line.isascii() and _SURROGATE.search(line):
         raise _Refused("a line is not UTF-8")
     brace = line.find("{")
     if brace < 0 or " # " in line[:brace]:
-        return Sample(name, {}, _value(line[len(name) :]))
+        return name, {}, line[len(name) :]
     if line[:brace].strip() != name:
         raise _Refused("something stands between name and labels")
     block = _LABELS.match(line, brace)
@@ -145,10 +144,7 @@ def _sample(line: str, name: str, wanted: Collection[str]) -> Sample | None:
     labels = _labels(block[0])
     if name and _IN_BRACES in labels:
         raise _Refused("the name is given twice")
-    name = name or labels.pop(_IN_BRACES, "")
-    if name not in wanted:
-        return None
-    return Sample(name, labels, _value(line[block.end() :]))
+    return name or labels.pop(_IN_BRACES, ""), labels, line[block.end() :]
 
 
 def _labels(block: str) -> dict[str, str]:

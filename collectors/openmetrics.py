@@ -4,7 +4,7 @@ Endpoints are read side by side; one that hangs, lies or is gone breaks only its
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
@@ -41,12 +41,15 @@ class OpenMetricsCollector:
 
     name = "openmetrics"
 
-    def __init__(self, options: Options, context: Context) -> None:
+    def __init__(
+        self, options: Options, context: Context, wall_clock: Callable[[], int] = time.time_ns
+    ) -> None:
         found = discover(unitcost.collectors.servers, "SERVER")
         tables = [item.module.SERVER for item in found if item.module is not None]
         built_in = {table.name: make_plan(table) for table in tables}
         own = {name: make_plan(table) for name, table in context.servers.items()}
         self._options = options
+        self._wall_clock = wall_clock
         self._recogniser = Recogniser(own, built_in)
         self._broken = tuple(
             Problem("table", f"the table of {item.name} cannot be used: {item.error}")
@@ -105,7 +108,7 @@ class OpenMetricsCollector:
                 bearer_token=_token(endpoint.target.bearer_token_file),
             )
             endpoint.local = response.local
-            at = Instant(time.monotonic_ns(), time.time_ns())
+            at = Instant(time.monotonic_ns(), self._wall_clock())
             plan = self._recogniser.plan(endpoint.target.server, response.body)
             readout = read_table(plan, response.body)
             if not readout.values and not has_marker(response.body, plan.table):

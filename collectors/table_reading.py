@@ -10,7 +10,7 @@ from unitcost.pricing.sample import Kind, Outcome, Phase, Quantity, TokenType
 from unitcost.pricing.workload import clean_name
 
 MAX_KEYS = 256
-"""Most models times parts of one server; what comes after them in the text is left out."""
+"""Most models times parts of one server."""
 
 _SUFFIXES = ("_total", "_sum", "_count")
 
@@ -246,11 +246,22 @@ def _declares(body: bytes, metric: str) -> bool:
 
 
 def _limit(values: Mapping[Field, dict[Key, Value]]) -> bool:
-    """Keep the first `MAX_KEYS` keys; in the order of the text, which is that of their birth."""
+    """Keep `MAX_KEYS` keys; says whether there were more.
+
+    Those that served anything come first, then the oldest (the order of the text is that of their
+    birth): a client can make up names of models that fail, but none that succeeds.
+    """
     keys = dict.fromkeys(key for field_values in values.values() for key in field_values)
     if len(keys) <= MAX_KEYS:
         return False
-    for key in list(keys)[MAX_KEYS:]:
+    served = {
+        key
+        for field, field_values in values.items()
+        if field.quantity is Quantity.TOKENS or field.label == Outcome.SUCCEEDED
+        for key, value in field_values.items()
+        if value.value
+    }
+    for key in sorted(keys, key=lambda item: item not in served)[MAX_KEYS:]:
         for field_values in values.values():
             field_values.pop(key, None)
     return True
