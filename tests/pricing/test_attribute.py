@@ -117,7 +117,7 @@ def test_a_process_of_its_own_beats_what_it_inherits() -> None:
 def test_state_beats_port_and_port_beats_rule(order: tuple[int, ...]) -> None:
     """Whatever the order the claims come in."""
     five = process(5, "python serve.py")
-    claims = (Claim(RUN, pid=5, started=10), Claim(SERVE, port=80), Claim(OTHER, port=81))
+    claims = (Claim(RUN, pid=5, started=10), Claim(SERVE, port=80), Claim(OTHER, port=79))
     shuffled = tuple(claims[n] for n in order)
     rules = (Rule(TRAIN, command="serve"),)
     listeners = (Listener(80, 5, 10),)
