@@ -89,8 +89,9 @@ class Exporter:
     def tick(self) -> None:
         """One round. What fails in it leaves the last committed figures standing."""
         started = time.monotonic()
-        gathered = self._gatherer.gather(self._settings.gather_deadline)
+        # Charged up to the instant before reading: what is read lies then, or in the next tick.
         clock = self._clock.read()
+        gathered = self._gatherer.gather(self._settings.gather_deadline)
         try:
             self._settle(gathered, clock)
         except Exception as error:  # noqa: BLE001 - logged; /metrics is served whatever happens

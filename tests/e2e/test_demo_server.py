@@ -18,14 +18,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.reservation import PRICE, RESERVE, USD_PER_HOUR, known_rate
 from tests.harness import Exporter, exporter, free_port, wait_for
 from unitcost.exporter.demo.config import SERVER_TABLE
 from unitcost.exporter.ledger_tools import check
 
 PERIOD = 0.5
-USD_PER_HOUR = Decimal("98.32")
-CORES, GIB = 1, Decimal(2)
-WEIGHTS = {"cpu": Decimal("0.0316"), "memory": Decimal("0.0042")}
 
 
 @dataclass(slots=True)
@@ -81,7 +79,7 @@ def _healthy(port: int) -> bool:
 def settings_for(port: int) -> dict[str, object]:
     """An exporter that meters one server with a reservation."""
     return {
-        "price": {"usd_per_hour": str(USD_PER_HOUR)},
+        "price": PRICE,
         "period": PERIOD,
         "gather_deadline": 0.4,
         "unit_costs": {"window": 3600},
@@ -90,20 +88,10 @@ def settings_for(port: int) -> dict[str, object]:
             {
                 "name": "chat",
                 "endpoints": [{"url": f"http://127.0.0.1:{port}/metrics", "server": "demo"}],
-                "reserve": {"cpu": CORES, "memory_gib": str(GIB)},
+                "reserve": RESERVE,
             }
         ],
     }
-
-
-def known_rate() -> Decimal:
-    """USD an hour of the reservation: price x its part of the split, by arithmetic alone."""
-    cores = Decimal(os.cpu_count() or 1)
-    with open("/proc/meminfo") as file:
-        kib = next(int(line.split()[1]) for line in file if line.startswith("MemTotal"))
-    gib = Decimal(kib) / 2**20
-    whole = cores * WEIGHTS["cpu"] + gib * WEIGHTS["memory"]
-    return USD_PER_HOUR * (CORES * WEIGHTS["cpu"] + GIB * WEIGHTS["memory"]) / whole
 
 
 @pytest.fixture
