@@ -131,7 +131,7 @@ def uvicorn_httptools(body: bytes) -> tuple[int, Stop]:
 
 
 def granian(body: bytes) -> tuple[int, Stop]:
-    """Its embedded server (marked experimental), with a time-out for the request's headers."""
+    """Its embedded server (marked experimental); room for the slow clients, a time-out of 10 s."""
     from granian.constants import Interfaces
     from granian.http import HTTP1Settings
     from granian.server.embed import Server
@@ -140,6 +140,7 @@ def granian(body: bytes) -> tuple[int, Stop]:
         port = free.getsockname()[1]
     server = Server(
         asgi_app(body), port=port, interface=Interfaces.ASGINL, log_enabled=False, websockets=False,
+        backlog=2048, backpressure=2_000,
         http1_settings=HTTP1Settings(header_read_timeout=10_000),
     )  # fmt: skip
     loop = asyncio.new_event_loop()

@@ -6,6 +6,7 @@ whatever the collectors and the ledger are doing (docs/adr/0003-http-server.md).
 
 import asyncio
 import logging
+import socket
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -27,7 +28,6 @@ _log = logging.getLogger(__name__)
 Scope = Mapping[str, Any]
 """An ASGI request: method, path, headers (asgi.readthedocs.io, HTTP connection scope)."""
 
-START_SECONDS = 5.0
 STOP_SECONDS = 5.0
 PIECE = 65_536
 """Bodies are sent in pieces, so a client that does not read holds one piece and not a copy."""
@@ -185,7 +185,9 @@ class _Server(uvicorn.Server):
 
     def stop(self) -> None:
         """Tell it to stop, from any thread and at any time."""
-        self.should_exit = True  # before looking at the loop, which looks the other way round
+        # main_loop sets the loop and then looks at this; here it is the other way round, so one
+        # of the two always sees the other.
+        self.should_exit = True
         if self._loop is not None:
             with suppress(RuntimeError):  # it has already stopped
                 self._loop.call_soon_threadsafe(self._told.set)
@@ -208,9 +210,7 @@ class WebServer:
             raise RuntimeError("the web server is already running")
         sock = listen(self._address, self._port)
         server = _Server(_config(self._pages))
-        thread = threading.Thread(
-            target=lambda: asyncio.run(server.serve(sockets=[sock])), name="web", daemon=True
-        )
+        thread = threading.Thread(target=_serve, args=(server, sock), name="web", daemon=True)
         # Connections made from here on wait in the socket's queue: no need to wait for the thread.
         port: int = sock.getsockname()[1]
         thread.start()
@@ -230,6 +230,12 @@ class WebServer:
     def answered(self) -> dict[tuple[str, int], int]:
         """Count of answers so far by path (`other` for unknown ones) and status code."""
         return dict(self._pages.answered)
+
+
+def _serve(server: uvicorn.Server, sock: socket.socket) -> None:
+    """Serve until told to stop; the body of the server's thread."""
+    with sock:  # uvicorn leaves it open where it is told before it has begun
+        asyncio.run(server.serve(sockets=[sock]))
 
 
 def _config(pages: Pages) -> uvicorn.Config:
