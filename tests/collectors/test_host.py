@@ -200,6 +200,12 @@ def test_a_stat_that_makes_no_sense_is_a_problem_and_no_zero(tree: Tree, text: s
     assert 1 in by_pid(reading)
 
 
+def test_cpus_are_counted_whatever_follows_them(tree: Tree) -> None:
+    """Not every kernel has all the lines."""
+    tree.write("stat", STAT_HEAD + "ctxt 4\nbtime 5\n")
+    assert values(read(tree.root))[Quantity.CPU_CAPACITY] == 2
+
+
 def test_a_kernel_that_counts_no_cpu_time_is_not_an_idle_host(tree: Tree) -> None:
     """Some sandboxes show zeros in every field."""
     tree.write("stat", "cpu  0 0 0 0 0 0 0 0 0 0\ncpu0 0 0 0 0 0 0 0 0 0 0\nintr 0\n")
@@ -331,6 +337,56 @@ def test_processes_come_ancestors_first_even_after_pids_started_anew(tree: Tree)
     assert [p.pid for p in one.collect(0).processes] == [1, 900, 30, 10, 20]
 
 
+@pytest.fixture
+def stats_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The pids whose stat was read, in order."""
+    order: list[int] = []
+    real = procfs.stat
+
+    def watched(root: str, pid: int) -> procfs.Stat:
+        order.append(pid)
+        return real(root, pid)
+
+    monkeypatch.setattr(procfs, "stat", watched)
+    return order
+
+
+def test_processes_are_read_ancestors_first(tree: Tree, stats_read: list[int]) -> None:
+    """Else a child could be read in its own counter and then again in its parent's."""
+    tree.process(900, started=50)
+    tree.process(30, parent=900, started=60)
+    one = collector(tree.root)
+    one.collect(0)
+    tree.process(20, parent=30, started=70)
+    for expected in ([1, 900, 30, 20], [1, 900, 30, 20]):
+        stats_read.clear()
+        one.collect(0)
+        assert [pid for pid in stats_read if pid != 2] == expected
+
+
+def test_kernel_threads_are_not_even_read_where_the_kernel_lists_them(
+    tree: Tree, stats_read: list[int]
+) -> None:
+    """There may be thousands; one read tells them all."""
+    kernel = procfs.KERNEL_THREAD
+    tree.process(2, "kthreadd", parent=0, flags=kernel, arguments="")
+    for pid in range(3, 40):
+        tree.process(pid, "kworker", parent=2, flags=kernel, arguments="")
+    tree.write("2/task/2/children", " ".join(map(str, range(3, 40))) + " ")
+    tree.process(50)
+    assert by_pid(read(tree.root)).keys() == {1, 50}
+    assert stats_read == [2, 1, 50]
+
+
+def test_times_are_read_at_every_reading(tree: Tree) -> None:
+    """They are what changes."""
+    one = collector(tree.root)
+    for ticks in range(5):
+        tree.process(5, times=(ticks, ticks, 10 * ticks, 0))
+        found = by_pid(one.collect(0))[5]
+        assert (found.cpu_ns, found.reaped_cpu_ns) == (2 * ticks * TICK_NS, 10 * ticks * TICK_NS)
+
+
 def test_who_a_process_is_is_read_twice_and_again_after_an_exec(tree: Tree) -> None:
     """Between fork and exec it still looks like its parent."""
     tree.process(5, "bash", arguments="bash\0")
@@ -343,6 +399,10 @@ def test_who_a_process_is_is_read_twice_and_again_after_an_exec(tree: Tree) -> N
     tree.process(5, "python3", arguments="python3\0train.py\0", cgroup="0::/job2\n")
     found = by_pid(one.collect(0))[5]
     assert (found.command, found.cgroup) == ("python3 train.py", "/job2")
+    tree.process(5, "python3", arguments="train: epoch 1\0")
+    assert by_pid(one.collect(0))[5].command == "train: epoch 1"
+    tree.process(5, "python3", arguments="never read\0")
+    assert by_pid(one.collect(0))[5].command == "train: epoch 1"
 
 
 def test_memory_is_read_again_when_pages_changed_or_were_touched(tree: Tree) -> None:
@@ -447,7 +507,10 @@ def test_a_proc_that_is_out_of_order_is_an_error_and_not_an_empty_host(
 
 def test_a_user_without_a_name_goes_by_the_number(tree: Tree) -> None:
     """As in a container that does not know the host's users."""
-    assert ProcessTable(str(tree.root))._user(4_123_456_789) == "4123456789"
+    table = ProcessTable(str(tree.root))
+    for uid in range(4_123_450_000, 4_123_455_000):
+        assert table._user(uid) == table._user(uid) == str(uid)
+    assert len(table._users) <= 4096
 
 
 # Made up: listeners
@@ -600,6 +663,15 @@ def test_without_a_table_of_sockets_that_is_a_problem_and_no_more(tree: Tree) ->
     assert reading.processes
     assert [problem.kind for problem in reading.problems] == ["listeners"]
     assert read(tree.root).problems == ()
+
+
+def test_only_sockets_that_listen_are_listening(tree: Tree) -> None:
+    """Not one that is being opened, nor a connection; behind those nothing is read any more."""
+    row = " 0: 0100007F:{:04X} 0100007F:0050 {} 0:0 0:0 0 0 0 {} 1 0 100 0 0\n"
+    rows = ((80, "0A", 1), (81, "03", 2), (82, "0A", 3), (83, "01", 4), (84, "0A", 5))
+    tree.write("net/tcp", TCP_HEAD + "".join(row.format(*each) for each in rows))
+    found = procfs.listening_inodes(str(tree.root), [80, 81, 82, 83, 84, 85])
+    assert found == {80: {b"1"}, 82: {b"3"}}
 
 
 def test_a_process_that_ends_during_the_search_is_passed_over(
