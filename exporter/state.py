@@ -1,14 +1,14 @@
 """The meter's state: what must survive a restart so that no time and no unit counts twice."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from unitcost.pricing.allocate import Share
 from unitcost.pricing.meter import Point
 from unitcost.pricing.resource import Resource
-from unitcost.pricing.timeline import Position
-from unitcost.pricing.units import Seen, Series, UnitMeter
+from unitcost.pricing.timeline import ClockReading, Position
+from unitcost.pricing.units import Seen, Series, UnitMeter, rebased
 from unitcost.pricing.workload import Account
 
 
@@ -44,6 +44,20 @@ class State:
     def meter(self) -> UnitMeter:
         """The unit meter."""
         return UnitMeter(dict(self.points), dict(self.seen))
+
+
+def follow_clock(state: State, clock: ClockReading) -> State:
+    """The state under clocks that may have started anew since.
+
+    Another boot: nobody of before is there any more. A monotonic clock that went back: its old
+    instants say nothing; the counters' values still do.
+    """
+    then = state.position.clock if state.position else clock
+    if clock.boot_id == then.boot_id and clock.mono_ns >= then.mono_ns:
+        return state
+    meter = rebased(state.meter)
+    state = replace(state, points=tuple(meter.points.items()), seen=tuple(meter.seen.items()))
+    return state if clock.boot_id == then.boot_id else replace(state, holders=(), ready=frozenset())
 
 
 def encode(state: State) -> str:

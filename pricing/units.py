@@ -5,7 +5,7 @@ goes or restarts moves nothing but its own part.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from unitcost.pricing.meter import Event, Point, read_counter
 from unitcost.pricing.sample import Kind, Quantity, Sample, Subject
@@ -53,8 +53,9 @@ class Count:
 
 
 def account_of(subject: Subject, model: str = "") -> Account:
-    """The account a subject's units and costs are booked on."""
-    return Account(subject.workload, subject.model or model, subject.run, subject.attempt)
+    """The account a subject's units and costs are booked on; a reserved one has no parts."""
+    account = Account(subject.workload, subject.model or model, subject.run, subject.attempt)
+    return Account(subject.workload) if account.reserved else account
 
 
 def count(
@@ -62,18 +63,21 @@ def count(
     subjects: Iterable[Subject],
     samples: Iterable[Sample],
     metered_since_wall_ns: int,
+    mono_zero_wall_ns: int,
 ) -> Count:
     """Take one round of samples; nothing is billed at first sight unless birth is proven.
 
     Birth is proven by the subject (`born_wall_ns` inside our metered time), or by having read the
     same subject before without the counter: it was absent then, so it was zero. A subject that
-    did not answer, or is gone, keeps its points; they are dropped by `forget`.
+    did not answer, or is gone, keeps its points; they are dropped by `forget`. Of a series that is
+    given twice the first reading counts. `mono_zero_wall_ns`: when the monotonic clock was zero.
     """
     known = {subject.id: subject for subject in subjects if subject.up}
     points, seen = dict(meter.points), dict(meter.seen)
     units: Counted = {}
     gauges: Counted = {}
     events: dict[Event, int] = {}
+    fresh: set[Series] = set()
     for sample in samples:
         subject = known.get(sample.subject)
         if subject is None:
@@ -83,25 +87,49 @@ def count(
             gauges[key] = gauges.get(key, 0) + round(sample.value * 10**6)
             continue
         series = Series(sample.subject, sample.quantity, sample.label, sample.model, sample.part)
+        if series in fresh:
+            events[Event.DUPLICATE] = events.get(Event.DUPLICATE, 0) + 1
+            continue
+        fresh.add(series)
         before = meter.seen.get(subject.id)
+        generation = _generation(subject, before, mono_zero_wall_ns)
         point, usage = read_counter(
             meter.points.get(series),
             sample.value,
             sample.mono_ns,
-            generation=subject.generation,
+            generation=generation,
             born=_born(subject, before, metered_since_wall_ns),
             since_ns=before.mono_ns if before else None,
             wraps_at=sample.wraps_at,
         )
         if point is not None:
             points[series] = point
-        seen[subject.id] = Seen(subject.generation, sample.mono_ns)
+        seen[subject.id] = Seen(generation, sample.mono_ns)
         events[usage.event] = events.get(usage.event, 0) + 1
         units[key] = units.get(key, 0) + usage.micro
     for subject in known.values():
         if subject.id not in seen:
             seen[subject.id] = Seen(subject.generation, 0)
     return Count(UnitMeter(points, seen), units, gauges, events)
+
+
+def _generation(subject: Subject, before: Seen | None, mono_zero_wall_ns: int) -> str:
+    """The generation of its counters: what it says, unless that cannot be.
+
+    Who was born before we last read it has not started anew since. Some servers work out their
+    birth at each request, a little differently each time.
+    """
+    born = subject.born_wall_ns
+    if before is None or born is None or born >= mono_zero_wall_ns + before.mono_ns:
+        return subject.generation
+    return before.generation
+
+
+def rebased(meter: UnitMeter) -> UnitMeter:
+    """The same points, read before anything that a monotonic clock which started anew can say."""
+    points = {series: replace(point, mono_ns=0) for series, point in meter.points.items()}
+    seen = {name: replace(each, mono_ns=0) for name, each in meter.seen.items()}
+    return UnitMeter(points, seen)
 
 
 def _born(subject: Subject, before: Seen | None, metered_since_wall_ns: int) -> bool:

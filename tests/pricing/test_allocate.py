@@ -43,7 +43,7 @@ def test_what_is_held_and_what_is_left_sum_to_the_capacity(capacity: int, holdin
 
 @given(CAPACITIES, HOLDINGS)
 def test_only_unused_reservations_shrink(capacity: int, holdings: Given) -> None:
-    """Use stays as measured, unless use alone is more than there is; nobody gets more than asked."""
+    """Use stays as measured, unless it alone is more than there is; nobody gets more than asked."""
     held, left = hold(capacity, holdings)
     if sum(each.used for each in holdings.values()) <= capacity:
         assert {a: each.used for a, each in held.items()} == {

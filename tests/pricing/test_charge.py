@@ -41,7 +41,9 @@ SHARES = st.lists(
 ).filter(lambda shares: any(share.weight for share in shares))
 
 
-def priced(resource: Resource, pico: int | None, component: Component = Component.RENT) -> UnitPrice:
+def priced(
+    resource: Resource, pico: int | None, component: Component = Component.RENT
+) -> UnitPrice:
     """A unit price of so many pico-dollars an hour."""
     host = Price(component, Decimal(1), PriceModel.OVERRIDE, "test")
     return unit_price(resource, component, pico, host if pico is not None else None, "test")
@@ -58,7 +60,9 @@ class Rows:
         row = self.posting.accruals.get(key)
         return row.elapsed_ns if row else 0
 
-    def add(self, period: Period, resource: Resource, price: UnitPrice, shares: list[Share]) -> None:
+    def add(
+        self, period: Period, resource: Resource, price: UnitPrice, shares: list[Share]
+    ) -> None:
         """Post one period."""
         for part in cut(period):
             fresh = Posting()
@@ -114,7 +118,7 @@ def test_charges_sum_to_the_accrual_and_that_is_price_times_time(
         assert amount.quantity >= 0
         assert (amount.pico is None) == (pico is None)
         cost, count = exact[key.account, key.state, key.method, key.hour]
-        assert amount.pico is None or 0 <= amount.pico
+        assert amount.pico is None or amount.pico >= 0
         assert amount.pico is None or abs(amount.pico - cost) < 2 * count
 
 
@@ -204,5 +208,5 @@ def test_a_reader_sees_resource_hours_and_dollars() -> None:
         rows.add(Period(START, START + NS_PER_HOUR), cpu, priced(cpu, pico), share)
         ((key, amount),) = rows.posting.charges.items()
         charge = Charge.of("host-1", "host", key, amount, START)
-        assert (charge.quantity, charge.cost_usd) == (2, usd)
-        assert (charge.currency, charge.rate, charge.key) == ("USD", 1, key)
+        assert (charge.quantity, charge.cost_usd) == (Decimal(2), usd)
+        assert (charge.currency, charge.rate, charge.key) == ("USD", Decimal(1), key)

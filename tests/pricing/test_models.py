@@ -27,9 +27,9 @@ ACCOUNTS = st.builds(
     st.sampled_from(["", "big", "small"]),
     st.sampled_from(["", "", "r"]),
 )
-COUNTED = st.dictionaries(
-    st.tuples(ACCOUNTS, KEYS), st.integers(0, 10**9), max_size=8
-).map(lambda found: {(account, *key): micro for (account, key), micro in found.items()})
+COUNTED = st.dictionaries(st.tuples(ACCOUNTS, KEYS), st.integers(0, 10**9), max_size=8).map(
+    lambda found: {(account, *key): micro for (account, key), micro in found.items()}
+)
 SHARES = st.lists(
     st.builds(
         Share,

@@ -1,5 +1,6 @@
 """Prices: what holds when, and how a host's price becomes the prices of its resources."""
 
+import itertools
 from decimal import Decimal
 from fractions import Fraction
 
@@ -50,11 +51,7 @@ def price(
 def books(draw: st.DrawFn) -> PriceBook:
     """A book with prices one after another, with holes between them and maybe no end."""
     edges = sorted(draw(st.lists(st.integers(0, 200), min_size=2, max_size=9, unique=True)))
-    spans = [
-        (start, end)
-        for start, end in zip(edges, edges[1:], strict=False)
-        if draw(st.booleans())
-    ]
+    spans = [(start, end) for start, end in itertools.pairwise(edges) if draw(st.booleans())]
     prices = [price(draw(AMOUNTS), start, end) for start, end in spans]
     if draw(st.booleans()):
         prices.append(price(draw(AMOUNTS), edges[-1], None))

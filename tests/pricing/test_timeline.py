@@ -171,9 +171,7 @@ def test_a_suspend_comes_before_what_ran_since() -> None:
     ]
 
 
-@given(
-    INSTANTS, st.integers(0, 30 * NS_PER_HOUR), st.lists(st.integers(-10, 31 * NS_PER_HOUR))
-)
+@given(INSTANTS, st.integers(0, 30 * NS_PER_HOUR), st.lists(st.integers(-10, 31 * NS_PER_HOUR)))
 def test_parts_join_up_and_none_crosses_an_hour_or_an_instant(
     start: int, length: int, offsets: list[int]
 ) -> None:

@@ -74,7 +74,9 @@ def test_running_sums_are_the_sums_of_the_slices_in_the_window(
     window, taken, started = Window(LENGTH), list[Slice](), False
     for part in slices(parts):
         window.add(part)
-        started = started or any(part.units.get(key) for key in KEYS if key not in (PREFILL, DECODE))
+        started = started or any(
+            part.units.get(key) for key in KEYS if key not in (PREFILL, DECODE)
+        )
         taken = [*taken, part] if started else []
         inside = [each for each in taken if each.end_ns > part.end_ns - LENGTH]
         metered = [each for each in inside if each.pico is not None]
