@@ -74,7 +74,7 @@ class Books:
         return OVERFLOW if row.overflow else name
 
     def charged(self, name: str, now_ns: int) -> None:
-        """A workload was charged up to `now_ns`."""
+        """A workload was charged, or its units counted, up to `now_ns`."""
         row = self.workloads.get(name)
         if row is not None:
             row = replace(row, last_charged_ns=now_ns)

@@ -121,7 +121,7 @@ class Host(Section, frozen=True):
 
     name: str = ""
     """Instance id or node name; the host name where empty."""
-    scope: Literal["host", "pod", "units"] = "host"
+    scope: Literal["host", "units"] = "host"
 
 
 class Ledger(Section, frozen=True):

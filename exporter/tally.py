@@ -108,7 +108,7 @@ class Tally:
                 books.pending.count(metric, labels, micro)
             own = units.setdefault((account.workload, account.model), {})
             own[quantity, label] = own.get((quantity, label), 0) + micro
-        for name in {workload for workload, _ in self.spent}:
+        for name in {workload for workload, _ in self.spent.keys() | units.keys()}:
             books.charged(name, at_ns)
         for key in self.spent.keys() | units.keys() | self.windows.keys():
             self._slide(key, units.get(key, {}), at_ns)
