@@ -121,6 +121,11 @@ def read(root: Path, *ports: int) -> Reading:
     return validate(collector(root, *ports).collect(time.monotonic() + 60))
 
 
+def pids(reading: Reading) -> set[int]:
+    """Of its processes."""
+    return set(by_pid(reading))
+
+
 def by_pid(reading: Reading) -> dict[int, Process]:
     """Its processes."""
     return {process.pid: process for process in reading.processes}
@@ -439,7 +444,7 @@ def test_a_process_that_ends_while_it_is_read_is_gone_and_no_problem(
     tree.process(6)
     (tree.root / "5" / missing).unlink()
     reading = read(tree.root)
-    assert (by_pid(reading).keys(), reading.problems) == ({1, 6}, ())
+    assert (pids(reading), reading.problems) == ({1, 6}, ())
 
 
 def test_a_process_that_ended_since_is_forgotten(tree: Tree) -> None:
@@ -467,7 +472,7 @@ def test_a_hidden_first_process_means_that_others_are_hidden(tree: Tree) -> None
     tree.process(5)
     tree.end(1)
     reading = read(tree.root)
-    assert (by_pid(reading).keys(), reading.problems) == ({5}, (HIDDEN,))
+    assert (pids(reading), reading.problems) == ({5}, (HIDDEN,))
 
 
 def test_processes_that_may_not_be_read_are_left_out_and_reported_once(
@@ -485,7 +490,7 @@ def test_processes_that_may_not_be_read_are_left_out_and_reported_once(
 
     monkeypatch.setattr(os, "open", refuse)
     reading = read(tree.root)
-    assert (by_pid(reading).keys(), reading.problems) == ({1, 7}, (UNREADABLE,))
+    assert (pids(reading), reading.problems) == ({1, 7}, (UNREADABLE,))
 
 
 def test_a_proc_that_is_out_of_order_is_an_error_and_not_an_empty_host(

@@ -132,7 +132,7 @@ def test_more_items_than_any_host_has_are_refused() -> None:
 
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("junk", [None, [], (None,), (Unmade(),), "text", iter(())], ids=repr)
-def test_a_part_that_is_no_tuple_of_its_type_is_refused(part: str, junk: object) -> None:
+def test_a_part_that_is_no_tuple_of_its_type_is_refused(part: str, junk: Any) -> None:
     """Lists change after they were looked at."""
     with pytest.raises(Junk):
         validate(replace(WHOLE, **{part: junk}))
