@@ -82,9 +82,8 @@ class Endpoint:
     def _next_life(self, birth: Birth | None, at: Instant) -> _Life | None:
         """The life this reading belongs to; None if it can be neither the last nor a new one.
 
-        A server that started anew did so after it was last read, on its own clock. One with
-        another start before that is another server behind the same address, and its counters'
-        whole history would count as new.
+        A server that started anew did so after it was last read. One with another start before
+        that is another server behind the same address, and its whole history would count as new.
         """
         life = self.life
         if life is None:
@@ -92,15 +91,17 @@ class Endpoint:
         same = _Life(life.birth, life.first, at)
         if birth is None or not birth.mark or birth.at is None:
             return same
-        if life.birth.at is not None and life.birth.mark:
-            if abs(birth.at - life.birth.at) < START_JITTER:
-                return same
-            earliest = life.birth.at * NS_PER_SECOND + (life.last.mono_ns - life.first.mono_ns)
-        else:
-            earliest = float(life.first.wall_ns)
-        if birth.at * NS_PER_SECOND >= earliest - CLOCK_SLACK_NS:
+        if life.birth.at is not None and abs(birth.at - life.birth.at) < START_JITTER:
+            return same
+        if birth.at * NS_PER_SECOND >= self._earliest_restart(life) - CLOCK_SLACK_NS:
             return _Life(birth, at, at)
         return None if life.birth.mark else same
+
+    def _earliest_restart(self, life: _Life) -> float:
+        """When a next life can have begun, on the clock of the server's host."""
+        if self.port is not None or life.birth.at is None:
+            return life.last.wall_ns  # its clock is ours, or we have nothing better
+        return life.birth.at * NS_PER_SECOND + (life.last.mono_ns - life.first.mono_ns)
 
     def _samples(self, readout: Readout, mono_ns: int) -> Iterator[Sample]:
         for what, values in readout.values.items():

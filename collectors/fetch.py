@@ -85,6 +85,15 @@ def get(
     deadline = time.monotonic() + timeout
     headers = _headers(bearer_token)
     try:
+        return _get(url, headers, deadline, cap)
+    except FetchError as error:
+        if bearer_token and bearer_token in str(error):  # a server may say back what it was told
+            raise FetchError(error.kind, "an error that shows the bearer token") from None
+        raise
+
+
+def _get(url: str, headers: dict[str, str], deadline: float, cap: int) -> Response:
+    try:
         place = parse_url(url)
     except ValueError as error:
         raise FetchError(FetchKind.FORBIDDEN, str(error)) from None

@@ -50,7 +50,7 @@ class OpenMetricsCollector:
         own = {name: make_plan(table) for name, table in context.servers.items()}
         self._options = options
         self._wall_clock = wall_clock
-        self._recogniser = Recogniser(own, built_in)
+        self.recogniser = Recogniser(own, built_in)
         self._broken = tuple(
             Problem("table", f"the table of {item.name} cannot be used: {item.error}")
             for item in found
@@ -109,7 +109,7 @@ class OpenMetricsCollector:
             )
             endpoint.local = response.local
             at = Instant(time.monotonic_ns(), self._wall_clock())
-            plan = self._recogniser.plan(endpoint.target.server, response.body)
+            plan = self.recogniser.plan(endpoint.target.server, response.body)
             readout = read_table(plan, response.body)
             if not readout.values and not has_marker(response.body, plan.table):
                 # Not the server itself, perhaps a proxy's page: its counters are not zero.

@@ -27,9 +27,10 @@ def example_tables() -> dict[str, ServerTable]:
     return {name: msgspec.structs.replace(table, name=name) for name, table in tables.items()}
 
 
-def target(server: RawServer, **fields: str) -> Target:
-    """An endpoint of the configuration."""
-    return Target(url=server.url, workload="chat", kind=WorkloadKind.INFERENCE, **fields)
+def target(where: RawServer | str, **fields: str) -> Target:
+    """An endpoint of the configuration, by its server or its URL."""
+    url = where if isinstance(where, str) else where.url
+    return Target(url=url, workload="chat", kind=WorkloadKind.INFERENCE, **fields)
 
 
 def collector_of(
