@@ -131,7 +131,7 @@ def test_more_items_than_any_host_has_are_refused() -> None:
 
 
 @pytest.mark.parametrize("part", PARTS)
-@pytest.mark.parametrize("junk", [None, [], (None,), (Unmade(),), "text", iter(())], ids=repr)
+@pytest.mark.parametrize("junk", [None, [], (None,), (Unmade(),), "text", iter(())], ids=lambda value: type(value).__name__)
 def test_a_part_that_is_no_tuple_of_its_type_is_refused(part: str, junk: Any) -> None:
     """Lists change after they were looked at."""
     with pytest.raises(Junk):
