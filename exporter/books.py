@@ -11,6 +11,8 @@ from unitcost.pricing.price import UnitPrice
 from unitcost.pricing.runs import Run
 from unitcost.pricing.workload import OVERFLOW, RESERVED, WorkloadKind
 
+MAX_TOTAL = 2**62
+"""Counters stop here, well inside of 64 bits: only broken servers count that far."""
 Lookup = Callable[[AccrualKey], int]
 """Nanoseconds accrued in a row that is not in memory."""
 
@@ -54,6 +56,12 @@ class Books:
             self.prices[price.id] = price
             self.pending.prices[price.id] = price
 
+    def count_units(self, metric: str, labels: tuple[str, ...], micro: int) -> None:
+        """Add units to a counter; one that would pass `MAX_TOTAL` stays where it is."""
+        key = (metric, labels)
+        total = self.committed.get(key, 0) + self.pending.counters.get(key, 0)
+        self.pending.count(metric, labels, micro if total + micro <= MAX_TOTAL else 0)
+
     def put_run(self, run: Run) -> None:
         """A run's new state."""
         self.runs[run.workload, run.run] = run
@@ -62,7 +70,7 @@ class Books:
     def admit(self, name: str, kind: WorkloadKind, owner: str, rules: Rules, now_ns: int) -> str:
         """The name a workload is booked on: its own, or ``__other__`` if it is one too many.
 
-        Where it was born it stays.
+        Where it was born it stays. Its kind stays too, since counters have it as a label.
         """
         if name in RESERVED:
             return name
@@ -71,10 +79,13 @@ class Books:
             full = len(self.live(rules, now_ns)) >= rules.max_workloads
             row = WorkloadRow(name, kind, owner, now_ns, now_ns, full)
             self.workloads[name] = self.pending.workloads[name] = row
+        elif row.owner != owner:
+            row = replace(row, owner=owner)
+            self.workloads[name] = self.pending.workloads[name] = row
         return OVERFLOW if row.overflow else name
 
     def charged(self, name: str, now_ns: int) -> None:
-        """A workload was charged, or its units counted, up to `now_ns`."""
+        """A workload was charged, or was there without holding anything, up to `now_ns`."""
         row = self.workloads.get(name)
         if row is not None:
             row = replace(row, last_charged_ns=now_ns)

@@ -1,9 +1,10 @@
 """Who held what: from the host's processes and the subjects' claims to shares of each resource."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from unitcost.exporter.rules import Rules
+from unitcost.exporter.states import busy_of, holding_account, now_ready, still_loading
 from unitcost.pricing.allocate import (
     ALWAYS,
     Busy,
@@ -14,7 +15,7 @@ from unitcost.pricing.allocate import (
 )
 from unitcost.pricing.attribute import Attribution, Claim, RuleMatcher, attribute
 from unitcost.pricing.cpu_time import CpuState, count_cpu
-from unitcost.pricing.meter import Point, read_counter
+from unitcost.pricing.meter import Event, Point, read_counter
 from unitcost.pricing.resource import CPU, GIB, MEMORY, MICRO, Resource
 from unitcost.pricing.sample import (
     NS_PER_SECOND,
@@ -28,6 +29,8 @@ from unitcost.pricing.timeline import ClockReading
 from unitcost.pricing.units import Counted
 from unitcost.pricing.workload import SYSTEM, Account
 
+Book = Callable[[Account], Account]
+"""Says under which account one that holds something is booked: its own, or ``__other__``."""
 NS_PER_TICK = NS_PER_SECOND // 100
 """Clock ticks in /proc are hundredths of a second (USER_HZ)."""
 
@@ -62,11 +65,6 @@ class Held:
     signals: Mapping[Account, str]
 
 
-def holding_account(subject: Subject) -> Account:
-    """The account a subject's processes are booked on; models are told apart afterwards."""
-    return Account(subject.workload, "", subject.run, subject.attempt)
-
-
 @dataclass(slots=True)
 class HostMeter:
     """Turns readings of the host into holdings; keeps what the next reading is compared with."""
@@ -87,6 +85,7 @@ class HostMeter:
         clock: ClockReading,
         units: Counted,
         ready: frozenset[str],
+        book: Book,
     ) -> Held | None:
         """Who held what since the last reading; None if the host was not read at all."""
         resources = resources_of(observed)
@@ -94,13 +93,14 @@ class HostMeter:
         if not resources or read is None or not observed.processes:
             return None
         claims = [claim_of(subject) for subject in observed.subjects]
-        owned = attribute(observed.processes, observed.listeners, claims, self.matcher)
-        ready = now_ready(rules, observed.subjects, owned.holders, units, ready)
+        found = attribute(observed.processes, observed.listeners, claims, self.matcher)
+        owned = booked(found, book)
+        ready = now_ready(observed.subjects, owned.holders, units, ready)
         used, span_ns, system_ns = self._cpu_time(observed, owned, read, clock)
         signals = self._signals(observed.subjects, units, span_ns)
         shares = None
         if span_ns:
-            loading = _loading(rules, observed.subjects, owned.holders, ready)
+            loading = still_loading(rules, observed.subjects, owned.holders, ready)
             shares = {
                 CPU: _cpu(rules, resources[0], used, system_ns, span_ns, owned, loading),
                 MEMORY: _memory(rules, observed, owned, loading, signals),
@@ -113,6 +113,8 @@ class HostMeter:
     ) -> tuple[Mapping[Account, int], int, int]:
         """CPU nanoseconds by account, the time they were used in, and what else was busy."""
         point, busy = read_counter(self.busy_point, read.value, read.mono_ns)
+        # One that starts anew while the host runs (lxcfs does that) says nothing of this interval.
+        busy_ns = busy.micro * 1000 if busy.event is Event.COUNTED else None
         counted = count_cpu(self.cpu, observed.processes, owned.account_of, self.since_ticks)
         first = self.cpu is None or self.read_at_mono_ns is None
         span = 0 if self.read_at_mono_ns is None else read.mono_ns - self.read_at_mono_ns
@@ -122,11 +124,11 @@ class HostMeter:
         if first or span <= 0:
             return {}, 0, 0
         cores = observed.host(Quantity.CPU_CAPACITY)
-        if cores is not None and cores.value > 0:
-            self.utilisation = min(1.0, busy.micro * 1000 / span / cores.value)
+        if cores is not None and cores.value > 0 and busy_ns is not None:
+            self.utilisation = min(1.0, busy_ns / span / cores.value)
         others = sum(ns for account, ns in counted.used_ns.items() if account.workload != SYSTEM)
         seen = counted.used_ns.get(Account(SYSTEM), 0)
-        return counted.used_ns, span, max(seen, busy.micro * 1000 - others)
+        return counted.used_ns, span, max(seen, (busy_ns or 0) - others)
 
     def _signals(
         self, subjects: Sequence[Subject], units: Counted, span_ns: int
@@ -144,6 +146,20 @@ class HostMeter:
         return now
 
 
+def booked(owned: Attribution, book: Book) -> Attribution:
+    """The same, with each account under the name it is booked on."""
+    names = {account: book(account) for account in owned.holders}
+    if all(account == name for account, name in names.items()):
+        return owned
+    holders: dict[Account, frozenset[str]] = {}
+    for account, found in owned.holders.items():
+        holders[names[account]] = holders.get(names[account], frozenset()) | found
+    account_of = {
+        identity: names.get(account, account) for identity, account in owned.account_of.items()
+    }
+    return Attribution(account_of, holders)
+
+
 def claim_of(subject: Subject) -> Claim:
     """A subject's claim on the process that does its work."""
     return Claim(holding_account(subject), subject.pid, subject.started, subject.port)
@@ -159,76 +175,6 @@ def resources_of(observed: Observed) -> tuple[Resource, ...]:
         Resource(CPU, round(cores.value * MICRO)),
         Resource(MEMORY, int(memory.value) * MICRO // GIB),
     )
-
-
-def busy_of(
-    account: Account,
-    subjects: Sequence[Subject],
-    units: Counted,
-    span_ns: int,
-    ran_before: bool,
-) -> Busy:
-    """The best signal there is of whether the holder worked (docs/cost-model.md, states).
-
-    Work under way at both ends of the interval fills it; else the seconds of the requests that
-    ended in it say how much; else any unit, or work under way now, counts as all of it.
-    """
-    runs = any(subject.running for subject in subjects)
-    if runs and (ran_before or account.run):
-        return Busy(1, 1, "running")
-    own = {key: n for key, n in units.items() if _same_holder(key[0], account)}
-    seconds = sum(n for (_, q, _), n in own.items() if q is Quantity.REQUEST_SECONDS)
-    if span_ns and seconds:
-        return Busy(min(span_ns, seconds * 1000), span_ns, "request_seconds")
-    if runs or any(own.values()):
-        return Busy(1, 1, "units")
-    if own or any(subject.running is not None for subject in subjects):
-        return Busy(0, 1, "units")
-    return ALWAYS
-
-
-def _same_holder(counted: Account, holder: Account) -> bool:
-    return (counted.workload, counted.run, counted.attempt) == (
-        holder.workload,
-        holder.run,
-        holder.attempt,
-    )
-
-
-def now_ready(
-    rules: Rules,
-    subjects: Iterable[Subject],
-    holders: Mapping[Account, frozenset[str]],
-    units: Counted,
-    ready: frozenset[str],
-) -> frozenset[str]:
-    """Holders that are past loading: those known before and still there, and those seen ready.
-
-    A holder is ready once its subject says so, or a unit of its account was counted.
-    """
-    alive = frozenset().union(*holders.values())
-    proven = {holding_account(subject) for subject in subjects if subject.ready}
-    for (account, _, _), micro in units.items():
-        if micro:
-            proven.add(Account(account.workload, "", account.run, account.attempt))
-    newly = (identity for account in proven for identity in holders.get(account, ()))
-    return (ready & alive) | frozenset(newly)
-
-
-def _loading(
-    rules: Rules,
-    subjects: Iterable[Subject],
-    holders: Mapping[Account, frozenset[str]],
-    ready: frozenset[str],
-) -> set[Account]:
-    """Accounts none of whose holders is ready, of those whose readiness can be seen at all."""
-    visible = {holding_account(subject) for subject in subjects}
-    visible |= {
-        account
-        for account in holders
-        if account.workload in rules.workloads and rules.workloads[account.workload].has_endpoint
-    }
-    return {account for account in visible if holders.get(account) and not holders[account] & ready}
 
 
 def _reserved(

@@ -43,10 +43,11 @@ def ledger_points(settler: Settler, observed: Observed) -> Points:
     live = frozenset(settler.books.live(settler.rules, now))
     points = counter_points(settler.books.committed, live | RESERVED)
     points |= price_points(settler, now)
-    points |= workload_points(settler, live)
+    points |= workload_points(settler, live, now)
     points |= host_points(observed, settler.host.utilisation)
     if settler.rules.scope != "units":
-        points |= unit_cost_points(settler.tally, live, _spread(settler))
+        spread = {name for name, hosts in workload_hosts(settler, now).items() if hosts > 1}
+        points |= unit_cost_points(settler.tally, live, frozenset(spread))
         points |= run_points(settler, now)
     points["unitcost_window_seconds"] = [((), settler.rules.window_ns / NS_PER_SECOND)]
     return points
@@ -156,7 +157,7 @@ def _epoch_cost(run: Run) -> Iterator[Point]:
             yield (run.workload, "", str(basis)), float(usd)
 
 
-def workload_points(settler: Settler, live: frozenset[str]) -> Points:
+def workload_points(settler: Settler, live: frozenset[str], now_ns: int) -> Points:
     """Who the workloads are, how their shares are found, and what they are doing now."""
     rows = {name: settler.books.workloads[name] for name in sorted(live)}
     tally = settler.tally
@@ -171,7 +172,7 @@ def workload_points(settler: Settler, live: frozenset[str]) -> Points:
         ],
         "unitcost_workload_hosts": [
             ((workload,), float(hosts))
-            for (workload, _), hosts in sorted(settler.runs.hosts.items())
+            for workload, hosts in sorted(workload_hosts(settler, now_ns).items())
             if workload in live
         ],
     }
@@ -187,9 +188,15 @@ def _signal(tally: Tally, workload: str, resource: str) -> str:
     return "cpu_time" if resource == "cpu" else tally.signals.get(workload, "none")
 
 
-def _spread(settler: Settler) -> frozenset[str]:
-    """Workloads that run on several hosts."""
-    return frozenset(name for (name, _), hosts in settler.runs.hosts.items() if hosts > 1)
+def workload_hosts(settler: Settler, now_ns: int) -> dict[str, int]:
+    """On how many hosts each workload with runs is: the most of those that are not retired."""
+    since = now_ns - settler.rules.retire_after_ns
+    found: dict[str, int] = {}
+    for key, hosts in settler.runs.hosts.items():
+        run = settler.books.runs.get(key)
+        if run is not None and run.last_charged_ns > since:
+            found[run.workload] = max(hosts, found.get(run.workload, 1))
+    return found
 
 
 def host_points(observed: Observed, utilisation: float | None) -> Points:

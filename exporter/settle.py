@@ -31,7 +31,7 @@ from unitcost.pricing.timeline import (
     cut,
 )
 from unitcost.pricing.units import Count, count, forget
-from unitcost.pricing.workload import UNALLOCATED, UNMETERED
+from unitcost.pricing.workload import UNALLOCATED, UNMETERED, Account, WorkloadKind
 
 DAY_NS = 24 * 3600 * NS_PER_SECOND
 BIRTH_LIMIT_NS = DAY_NS
@@ -66,15 +66,23 @@ class Settler:
         since = _metered_since(self.state, step)
         observed = self._admitted(observed, step.position.at_ns)
         counted = self._count(observed, since, clock)
-        held = self.host.hold(self.rules, observed, clock, counted.units, self.state.ready)
-        self._meet_configured(held, step.position.at_ns)
+        held = self.host.hold(
+            self.rules,
+            observed,
+            clock,
+            counted.units,
+            self.state.ready,
+            lambda account: self._book(account, step.position.at_ns),
+        )
         self.runs.meet(observed.subjects, since, step.position.at_ns)
         self.tally.begin(held, counted)
         measured = self._measured(held, counted)
         costs = costs_of(step, self.state, self.rules, held, measured)
         for cost in costs:
             self._charge(cost, marks, observed.subjects)
-        self.tally.end(self.books, counted, step.position.at_ns)
+        self.tally.end(self.books, counted, step.position)
+        for name in {subject.workload for subject in observed.subjects if _is_there(subject)}:
+            self.books.charged(name, step.position.at_ns)
         self._note_step(step)
         self.held, self.counted, self.present = held or self.held, counted, True
         shares = shares_after(costs, self.state, held, measured)
@@ -90,22 +98,25 @@ class Settler:
 
     def _admitted(self, observed: Observed, now_ns: int) -> Observed:
         """The same, with workloads over the cap booked on ``__other__``."""
-        subjects = tuple(
-            replace(subject, workload=self._admit(subject, now_ns)) for subject in observed.subjects
+        return replace(
+            observed, subjects=tuple(self._admit(each, now_ns) for each in observed.subjects)
         )
-        return replace(observed, subjects=subjects)
 
-    def _admit(self, subject: Subject, now_ns: int) -> str:
+    def _admit(self, subject: Subject, now_ns: int) -> Subject:
         rule = self.rules.workloads.get(subject.workload)
         owner = rule.owner if rule else ""
-        return self.books.admit(subject.workload, subject.kind, owner, self.rules, now_ns)
+        name = self.books.admit(subject.workload, subject.kind, owner, self.rules, now_ns)
+        if name == subject.workload:
+            return subject
+        return replace(subject, workload=name, model="", run="", attempt=0)
 
-    def _meet_configured(self, held: Held | None, now_ns: int) -> None:
-        """Workloads of the configuration that hold something now."""
-        for account in held.holders if held else ():
-            rule = self.rules.workloads.get(account.workload)
-            if rule is not None:
-                self.books.admit(rule.name, rule.kind, rule.owner, self.rules, now_ns)
+    def _book(self, account: Account, now_ns: int) -> Account:
+        """The account one is booked on that holds something by a rule of the configuration."""
+        rule = self.rules.workloads.get(account.workload)
+        if rule is None:
+            return account
+        name = self.books.admit(rule.name, rule.kind, rule.owner, self.rules, now_ns)
+        return account if name == account.workload else Account(name)
 
     def _count(self, observed: Observed, since_ns: int, clock: ClockReading) -> Count:
         proven = max(since_ns, clock.wall_ns - BIRTH_LIMIT_NS)
@@ -191,6 +202,15 @@ class Settler:
             points=tuple(counted.meter.points.items()),
             seen=tuple(counted.meter.seen.items()),
         )
+
+
+def _is_there(subject: Subject) -> bool:
+    """Whether a workload lives, though it may hold nothing of this host.
+
+    The state file of a training process is there long after its end.
+    """
+    over = subject.kind is WorkloadKind.TRAINING and subject.running is False
+    return subject.up and not over
 
 
 def _metered_since(state: State, step: Advance) -> int:

@@ -9,6 +9,7 @@ from unitcost.pricing.allocate import State
 from unitcost.pricing.charge import Posting
 from unitcost.pricing.models import model_weights
 from unitcost.pricing.sample import Quantity
+from unitcost.pricing.timeline import Position
 from unitcost.pricing.unit_cost import Slice, UnitKey, Window
 from unitcost.pricing.units import Count, Counted
 from unitcost.pricing.workload import Account
@@ -99,32 +100,35 @@ class Tally:
             if charge.state is State.ACTIVE:
                 spent.used_pico += amount.pico
 
-    def end(self, books: Books, counted: Count, at_ns: int) -> None:
-        """Count the units and let the windows move on."""
+    def end(self, books: Books, counted: Count, now: Position) -> None:
+        """Count the units and let the windows move on.
+
+        Windows follow the monotonic clock: they are as long as ever when the wall clock is set.
+        """
         units: dict[WindowKey, dict[UnitKey, int]] = {}
         for (account, quantity, label), micro in counted.units.items():
             if metric := COUNTERS.get(quantity):
                 labels = (account.workload, account.model, *((label,) if label else ()))
-                books.pending.count(metric, labels, micro)
+                books.count_units(metric, labels, micro)
             own = units.setdefault((account.workload, account.model), {})
             own[quantity, label] = own.get((quantity, label), 0) + micro
-        for name in {workload for workload, _ in self.spent.keys() | units.keys()}:
-            books.charged(name, at_ns)
+        for name in {workload for workload, _ in self.spent}:
+            books.charged(name, now.at_ns)
         for key in self.spent.keys() | units.keys() | self.windows.keys():
-            self._slide(key, units.get(key, {}), at_ns)
+            self._slide(key, units.get(key, {}), now.clock.mono_ns)
 
-    def _slide(self, key: WindowKey, units: dict[UnitKey, int], at_ns: int) -> None:
+    def _slide(self, key: WindowKey, units: dict[UnitKey, int], mono_ns: int) -> None:
         window = self.windows.get(key)
         if window is None:
-            if not units:
+            if not any(units.values()):
                 return
             window = self.windows[key] = Window(self.window_ns, self.minimum_micro)
         spent = self.spent.get(key)
         silent = any(account.workload == key[0] for account in self.unsignalled)
         if spent is None or not spent.whole or key in self.partly:
-            window.add(Slice(at_ns, None, None, units))
+            window.add(Slice(mono_ns, None, None, units))
         else:
             used = None if silent else spent.used_pico
-            window.add(Slice(at_ns, spent.pico, used, units))
-        if window.started and not window.slices:
+            window.add(Slice(mono_ns, spent.pico, used, units))
+        if not window.slices or (spent is None and not any(window.seen.values())):
             del self.windows[key]

@@ -1,29 +1,13 @@
-"""A host in memory, with an exporter that settles its ticks: for tests of everything in between.
+"""A host in memory: clocks, processes, model servers and training jobs that do what they are told.
 
-`Host` is what there is: clocks, processes, model servers, training jobs. `Site` has a host, a
-`Settler` and a ledger in memory, and lets time pass.
+`tests/sites.py` puts an exporter on it.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from dataclasses import dataclass, field
 
 from tests.fakes import FakeClock
-from unitcost.exporter.batch import Batch, CounterKey, EpochRow, EventRow, WorkloadRow
-from unitcost.exporter.books import Books, open_books
-from unitcost.exporter.holding import HostMeter, Observed
-from unitcost.exporter.ledger_rows import Opening
-from unitcost.exporter.publish import Points, ledger_points
-from unitcost.exporter.rules import Reservation, Rules, WorkloadRule
-from unitcost.exporter.settle import Settler
-from unitcost.exporter.state import decode
-from unitcost.pricing.allocate import State
-from unitcost.pricing.attribute import Rule, RuleMatcher
-from unitcost.pricing.charge import AccrualKey, Accrued, Amount, ChargeKey, Posting
-from unitcost.pricing.money import PICO, to_usd
-from unitcost.pricing.price import Component, Price, PriceBook, PriceModel, UnitPrice
-from unitcost.pricing.resource import CPU, DEFAULT_SPLIT, GIB, MEMORY, MICRO
-from unitcost.pricing.runs import Run
+from unitcost.exporter.holding import Observed
+from unitcost.pricing.resource import GIB
 from unitcost.pricing.sample import (
     NS_PER_SECOND,
     EpochMark,
@@ -35,67 +19,12 @@ from unitcost.pricing.sample import (
     Sample,
     Subject,
 )
-from unitcost.pricing.timeline import hour_of
-from unitcost.pricing.workload import Account, WorkloadKind
+from unitcost.pricing.workload import WorkloadKind
 
-TICK = 5.0
-MINUTE = 60.0
-HOUR = 3600.0
 CORES, GIBS = 4, 16
 
 SeriesKey = tuple[Quantity, str, str]
 """Quantity, label and model."""
-
-
-def rented(*changes: tuple[int, str | None], usd: str | None = "0.3872") -> PriceBook:
-    """A rented host's price, and what it changes to at which instants; None is unpriced."""
-    steps = [(0, usd), *changes]
-    ends: list[int | None] = [start for start, _ in steps[1:]]
-    prices = tuple(
-        Price(Component.RENT, Decimal(amount), PriceModel.OVERRIDE, "test", start, end)
-        for (start, amount), end in zip(steps, [*ends, None], strict=True)
-        if amount is not None
-    )
-    return PriceBook((Component.RENT,), prices)
-
-
-def owned(amortisation: str = "0.20", electricity: str | None = "0.06") -> PriceBook:
-    """An owned host's prices; without `electricity` it is unpriced."""
-    amounts = {Component.AMORTISATION: amortisation, Component.ELECTRICITY: electricity}
-    prices = tuple(
-        Price(component, Decimal(usd), PriceModel.OWNED, "test")
-        for component, usd in amounts.items()
-        if usd is not None
-    )
-    return PriceBook(tuple(amounts), prices)
-
-
-def workload_rule(
-    name: str,
-    cores: str = "0",
-    gibs: int = 0,
-    kind: WorkloadKind = WorkloadKind.INFERENCE,
-    endpoint: bool = False,
-    owner: str = "",
-) -> WorkloadRule:
-    """A workload of the configuration."""
-    reservation = Reservation(int(Decimal(cores) * 1000), gibs * GIB)
-    return WorkloadRule(name, kind, owner, reservation, endpoint)
-
-
-def rules(
-    book: PriceBook | None = None, workloads: tuple[WorkloadRule, ...] = (), owned: bool = False
-) -> Rules:
-    """Settling rules: a rented host unless told otherwise."""
-    return Rules(
-        book=book or rented(),
-        split=DEFAULT_SPLIT,
-        owned=owned,
-        scope="host",
-        workloads={each.name: each for each in workloads},
-        window_ns=300 * NS_PER_SECOND,
-        minimum_micro=MICRO,
-    )
 
 
 @dataclass
@@ -345,182 +274,3 @@ def _job_samples(job: Job, now: int) -> list[Sample]:
         Sample(job.id, Quantity.STEPS, float(job.steps), now, part="0"),
         Sample(job.id, Quantity.EPOCHS, float(job.epochs - job.resumed), now, part="0"),
     ]
-
-
-@dataclass
-class MemoryLedger:
-    """What a ledger does, without a file: adds up, replaces, and gives it all back at a start."""
-
-    posting: Posting = field(default_factory=Posting)
-    counters: dict[CounterKey, int] = field(default_factory=dict)
-    prices: dict[str, UnitPrice] = field(default_factory=dict)
-    workloads: dict[str, WorkloadRow] = field(default_factory=dict)
-    runs: dict[tuple[str, str], Run] = field(default_factory=dict)
-    epochs: list[EpochRow] = field(default_factory=list)
-    events: list[EventRow] = field(default_factory=list)
-    state: str = ""
-
-    def commit(self, batch: Batch) -> None:
-        """Take in a batch."""
-        for key, accrued in batch.posting.accruals.items():
-            row = self.posting.accruals.setdefault(key, Accrued())
-            row.elapsed_ns += accrued.elapsed_ns
-            row.quantity += accrued.quantity
-            if accrued.pico is not None:
-                row.pico = (row.pico or 0) + accrued.pico
-        for charge, amount in batch.posting.charges.items():
-            total = self.posting.charges.setdefault(charge, Amount())
-            total.quantity += amount.quantity
-            if amount.pico is not None:
-                total.pico = (total.pico or 0) + amount.pico
-        for counter, value in batch.counters.items():
-            self.counters[counter] = self.counters.get(counter, 0) + value
-        self.prices |= batch.prices
-        self.workloads |= batch.workloads
-        self.runs |= batch.runs
-        self.epochs += batch.epochs
-        self.events += batch.events
-        self.state = batch.state
-
-    def open(self, now_ns: int) -> Books:
-        """Books as an exporter that starts finds them."""
-        recent = hour_of(now_ns) - 48
-        elapsed = {
-            key: row.elapsed_ns for key, row in self.posting.accruals.items() if key.hour >= recent
-        }
-        opening = Opening(
-            0,
-            self.state,
-            dict(self.counters),
-            dict(self.workloads),
-            dict(self.runs),
-            elapsed,
-            dict(self.prices),
-            Posting(),
-        )
-        return open_books(opening, self._elapsed, recent)
-
-    def _elapsed(self, key: AccrualKey) -> int:
-        row = self.posting.accruals.get(key)
-        return row.elapsed_ns if row else 0
-
-
-class Site:
-    """A host with an exporter on it."""
-
-    def __init__(
-        self,
-        its_rules: Rules | None = None,
-        host: Host | None = None,
-        match: Mapping[str, str] = {},
-    ) -> None:
-        self.host = host or Host()
-        self.rules = its_rules or rules()
-        self.matcher = RuleMatcher([Rule(Account(name), text) for name, text in match.items()])
-        self.ledger = MemoryLedger()
-        self.settler = self._settler()
-        self.observed = Observed()
-
-    def _settler(self) -> Settler:
-        books = self.ledger.open(self.host.clock.wall_ns)
-        return Settler(self.rules, books, decode(self.ledger.state), HostMeter(self.matcher))
-
-    def restart(self) -> None:
-        """The exporter starts anew from what it had committed."""
-        self.settler = self._settler()
-
-    def settle(self, host: bool = True, commit: bool = True) -> Batch:
-        """One tick now; returns what it adds to the ledger."""
-        self.observed, marks = self.host.observe(host)
-        clock = self.host.clock.read()
-        self.settler.tick(self.observed, marks, clock)
-        batch = self.settler.books.pending
-        if commit:
-            self.ledger.commit(batch)
-            self.settler.books.committed_now(hour_of(clock.wall_ns))
-        return batch
-
-    def tick(self, count: int = 1, seconds: float = TICK, host: bool = True) -> Batch:
-        """So many ticks, each after so many seconds; returns the last one's batch."""
-        batch = Batch()
-        for _ in range(count):
-            self.host.run(seconds)
-            batch = self.settle(host)
-        return batch
-
-    def away(self, seconds: float) -> None:
-        """The exporter is stopped for so long while the host runs, and starts again."""
-        self.host.run(seconds)
-        self.restart()
-
-    def charged(self, batch: Batch | None = None, **where: object) -> dict[tuple[str, str], int]:
-        """Pico-dollars by workload and method; `where`: attributes that a charge's key must have.
-
-        Of one batch, else of everything in the ledger.
-        """
-        found: dict[tuple[str, str], int] = {}
-        posting = batch.posting if batch else self.ledger.posting
-        for key, amount in posting.charges.items():
-            if _has(key, where):
-                name = (key.account.workload, str(key.method))
-                found[name] = found.get(name, 0) + (amount.pico or 0)
-        return found
-
-    def usd(self, workload: str, batch: Batch | None = None, **where: object) -> Decimal:
-        """Dollars charged to a workload."""
-        found = self.charged(batch, **where)
-        return to_usd(sum(pico for (name, _), pico in found.items() if name == workload))
-
-    def total(self, batch: Batch | None = None) -> Decimal:
-        """Dollars charged to all."""
-        return to_usd(sum(self.charged(batch).values()))
-
-    def counter(self, metric: str, *labels: str) -> int:
-        """A counter's committed total over all series whose first labels these are, as stored."""
-        return sum(
-            value
-            for (name, own), value in self.ledger.counters.items()
-            if name == metric and own[: len(labels)] == labels
-        )
-
-    def units(self, workload: str, metric: str = "unitcost_requests_total") -> float:
-        """Units counted so far."""
-        return self.counter(metric, workload) / MICRO
-
-    def points(self) -> Points:
-        """What a scrape would see."""
-        return ledger_points(self.settler, self.observed)
-
-    def point(self, metric: str, *labels: str) -> float | None:
-        """One point of it, by its first labels; None if there is none."""
-        found = [v for own, v in self.points().get(metric, []) if own[: len(labels)] == labels]
-        assert len(found) <= 1, f"{metric}{labels} is ambiguous"
-        return found[0] if found else None
-
-
-def _has(key: ChargeKey, where: Mapping[str, object]) -> bool:
-    for name, value in where.items():
-        holder = key.account if name in ("model", "run", "attempt") else key
-        if getattr(holder, name) != value:
-            return False
-    return True
-
-
-def hourly(site: Site, seconds: float) -> Decimal:
-    """What the host costs in so many seconds, at its price now, unrounded."""
-    now = site.host.clock.wall_ns
-    prices = (site.rules.book.at(each, now) for each in site.rules.book.components)
-    usd = sum((price.usd_per_hour for price in prices if price), Decimal(0))
-    return usd * Decimal(str(seconds)) / 3600
-
-
-def price_now(site: Site, usd: str | None, after_seconds: float = 0.0) -> None:
-    """The configuration is reloaded: from then on another price, or none, holds."""
-    at = site.host.clock.wall_ns + round(after_seconds * NS_PER_SECOND)
-    site.rules = replace(site.rules, book=rented((at, usd)))
-    site.settler.follow(site.rules, site.matcher)
-
-
-RESOURCES = (CPU, MEMORY)
-STATES = tuple(State)
-PICO_USD = PICO

@@ -4,7 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from tests.worlds import HOUR, MINUTE, Host, Site, hourly, owned, rented, rules, workload_rule
+from tests.sites import HOUR, MINUTE, Site, hourly, owned, rented, rules, workload_rule
+from tests.worlds import Host
 from unitcost.exporter.rules import Rules
 from unitcost.pricing.allocate import Method, State
 from unitcost.pricing.price import Component

@@ -1,0 +1,83 @@
+"""What holders were doing: loading, busy or idle, by the best signal there is."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from unitcost.exporter.rules import Rules
+from unitcost.pricing.allocate import ALWAYS, Busy
+from unitcost.pricing.sample import Quantity, Subject
+from unitcost.pricing.units import Counted
+from unitcost.pricing.workload import Account
+
+
+def holding_account(subject: Subject) -> Account:
+    """The account a subject's processes are booked on; models are told apart afterwards."""
+    return Account(subject.workload, "", subject.run, subject.attempt)
+
+
+def busy_of(
+    account: Account,
+    subjects: Sequence[Subject],
+    units: Counted,
+    span_ns: int,
+    ran_before: bool,
+) -> Busy:
+    """The best signal there is of whether the holder worked (docs/cost-model.md, states).
+
+    Work under way at both ends of the interval fills it; else the seconds of the requests that
+    ended in it say how much; else any unit, or work under way now, counts as all of it.
+    """
+    runs = any(subject.running for subject in subjects)
+    if runs and (ran_before or account.run):
+        return Busy(1, 1, "running")
+    own = {key: n for key, n in units.items() if _same_holder(key[0], account)}
+    seconds = sum(n for (_, q, _), n in own.items() if q is Quantity.REQUEST_SECONDS)
+    if span_ns and seconds:
+        return Busy(min(span_ns, seconds * 1000), span_ns, "request_seconds")
+    if runs or any(own.values()):
+        return Busy(1, 1, "units")
+    if own or any(subject.running is not None for subject in subjects):
+        return Busy(0, 1, "units")
+    return ALWAYS
+
+
+def _same_holder(counted: Account, holder: Account) -> bool:
+    return (counted.workload, counted.run, counted.attempt) == (
+        holder.workload,
+        holder.run,
+        holder.attempt,
+    )
+
+
+def now_ready(
+    subjects: Iterable[Subject],
+    holders: Mapping[Account, frozenset[str]],
+    units: Counted,
+    ready: frozenset[str],
+) -> frozenset[str]:
+    """Holders that are past loading: those known before and still there, and those seen ready.
+
+    A holder is ready once its subject says so, or a unit of its account was counted.
+    """
+    alive = frozenset().union(*holders.values())
+    proven = {holding_account(subject) for subject in subjects if subject.ready}
+    for (account, _, _), micro in units.items():
+        if micro:
+            proven.add(Account(account.workload, "", account.run, account.attempt))
+    newly = (identity for account in proven for identity in holders.get(account, ()))
+    return (ready & alive) | frozenset(newly)
+
+
+def still_loading(
+    rules: Rules,
+    subjects: Iterable[Subject],
+    holders: Mapping[Account, frozenset[str]],
+    ready: frozenset[str],
+) -> set[Account]:
+    """Accounts none of whose holders is ready, of those whose readiness can be seen at all."""
+    visible = {holding_account(subject) for subject in subjects}
+    visible |= {
+        account
+        for account in holders
+        if account.workload in rules.workloads and rules.workloads[account.workload].has_endpoint
+    }
+    return {account for account in visible if holders.get(account) and not holders[account] & ready}
