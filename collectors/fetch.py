@@ -3,7 +3,7 @@
 One limit holds for everything together, from the look-up of the name to the last byte: a server
 that sends one byte a second is cut off. No redirects, no proxies from the environment, no cookies.
 Every request has a connection of its own: common servers close an idle one after 5 s, which is
-our period, and on loopback a new one costs 0.1 ms (bench/fetch.py).
+our period, and a kept one would save 0.1 ms of CPU (bench/parse.py).
 """
 
 import functools

@@ -273,7 +273,7 @@ def resolver(*addresses: str) -> Callable[..., list[tuple[int, int, int, str, tu
 
 def fetch_named(monkeypatch: pytest.MonkeyPatch, port: int, *addresses: str) -> bytes:
     """Fetch from a name that leads to these addresses."""
-    monkeypatch.setattr(address.socket, "getaddrinfo", resolver(*addresses))
+    monkeypatch.setattr(socket, "getaddrinfo", resolver(*addresses))
     return fetch(f"http://model-server:{port}/metrics", timeout=LONG)
 
 
@@ -313,7 +313,7 @@ def test_a_name_nobody_knows_is_an_error_of_dns(monkeypatch: pytest.MonkeyPatch)
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(address.socket, "getaddrinfo", unknown)
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(FetchError) as caught:
         fetch("http://nosuch.example/metrics")
     assert caught.value.kind == FetchKind.DNS
@@ -328,7 +328,7 @@ def test_a_name_service_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPat
         release.wait(LONG)
         return []
 
-    monkeypatch.setattr(address.socket, "getaddrinfo", hang)
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
     errors = []
     try:
         for _ in range(address.MAX_LOOKUPS + 4):

@@ -26,8 +26,10 @@ from tests.collectors.reading import (
     values,
 )
 from unitcost.collectors.base import Context, NoData, Reading
+from unitcost.collectors.endpoint import Endpoint, Instant
 from unitcost.collectors.fetch import FetchKind, Response
-from unitcost.collectors.openmetrics import MAX_THREADS, Options, make_collector
+from unitcost.collectors.openmetrics import MAX_THREADS, Options, Unrecognised, make_collector
+from unitcost.collectors.table_reading import Plan, Readout, read_table
 from unitcost.collectors.tables import Series, ServerTable
 from unitcost.exporter.validate import validate
 from unitcost.pricing.sample import Quantity, Subject
@@ -148,7 +150,7 @@ def test_what_comes_late_is_used_at_the_next_reading(monkeypatch: pytest.MonkeyP
         release.wait(60)
         return Response(VLLM, local=True)
 
-    monkeypatch.setattr(openmetrics.fetch, "get", slow)
+    monkeypatch.setattr("unitcost.collectors.fetch.get", slow)
     collector = collector_of(target("http://127.0.0.1:9/metrics"))
     for _ in range(3):
         late = collector.collect(time.monotonic() + 0.2)
@@ -188,9 +190,9 @@ def test_a_table_that_cannot_be_imported_breaks_no_other(
 
 def test_an_error_of_ours_is_a_problem_of_one_target(monkeypatch: pytest.MonkeyPatch) -> None:
     """And it is counted, not hidden."""
-    real = openmetrics.read_table
+    real = read_table
 
-    def faulty(plan: openmetrics.Plan, content: bytes) -> object:
+    def faulty(plan: Plan, content: bytes) -> Readout:
         if b"llamacpp" in content:
             raise ZeroDivisionError
         return real(plan, content)
@@ -366,14 +368,14 @@ def test_a_damaged_exposition_gives_usable_samples_or_none(seed: int, server: st
     text = capture(f"{server}.after").decode()
     for _ in range(5):
         text = mutate(text, rng)
-    endpoint = openmetrics.Endpoint(target("http://127.0.0.1:9/"))
+    endpoint = Endpoint(target("http://127.0.0.1:9/"))
     recogniser = collector_of().recogniser
     content = text.encode("utf-8", "surrogatepass")
     try:
-        readout = openmetrics.read_table(recogniser.plan("auto", content), content)
-    except openmetrics.Unrecognised:
+        readout = read_table(recogniser.plan("auto", content), content)
+    except Unrecognised:
         return
-    reading = endpoint.read(readout, openmetrics.Instant(10**9, 1_795_400_000 * 10**9))
+    reading = endpoint.read(readout, Instant(10**9, 1_795_400_000 * 10**9))
     assert validate(reading) is reading
 
 
