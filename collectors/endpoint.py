@@ -9,6 +9,8 @@ from unitcost.collectors.base import Problem, Reading, Target
 from unitcost.collectors.table_reading import NO_BIRTH, Birth, Field, Key, Readout, Value
 from unitcost.pricing.sample import NS_PER_SECOND, Kind, Quantity, Sample, Source, Subject
 
+MAX_REMEMBERED = 1024
+"""Differences of one endpoint that are kept from falling; more only a hostile server has."""
 CLOCK_SLACK_NS = 5 * NS_PER_SECOND
 START_JITTER = 2.0
 """Seconds: starts that are less apart are one; some servers work theirs out at every request."""
@@ -132,6 +134,8 @@ class Endpoint:
         if last is not None and value.minuend >= (last.minuend or 0.0):
             value = Value(max(value.value, last.value), value.minuend)
         self.highest[what, key] = value
+        if len(self.highest) > MAX_REMEMBERED:
+            del self.highest[next(iter(self.highest))]
         return value
 
     def _model(self, samples: Iterable[Sample]) -> str:

@@ -16,7 +16,10 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     without: dict[str, tuple[str, ...]] = {}
     scale: float = 1.0
     minus: str = ""
-    """A second sample name with the same labels, subtracted (all prompt tokens minus cached)."""
+    """A second sample name with the same labels, subtracted (all prompt tokens minus cached).
+
+    Each series needs its counterpart; where the difference is negative, it is unknown just then.
+    """
 
 
 class ServerTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -30,6 +33,7 @@ class ServerTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """Prefixes of sample names that no other server has; how `server: auto` recognises it."""
     model_label: str = ""
     part_labels: tuple[str, ...] = ()
+    """Labels that tell engines or replicas apart, which may start anew alone."""
     requests_succeeded: tuple[Series, ...] = ()
     requests_failed: tuple[Series, ...] = ()
     requests_aborted: tuple[Series, ...] = ()
@@ -44,6 +48,12 @@ class ServerTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     requests_running: tuple[Series, ...] = ()
     requests_waiting: tuple[Series, ...] = ()
     start_time_seconds: tuple[Series, ...] = ()
-    """Unix time at which the server's counters stood at zero, if it says so."""
+    """Unix time at which the server's counters stood at zero, if it says so.
+
+    Where the exposition has none of them, the earliest ``_created`` sample of its counters.
+    """
     lazy: bool = False
-    """Series are born with the first request: absent means zero once the server has answered."""
+    """Series are born with their first request: a counter that the server declares (``# TYPE``),
+
+    but has no series of yet for a model it has others of, is zero. Undeclared ones stay unknown.
+    """

@@ -1,4 +1,4 @@
-"""vLLM, engine V1 (0.8.5 to 0.32 looked at, 0.32 run) and V0 (until 0.11).
+"""vLLM, engine V1 (sources of 0.8.5 to 0.28 read, 0.32 run) and V0 (until 0.11).
 
 Every source is the engine's own: what it rejects with HTTP 4xx before that costs nothing and is
 not counted, nor are health checks. A request with n > 1 counts n times, as the engine does. One
