@@ -143,7 +143,7 @@ def still_open(sockets: list[socket.socket]) -> int:
     return count
 
 
-def measure_scrapes(name: str, size: int, count: int) -> tuple[float, float, float]:
+def measure_scrapes(name: str, size: int, count: int, idle: float) -> tuple[float, float, float]:
     """Median scrape in ms over one kept connection, RSS added in MiB, idle CPU in percent."""
     with serving(name, size) as child:
         base = child.status("VmRSS") / 1024 - child.up["rss_mib"]
@@ -152,10 +152,10 @@ def measure_scrapes(name: str, size: int, count: int) -> tuple[float, float, flo
         taken = timings(lambda: scrape(connection), count)
         added = child.status("VmRSS") / 1024 - base
         before = child.cpu_seconds()
-        time.sleep(10)
-        idle = (child.cpu_seconds() - before) / 10 * 100
+        time.sleep(idle)
+        busy = (child.cpu_seconds() - before) / idle * 100
         connection.close()
-    return statistics.median(taken), added, idle
+    return statistics.median(taken), added, busy
 
 
 def measure_slow(name: str, slow: int) -> dict[str, Any]:
@@ -186,8 +186,8 @@ def measure_slow(name: str, slow: int) -> dict[str, Any]:
 
 def row(name: str, slow: int) -> str:
     """Measure one candidate and write its row."""
-    small, added, idle = measure_scrapes(name, SMALL, 300)
-    large, _, _ = measure_scrapes(name, LARGE, 60)
+    small, added, idle = measure_scrapes(name, SMALL, 300, 10)
+    large, _, _ = measure_scrapes(name, LARGE, 60, 0.1)
     held = measure_slow(name, slow)
     stop = "did not" if held["stop_s"] is None else f"{held['stop_s']:.2f}"
     return (
