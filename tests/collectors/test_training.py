@@ -636,7 +636,7 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bytes], Readin
     """Puts bytes into a state file and collects it, beside a good one."""
     folder = tmp_path_factory.mktemp("fuzz")
     put(folder, "train-good-1-1")
-    of = collector(folder)
+    of = collector(folder, retire_after=1e12)
 
     def read(data: bytes) -> Reading:
         (folder / ".new").write_bytes(data)

@@ -127,7 +127,7 @@ def _wait_scraped(running: Exporter, server: Prometheus) -> None:
     """Until Prometheus has what the exporter says after this moment."""
     now = running.wait_tick().one("unitcost_cost_usd_total", **_labels())
     assert now is not None
-    wait_for(lambda: server.value(SERIES) >= now, "Prometheus to catch up")
+    wait_for(lambda: server.query(f"{SERIES} >= {now}"), "Prometheus to catch up")
 
 
 @pytest.mark.real
