@@ -21,7 +21,11 @@ settings.register_profile("dev", max_examples=50, deadline=None, suppress_health
 settings.register_profile(
     "long", max_examples=10_000, deadline=None, suppress_health_check=_RELAXED
 )
-settings.load_profile(os.environ.get("UNITCOST_PROFILE", "dev"))
+_PROFILE = os.environ.get("UNITCOST_PROFILE", "dev")
+settings.load_profile(_PROFILE)
+if not os.access(ROOT, os.W_OK):  # another user's checkout: no place to keep examples in
+    settings.register_profile("unkept", settings.get_profile(_PROFILE), database=None)
+    settings.load_profile("unkept")
 
 # Where a tool is not on PATH under its own name.
 _TOOL_VARIABLES = {"mlserver": "UNITCOST_MLSERVER"}
