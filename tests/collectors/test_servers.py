@@ -234,6 +234,8 @@ def test_a_difference_needs_both_sides_of_every_series() -> None:
     table = {"model_label": "m", "tokens_input": [{"metric": "a", "minus": "b"}]}
     body = b'a{m="x"} 5\nb{m="x"} 2\na{m="y"} 5\na{m="z"} 5\nb{m="z"} 6\n'
     assert read(body, **table) == {"tokens_input": {("x", ""): 3}}
+    body += b'a{m="x",other="1"} 7\n'  # a part of x without its counterpart
+    assert read(body, **table) == {}
 
 
 def test_names_from_outside_are_made_harmless() -> None:
@@ -248,6 +250,7 @@ def test_names_from_outside_are_made_harmless() -> None:
 def test_made_up_models_do_not_push_out_real_ones() -> None:
     """Any client can ask for a model that does not exist, by any name, as often as it likes."""
     lines = [f'bad{{m="made-up-{i}"}} 1\n' for i in range(MAX_KEYS + 50)]
+    lines += [f'good{{m="made-up-{i}"}} 0\n' for i in range(MAX_KEYS + 50)]
     lines.append('good{m="real"} 5\n')
     table = msgspec.convert(
         {
