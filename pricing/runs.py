@@ -104,7 +104,7 @@ def mark(run: Run, at: EpochMark) -> Run:
     if count <= 0:
         return run
     if at.wall_ns < run.since_ns:
-        return replace(run, last_epoch=at.epoch, at_mark=None)
+        return replace(run, last_epoch=at.epoch, at_mark=None, epoch_cost=None)
     cost = None
     if run.at_mark is not None and run.whole and run.total.pico is not None:
         cost = run.total.minus(run.at_mark)

@@ -5,7 +5,7 @@ bill an hour that did not pass nor lose one that did; the wall clock only says w
 """
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from unitcost.pricing.sample import NS_PER_SECOND
@@ -83,7 +83,7 @@ def advance(position: Position | None, clock: ClockReading, *, present: bool) ->
 
     `present`: whether the exporter has run since `position` (False for its first tick after a
     start). The first reading ever yields no interval. Time never runs backwards: a monotonic
-    clock that did (a restored ledger, another boot) yields an empty interval.
+    clock that did (a restored ledger) yields none either, and a reboot one that may be empty.
     """
     if position is None:
         return Advance(Position(clock.wall_ns, clock), ())
@@ -104,11 +104,13 @@ def advance(position: Position | None, clock: ClockReading, *, present: bool) ->
 
 
 def _after_reboot(position: Position, clock: ClockReading) -> Advance:
-    """Only the wall clock spans a reboot; one that went back leaves an empty interval."""
+    """Only the wall clock spans a reboot; one that went back leaves an empty interval.
+
+    It is there all the same: whoever held something before does not any more.
+    """
     end = max(position.at_ns, clock.wall_ns)
-    period = Period(position.at_ns, end)
-    intervals = (Interval(Cover.REBOOTED, period),) if period.duration_ns else ()
-    return Advance(replace(position, at_ns=end, clock=clock), intervals)
+    interval = Interval(Cover.REBOOTED, Period(position.at_ns, end))
+    return Advance(Position(end, clock), (interval,))
 
 
 def _place(expected_start_ns: int, duration_ns: int, wall_ns: int) -> tuple[int, int]:

@@ -102,6 +102,8 @@ def test_marks_from_before_the_run_was_metered_say_only_where_it_is() -> None:
     assert run.epoch_cost is None
     run = mark(spend(run, 9, 4), at(4))
     assert run.epoch_cost == Cost(9, 4)
+    # A clock that was set back: which epoch the last cost was of is not known any more.
+    assert mark(run, at(5, START - 3)).epoch_cost is None
 
 
 def test_an_epoch_s_cost_stands_until_the_next_mark() -> None:
