@@ -60,7 +60,7 @@ class OpenMetricsCollector:
         targets = {target.url: target for target in context.targets}
         self._endpoints = [Endpoint(target) for target in targets.values()]
         self._running: dict[str, Future[Reading]] = {}
-        self._failing: set[str] = set()
+        self._took = dict.fromkeys(targets, 0.0)
         self._pool = ThreadPoolExecutor(
             max(1, min(MAX_THREADS, len(targets))), thread_name_prefix=self.name
         )
@@ -69,10 +69,10 @@ class OpenMetricsCollector:
         """Read every endpoint. Raises NoData where the configuration names none."""
         if not self._endpoints:
             raise NoData("no workload of the configuration has an endpoint")
-        # Those that failed last come last, so that no crowd of dead ones delays the living.
-        for endpoint in sorted(self._endpoints, key=lambda item: item.id in self._failing):
+        # The slow ones come last, so that no crowd of dead ones delays the living.
+        for endpoint in sorted(self._endpoints, key=lambda item: self._took[item.target.url]):
             if endpoint.id not in self._running:
-                self._running[endpoint.id] = self._pool.submit(self._read, endpoint, deadline)
+                self._running[endpoint.id] = self._pool.submit(self._timed, endpoint, deadline)
         wait(self._running.values(), max(0.0, deadline - _MARGIN / 2 - time.monotonic()))
         return _merged([self._taken(item) for item in self._endpoints], self._broken)
 
@@ -83,21 +83,26 @@ class OpenMetricsCollector:
     def _taken(self, endpoint: Endpoint) -> Reading:
         """The reading of an endpoint, if it is there by now."""
         future = self._running[endpoint.id]
-        if future.done() or future.cancel():
+        over = future.done() or future.cancel()
+        if over:
             del self._running[endpoint.id]
-        if not future.done() or future.cancelled():
-            reading = endpoint.down(Problem("late", f"{endpoint.target.url}: not read in time"))
-        elif error := future.exception():
+        if not over or future.cancelled():
+            return endpoint.down(Problem("late", f"{endpoint.target.url}: not read in time"))
+        if error := future.exception():
             detail = f"{endpoint.target.url}: {type(error).__name__} in the reader"
-            reading = endpoint.down(Problem("internal", detail))
-        else:
-            reading = future.result()
-        failing = any(not subject.up for subject in reading.subjects)
-        (self._failing.add if failing else self._failing.discard)(endpoint.id)
-        return reading
+            return endpoint.down(Problem("internal", detail))
+        return future.result()
+
+    def _timed(self, endpoint: Endpoint, deadline: float) -> Reading:
+        """Read an endpoint, in a thread of the pool, and remember how long that took."""
+        began = time.monotonic()
+        try:
+            return self._read(endpoint, deadline)
+        finally:
+            self._took[endpoint.target.url] = time.monotonic() - began
 
     def _read(self, endpoint: Endpoint, deadline: float) -> Reading:
-        """One endpoint, in a thread of the pool; an error becomes a problem of this endpoint."""
+        """Read an endpoint; an error becomes a problem of this endpoint."""
         url = endpoint.target.url
         left = deadline - _MARGIN - time.monotonic()
         try:

@@ -157,6 +157,8 @@ def test_a_difference_of_two_counters_never_falls_without_a_restart() -> None:
         reading = watched.read(text(all_total=whole, cached_total=cached))
         seen.append(values(reading, Quantity.TOKENS)["input", "", ""])
     assert seen == [80, 80, 110, 6, 6, 21]
+    restarted = watched.read(text(START + 200, all_total=90, cached_total=80), after=100)
+    assert values(restarted, Quantity.TOKENS)["input", "", ""] == 10
 
 
 ACCOUNT = Account("chat", "tinyllama")

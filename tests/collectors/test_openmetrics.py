@@ -18,6 +18,7 @@ import unitcost.collectors.servers as servers
 from tests.collectors.mutations import mutate
 from tests.collectors.raw_server import RawServer, body, capture, raw_server
 from tests.collectors.reading import (
+    PATIENCE,
     collect,
     collector_of,
     example_tables,
@@ -31,11 +32,13 @@ from unitcost.collectors.fetch import FetchKind, Response
 from unitcost.collectors.openmetrics import MAX_THREADS, Options, Unrecognised, make_collector
 from unitcost.collectors.table_reading import Plan, Readout, read_table
 from unitcost.collectors.tables import Series, ServerTable
-from unitcost.exporter.validate import validate
+from unitcost.exporter.gathering.validate import validate
 from unitcost.pricing.sample import Quantity, Subject
 
 VLLM = capture("vllm-cpu.after")
 LLAMA = capture("llama.cpp-server.after")
+TRIES = 40
+"""So often a reading may be cut short on a loaded machine before a test gives up."""
 
 
 def kinds(reading: Reading) -> set[str]:
@@ -131,14 +134,16 @@ def test_a_target_that_hangs_delays_only_itself() -> None:
 
 
 def test_the_callers_deadline_cuts_a_longer_time_out() -> None:
-    """A target gets what is left until then."""
+    """A target gets what is left until then, and is asked anew at the next reading."""
     with hung_server() as hung:
-        collector = collector_of(target(hung), timeout=60.0)
-        started = time.monotonic()
-        reading = collector.collect(started + 0.5)
-    assert time.monotonic() - started < 30
-    assert kinds(reading) <= {"timeout", "late"}
-    assert not only(reading).up
+        collector = collector_of(target(hung), timeout=PATIENCE)
+        for _ in range(TRIES):
+            reading = collector.collect(time.monotonic() + 0.5)
+            assert kinds(reading) <= {"timeout", "late"}
+            assert not only(reading).up
+            if len(hung.requests) > 1:
+                break
+        assert len(hung.requests) > 1
 
 
 def test_what_comes_late_is_used_at_the_next_reading(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,12 +170,14 @@ def test_what_comes_late_is_used_at_the_next_reading(monkeypatch: pytest.MonkeyP
 
 
 def test_many_dead_targets_do_not_hold_up_a_living_one() -> None:
-    """There are more of them than threads; from the second reading on they come last."""
+    """There are more of them than threads; who had no turn, or was quick, comes first."""
     with hung_server() as hung, raw_server(body(VLLM)) as server:
         dead = [target(f"{hung.url}?n={n}") for n in range(2 * MAX_THREADS)]
-        collector = collector_of(*dead, target(server), timeout=0.5)
-        collector.collect(time.monotonic() + 0.4)  # too short for those that had to queue
-        reading = collect(collector)
+        collector = collector_of(*dead, target(server), timeout=PATIENCE)
+        for _ in range(TRIES):
+            reading = collector.collect(time.monotonic() + 0.4)
+            if reading.subjects[-1].up:
+                break
     assert reading.subjects[-1].up
     assert not any(subject.up for subject in reading.subjects[:-1])
 
@@ -381,10 +388,11 @@ def test_a_damaged_exposition_gives_usable_samples_or_none(seed: int, server: st
 
 def test_a_collector_that_is_closed_leaves_no_thread() -> None:
     """A reload makes a new one."""
+    others = set(threading.enumerate())
     with raw_server(body(VLLM)) as server:
         collector = collector_of(target(server))
         collect(collector)
-        ours = [t for t in threading.enumerate() if t.name.startswith("openmetrics")]
+        ours = [t for t in set(threading.enumerate()) - others if t.name.startswith("openm")]
         assert ours
         collector.close()
         for thread in ours:
