@@ -15,10 +15,10 @@ from pathlib import Path
 
 from unitcost.collectors.base import Found
 from unitcost.exporter.clock import SystemClock
-from unitcost.exporter.config import loads
+from unitcost.exporter.config.load import loads
 from unitcost.exporter.exporter import Exporter
-from unitcost.exporter.keeper import Keeper
-from unitcost.exporter.web import WebServer
+from unitcost.exporter.ledger.keeper import Keeper
+from unitcost.exporter.serving.web import WebServer
 
 sys.path.append(str(Path(__file__).parent.parent))
 from tests.exporter.bad_collectors import NO_CONTEXT, found

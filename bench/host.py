@@ -19,7 +19,7 @@ import psutil
 
 from unitcost.collectors.base import Context, Reading
 from unitcost.collectors.host import HostCollector, Options
-from unitcost.exporter.validate import validate
+from unitcost.exporter.gathering.validate import validate
 from unitcost.pricing.attribute import Claim, Rule, RuleMatcher, attribute
 from unitcost.pricing.cpu_time import CpuState, count_cpu
 from unitcost.pricing.workload import Account

@@ -27,10 +27,10 @@ from prometheus_client import CollectorRegistry, generate_latest, start_http_ser
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from unitcost.exporter.exposition import Exposition, Renderer
-from unitcost.exporter.metrics import METRICS
-from unitcost.exporter.snapshot import Snapshot
-from unitcost.exporter.web import WebServer
+from unitcost.exporter.serving.exposition import Exposition, Renderer
+from unitcost.exporter.serving.metrics import METRICS
+from unitcost.exporter.serving.snapshot import Snapshot
+from unitcost.exporter.serving.web import WebServer
 
 PERIOD = 5.0
 NODE_COLLECTORS = (

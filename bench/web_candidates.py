@@ -171,8 +171,8 @@ def prometheus_client(body: bytes) -> tuple[int, Stop]:
 
 def unitcost(body: bytes) -> tuple[int, Stop]:
     """Ours: uvicorn with h11, limits in time and number of connections."""
-    from unitcost.exporter.exposition import Exposition
-    from unitcost.exporter.web import WebServer
+    from unitcost.exporter.serving.exposition import Exposition
+    from unitcost.exporter.serving.web import WebServer
 
     class Source:
         def exposition(self) -> Exposition:

@@ -99,7 +99,9 @@ class Found:
     error: str | None
 
 
-def discover(package: ModuleType = unitcost.collectors, marker: str = "make_collector") -> list[Found]:
+def discover(
+    package: ModuleType = unitcost.collectors, marker: str = "make_collector"
+) -> list[Found]:
     """Import each module of `package` that has `marker`; return the error instead of raising.
 
     Modules without the marker (this one, helpers) are left out. One that cannot be imported,

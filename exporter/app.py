@@ -8,13 +8,13 @@ from pathlib import Path
 from types import FrameType
 
 from unitcost.exporter.clock import Clock, SystemClock
-from unitcost.exporter.config import ConfigError, Loaded, load, needs_restart
+from unitcost.exporter.config.load import ConfigError, Loaded, load, needs_restart
 from unitcost.exporter.exporter import Exporter
-from unitcost.exporter.keeper import CARE_SECONDS, Keeper, NoLedger
-from unitcost.exporter.ledger import LedgerConflict
+from unitcost.exporter.ledger.keeper import CARE_SECONDS, Keeper, NoLedger
+from unitcost.exporter.ledger.store import LedgerConflict
 from unitcost.exporter.log import fields
 from unitcost.exporter.schedule import Schedule
-from unitcost.exporter.web import ListenError, WebServer
+from unitcost.exporter.serving.web import ListenError, WebServer
 
 _log = logging.getLogger(__name__)
 GOOD, FAILED = 0, 1

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from unitcost.exporter.config import Loaded
+    from unitcost.exporter.config.load import Loaded
 
 GOOD, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -123,7 +123,7 @@ def _days(text: str) -> int:
 
 def _loaded(path: str | None) -> "Loaded | None":
     """The configuration, or None after its one line of error."""
-    from unitcost.exporter.config import ConfigError, load
+    from unitcost.exporter.config.load import ConfigError, load
 
     try:
         return load(path)
@@ -177,7 +177,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     loaded = _loaded(arguments.config)
     if loaded is None:
         return BAD_USAGE
-    from unitcost.exporter import doctor
+    from unitcost.exporter.doctor import doctor
 
     return doctor.report(loaded, sys.stdout)
 
@@ -193,7 +193,7 @@ def _ledger(arguments: argparse.Namespace) -> int:
         return _fail(f"no ledger at {path}", FAILED)
     import sqlite3
 
-    from unitcost.exporter.ledger import LedgerError
+    from unitcost.exporter.ledger.store import LedgerError
 
     try:
         return _act(path, arguments)
@@ -202,7 +202,7 @@ def _ledger(arguments: argparse.Namespace) -> int:
 
 
 def _act(path: str, arguments: argparse.Namespace) -> int:
-    from unitcost.exporter import ledger_tools
+    from unitcost.exporter.ledger import tools as ledger_tools
 
     if arguments.action == "backup":
         ledger_tools.backup(path, arguments.destination)

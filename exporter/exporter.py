@@ -8,17 +8,17 @@ from importlib.metadata import version
 
 from unitcost.collectors.base import Reading
 from unitcost.exporter.clock import Clock
-from unitcost.exporter.config import Loaded
-from unitcost.exporter.exposition import Exposition, Renderer
-from unitcost.exporter.gather import CollectorState, Gathered, Gatherer, make_sources
-from unitcost.exporter.holding import HostMeter, Observed
-from unitcost.exporter.keeper import Keeper
+from unitcost.exporter.config.load import Loaded
+from unitcost.exporter.gathering.gather import CollectorState, Gathered, Gatherer, make_sources
+from unitcost.exporter.ledger.keeper import Keeper
 from unitcost.exporter.log import OncePer
-from unitcost.exporter.publish import Points, ledger_points
-from unitcost.exporter.rules import Rules, matcher_of, rules_of
-from unitcost.exporter.selfmetrics import Answered, SelfMetrics
-from unitcost.exporter.settle import Settler
-from unitcost.exporter.snapshot import Snapshot
+from unitcost.exporter.serving.exposition import Exposition, Renderer
+from unitcost.exporter.serving.publish import Points, ledger_points
+from unitcost.exporter.serving.selfmetrics import Answered, SelfMetrics
+from unitcost.exporter.serving.snapshot import Snapshot
+from unitcost.exporter.settling.holding import HostMeter, Observed
+from unitcost.exporter.settling.rules import Rules, matcher_of, rules_of
+from unitcost.exporter.settling.settle import Settler
 from unitcost.pricing.money import PICO
 from unitcost.pricing.sample import NS_PER_SECOND, EpochMark
 from unitcost.pricing.timeline import ClockReading

@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 from decimal import Decimal, InvalidOperation
 from types import FrameType
 
+from unitcost.exporter.config.settings import PORT
 from unitcost.exporter.demo.children import ChildFailed, Ended
-from unitcost.exporter.settings import PORT
 
 DEFAULT_USD_PER_HOUR = Decimal("1.00")
 EXTRAS = ("numpy", "rich", "unitcost_client")

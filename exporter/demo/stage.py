@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
+from unitcost.exporter.config.settings import PORT
 from unitcost.exporter.demo.children import SINGLE_THREAD, Children, Ended
 from unitcost.exporter.demo.config import (
     PERIOD,
@@ -23,7 +24,6 @@ from unitcost.exporter.demo.config import (
 from unitcost.exporter.demo.load import Load
 from unitcost.exporter.demo.reading import Rates, Reading, as_json, fetch, parse
 from unitcost.exporter.demo.table import Screen, View
-from unitcost.exporter.settings import PORT
 
 EXPORTER_MODULE = "unitcost.exporter.cli"
 START_SECONDS = 60.0

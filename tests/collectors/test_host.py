@@ -17,7 +17,7 @@ from unitcost.collectors.base import Context, NoData, Problem, Reading
 from unitcost.collectors.host import HostCollector, Options, make_collector
 from unitcost.collectors.listeners import RETRY_NS
 from unitcost.collectors.processes import HIDDEN, MALFORMED, UNREADABLE, ProcessTable
-from unitcost.exporter.validate import validate
+from unitcost.exporter.gathering.validate import validate
 from unitcost.pricing.sample import Kind, Listener, Process, Quantity
 
 CAPTURE = Path(__file__).parent.parent / "captures/procfs-container"

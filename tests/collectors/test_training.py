@@ -19,7 +19,7 @@ import unitcost.collectors.training as training
 from unitcost.collectors.base import Context, NoData, Reading
 from unitcost.collectors.state_files import Folder, open_folder
 from unitcost.collectors.training import Clocks, Options, TrainingCollector, make_collector
-from unitcost.exporter.validate import validate
+from unitcost.exporter.gathering.validate import validate
 from unitcost.pricing.sample import NS_PER_SECOND, Quantity, Subject
 
 NOW_NS = 1_800_000_000 * NS_PER_SECOND

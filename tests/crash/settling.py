@@ -8,10 +8,10 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
-from unitcost.exporter.holding import HostMeter, Observed
-from unitcost.exporter.keeper import Keeper
-from unitcost.exporter.rules import Reservation, Rules, WorkloadRule
-from unitcost.exporter.settle import Settler
+from unitcost.exporter.ledger.keeper import Keeper
+from unitcost.exporter.settling.holding import HostMeter, Observed
+from unitcost.exporter.settling.rules import Reservation, Rules, WorkloadRule
+from unitcost.exporter.settling.settle import Settler
 from unitcost.pricing.attribute import RuleMatcher
 from unitcost.pricing.price import Component, Price, PriceBook, PriceModel
 from unitcost.pricing.resource import DEFAULT_SPLIT

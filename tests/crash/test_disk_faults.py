@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.harness import Exporter, Scrape, exporter, wait_for
-from unitcost.exporter.ledger_tools import check
-from unitcost.exporter.state import decode
+from unitcost.exporter.ledger.tools import check
+from unitcost.exporter.settling.state import decode
 
 QUICK = {"price": {"usd_per_hour": "98.32"}, "period": 0.2, "gather_deadline": 0.15}
 COST = "unitcost_cost_usd_total"

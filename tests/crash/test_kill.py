@@ -13,8 +13,8 @@ import pytest
 
 from tests.crash import settling
 from tests.harness import Exporter
-from unitcost.exporter.ledger_tools import check
-from unitcost.exporter.state import decode
+from unitcost.exporter.ledger.tools import check
+from unitcost.exporter.settling.state import decode
 
 LONG = os.environ.get("UNITCOST_LONG") == "1"
 SCRIPT = Path(settling.__file__)

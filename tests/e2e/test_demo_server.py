@@ -21,7 +21,7 @@ import pytest
 from tests.e2e.reservation import PRICE, RESERVE, USD_PER_HOUR, known_rate
 from tests.harness import Exporter, exporter, free_port, wait_for
 from unitcost.exporter.demo.config import SERVER_TABLE
-from unitcost.exporter.ledger_tools import check
+from unitcost.exporter.ledger.tools import check
 
 PERIOD = 0.5
 

@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.mlserver import MODEL, Ports, mlserver, mlserver_program
 from tests.e2e.reservation import PRICE, RESERVE, known_rate
 from tests.harness import exporter, wait_for
-from unitcost.exporter.ledger_tools import check
+from unitcost.exporter.ledger.tools import check
 
 PERIOD = 0.5
 

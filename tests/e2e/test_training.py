@@ -16,7 +16,7 @@ import pytest
 
 from tests.e2e.reservation import PRICE, RESERVE, known_rate
 from tests.harness import Exporter, Scrape, exporter, wait_for
-from unitcost.exporter.ledger_tools import check
+from unitcost.exporter.ledger.tools import check
 
 SCRIPT = """
 import sys, time, unitcost_client

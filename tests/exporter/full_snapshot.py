@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from itertools import product
 
-from unitcost.exporter.metric import Metric
-from unitcost.exporter.metrics import METRICS
-from unitcost.exporter.snapshot import Point, Snapshot
+from unitcost.exporter.serving.metric import Metric
+from unitcost.exporter.serving.metrics import METRICS
+from unitcost.exporter.serving.snapshot import Point, Snapshot
 
 LABEL_VALUES: dict[str, tuple[str, ...]] = {
     "basis": ("allocated", "used"),

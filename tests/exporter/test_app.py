@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.harness import Exporter, exporter, get, parse, wait_for
-from unitcost.exporter.ledger_tools import check
+from unitcost.exporter.ledger.tools import check
 
 QUICK = {"price": {"usd_per_hour": "10"}, "period": 0.5, "gather_deadline": 0.3}
 

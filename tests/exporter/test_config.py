@@ -11,10 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import unitcost.exporter.settings as settings_module
+import unitcost.exporter.config.settings as settings_module
 from unitcost.exporter import cli
-from unitcost.exporter.config import ConfigError, Loaded, load, loads, needs_restart
-from unitcost.exporter.config_host import default_ledger
+from unitcost.exporter.config.host import default_ledger
+from unitcost.exporter.config.load import ConfigError, Loaded, load, loads, needs_restart
 from unitcost.pricing.workload import WorkloadKind
 
 HOME = {"HOME": "/nonexistent/home", "XDG_STATE_HOME": "/tmp"}  # noqa: S108 - never written to

@@ -12,9 +12,9 @@ import pytest
 
 from unitcost.collectors.base import discover
 from unitcost.collectors.tables import Series
-from unitcost.exporter.config import NEEDS_RESTART, ConfigError, load, loads
-from unitcost.exporter.decode import fields
-from unitcost.exporter.settings import Settings
+from unitcost.exporter.config.decode import fields
+from unitcost.exporter.config.load import NEEDS_RESTART, ConfigError, load, loads
+from unitcost.exporter.config.settings import Settings
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "configuration.md"

@@ -9,11 +9,11 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import unitcost.exporter.settings as settings_module
-from unitcost.exporter.config import ConfigError, loads
-from unitcost.exporter.decode import fields
-from unitcost.exporter.rules import matcher_of, rules_of
-from unitcost.exporter.settings import Settings
+import unitcost.exporter.config.settings as settings_module
+from unitcost.exporter.config.decode import fields
+from unitcost.exporter.config.load import ConfigError, loads
+from unitcost.exporter.config.settings import Settings
+from unitcost.exporter.settling.rules import matcher_of, rules_of
 
 HOME = {"HOME": "/nonexistent/home", "XDG_STATE_HOME": "/tmp"}  # noqa: S108 - never written to
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unitcost.exporter.config import path_text
-from unitcost.exporter.decode import Mistake, decode, shown
-from unitcost.exporter.regex import regex_problem
-from unitcost.exporter.yaml_strict import YamlError, parse
+from unitcost.exporter.config.decode import Mistake, decode, shown
+from unitcost.exporter.config.load import path_text
+from unitcost.exporter.config.regex import regex_problem
+from unitcost.exporter.config.yaml_strict import YamlError, parse
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from unitcost.collectors.base import Found, NoData, Problem, Reading
-from unitcost.exporter import cli, doctor
-from unitcost.exporter.config import Loaded, loads
-from unitcost.exporter.doctor_host import (
+from unitcost.exporter import cli
+from unitcost.exporter.config.load import Loaded, loads
+from unitcost.exporter.doctor import doctor
+from unitcost.exporter.doctor.host import (
     Finding,
     Mount,
     Status,
@@ -29,7 +30,7 @@ from unitcost.exporter.doctor_host import (
     ledger_findings,
     mounts,
 )
-from unitcost.exporter.web import PAGE
+from unitcost.exporter.serving.web import PAGE
 
 METRICS = b"""\
 # TYPE done_total counter

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from tests.exporter.full_snapshot import full_snapshot
-from unitcost.exporter.exposition import (
+from unitcost.exporter.serving.exposition import (
     DROP_REASONS,
     DROPPED,
     MAX_LABEL_CHARACTERS,
@@ -26,10 +26,10 @@ from unitcost.exporter.exposition import (
     compress,
     format_value,
 )
-from unitcost.exporter.metric import Metric
-from unitcost.exporter.metrics import METRICS
-from unitcost.exporter.selfmetrics import SelfMetrics
-from unitcost.exporter.snapshot import Point, Snapshot
+from unitcost.exporter.serving.metric import Metric
+from unitcost.exporter.serving.metrics import METRICS
+from unitcost.exporter.serving.selfmetrics import SelfMetrics
+from unitcost.exporter.serving.snapshot import Point, Snapshot
 
 GAUGE = Metric("test_gauge_usd", "gauge", 'A "gauge", with a \\ and a\nline break.', ("a", "b"))
 COUNTER = Metric("test_things_total", "counter", "A counter.", ("a",))

@@ -6,7 +6,7 @@ import pytest
 
 from tests.sites import HOUR, MINUTE, Site, hourly, owned, rented, rules, workload_rule
 from tests.worlds import Host
-from unitcost.exporter.rules import Rules
+from unitcost.exporter.settling.rules import Rules
 from unitcost.pricing.allocate import Method, State
 from unitcost.pricing.price import Component
 from unitcost.pricing.resource import CPU, MEMORY
@@ -385,3 +385,20 @@ def test_a_birth_from_before_the_clock_was_set_proves_nothing() -> None:
     server.up = True
     site.tick()
     assert site.units("chat") == 0
+
+
+def test_a_reboot_after_which_the_clock_is_wrong_ends_all_holdings_too() -> None:
+    """A host without a battery for its clock: the gap has no length, and nobody is left."""
+    site = serving()
+    job = site.host.train("job", "r1", cores=1.0)
+    site.tick(2)
+    job.end_epoch(site.host.clock.wall_ns)
+    site.tick(2)
+    site.host.reboot(-HOUR)
+    site.restart()
+    assert site.settle(host=False).posting.charges == {}
+    last = site.tick(host=False)
+    assert set(site.charged(last)) == {(UNMETERED, REMAINDER)}
+    job.end_epoch(site.host.clock.wall_ns)
+    site.tick()
+    assert site.ledger.runs["job", "r1"].epoch_cost is None

@@ -13,8 +13,14 @@ import pytest
 
 from tests.fakes import FakeClock
 from unitcost.collectors.base import Collector, Context, Found, NoData, Problem, Reading, discover
-from unitcost.exporter.collector_errors import MAX_DETAILS, MAX_KINDS
-from unitcost.exporter.gather import CollectorState, Gathered, Gatherer, Source, make_sources
+from unitcost.exporter.gathering.errors import MAX_DETAILS, MAX_KINDS
+from unitcost.exporter.gathering.gather import (
+    CollectorState,
+    Gathered,
+    Gatherer,
+    Source,
+    make_sources,
+)
 from unitcost.pricing.sample import EpochMark, Quantity, Sample
 
 PATIENCE = 30.0

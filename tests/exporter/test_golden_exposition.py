@@ -16,13 +16,13 @@ import pytest
 from tests.collectors.reading import example_tables, read_once
 from unitcost.collectors.base import Reading
 from unitcost.collectors.tables import ServerTable
-from unitcost.exporter.exposition import Renderer
-from unitcost.exporter.holding import HostMeter, Observed
-from unitcost.exporter.keeper import NoLedger
-from unitcost.exporter.publish import ledger_points
-from unitcost.exporter.rules import Rules
-from unitcost.exporter.settle import Settler
-from unitcost.exporter.snapshot import Snapshot
+from unitcost.exporter.ledger.keeper import NoLedger
+from unitcost.exporter.serving.exposition import Renderer
+from unitcost.exporter.serving.publish import ledger_points
+from unitcost.exporter.serving.snapshot import Snapshot
+from unitcost.exporter.settling.holding import HostMeter, Observed
+from unitcost.exporter.settling.rules import Rules
+from unitcost.exporter.settling.settle import Settler
 from unitcost.pricing.attribute import RuleMatcher
 from unitcost.pricing.price import Component, Price, PriceBook, PriceModel
 from unitcost.pricing.resource import DEFAULT_SPLIT

@@ -10,10 +10,10 @@ import pytest
 from tests.exporter.bad_collectors import BAD, NO_CONTEXT, found
 from tests.harness import get, parse
 from unitcost.exporter.clock import SystemClock
-from unitcost.exporter.config import loads
+from unitcost.exporter.config.load import loads
 from unitcost.exporter.exporter import Exporter
-from unitcost.exporter.keeper import Keeper
-from unitcost.exporter.web import WebServer
+from unitcost.exporter.ledger.keeper import Keeper
+from unitcost.exporter.serving.web import WebServer
 
 
 @pytest.fixture

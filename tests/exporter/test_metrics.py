@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from unitcost.exporter.metric import Metric
-from unitcost.exporter.metrics import METRICS, SECTIONS, document
+from unitcost.exporter.serving.metric import Metric
+from unitcost.exporter.serving.metrics import METRICS, SECTIONS, document
 
 ALL = tuple(metric for _, section in SECTIONS for metric in section)
 TARGET_LABELS = {"namespace", "pod", "container", "instance", "job"}
@@ -49,5 +49,5 @@ def test_each_metric_keeps_the_rules(metric: Metric) -> None:
 
 
 def test_the_page_of_metrics_is_up_to_date(root: Path) -> None:
-    """If not: python -m unitcost.exporter.metrics > docs/metrics.md."""
+    """If not: python -m unitcost.exporter.serving.metrics > docs/metrics.md."""
     assert (root / "docs/metrics.md").read_text(encoding="utf-8") == document()

@@ -5,10 +5,10 @@ import os
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.exporter.web_source import LOOPBACK, FakeSource, ask
-from unitcost.exporter.exposition import Renderer
-from unitcost.exporter.selfmetrics import SelfMetrics
-from unitcost.exporter.snapshot import Snapshot
-from unitcost.exporter.web import WebServer
+from unitcost.exporter.serving.exposition import Renderer
+from unitcost.exporter.serving.selfmetrics import SelfMetrics
+from unitcost.exporter.serving.snapshot import Snapshot
+from unitcost.exporter.serving.web import WebServer
 
 PROCESS = {
     "process_cpu_seconds_total",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unitcost.collectors.base import Problem, Reading
-from unitcost.exporter.validate import MAX_ITEMS, MAX_TEXT, MAX_VALUE, Junk, validate
+from unitcost.exporter.gathering.validate import MAX_ITEMS, MAX_TEXT, MAX_VALUE, Junk, validate
 from unitcost.pricing.sample import (
     EpochMark,
     Listener,
@@ -131,7 +131,11 @@ def test_more_items_than_any_host_has_are_refused() -> None:
 
 
 @pytest.mark.parametrize("part", PARTS)
-@pytest.mark.parametrize("junk", [None, [], (None,), (Unmade(),), "text", iter(())], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "junk",
+    [None, [], (None,), (Unmade(),), "text", iter(())],
+    ids=["none", "list", "of none", "of unmade", "text", "iterator"],
+)
 def test_a_part_that_is_no_tuple_of_its_type_is_refused(part: str, junk: Any) -> None:
     """Lists change after they were looked at."""
     with pytest.raises(Junk):

@@ -19,9 +19,9 @@ from tests.exporter.web_source import (
     serving,
     wait_until,
 )
-from unitcost.exporter import web
-from unitcost.exporter.exposition import Exposition, compress
-from unitcost.exporter.web import WebServer, accepts_gzip
+from unitcost.exporter.serving import web
+from unitcost.exporter.serving.exposition import Exposition, compress
+from unitcost.exporter.serving.web import WebServer, accepts_gzip
 
 LARGE = b"".join(b'metric{number="%d"} 1.0\n' % number for number in range(40_000))
 ONE_AT_A_TIME = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"

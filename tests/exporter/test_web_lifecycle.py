@@ -16,9 +16,9 @@ from tests.exporter.web_source import (
     serving,
     wait_until,
 )
-from unitcost.exporter import web_connections
-from unitcost.exporter.web import ListenError, WebServer
-from unitcost.exporter.web_connections import listen
+from unitcost.exporter.serving import connections as web_connections
+from unitcost.exporter.serving.connections import listen
+from unitcost.exporter.serving.web import ListenError, WebServer
 
 LARGE = b"x" * 20_000_000
 WHOLE = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -19,9 +19,9 @@ from tests.exporter.web_source import (
     serving,
     wait_until,
 )
-from unitcost.exporter import web_connections
-from unitcost.exporter.exposition import Exposition
-from unitcost.exporter.web import WebServer
+from unitcost.exporter.serving import connections as web_connections
+from unitcost.exporter.serving.exposition import Exposition
+from unitcost.exporter.serving.web import WebServer
 
 HALF = b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: "
 WHOLE = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"

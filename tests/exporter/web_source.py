@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from unitcost.exporter.exposition import Exposition
-from unitcost.exporter.web import WebServer
+from unitcost.exporter.serving.exposition import Exposition
+from unitcost.exporter.serving.web import WebServer
 
 PATIENCE = 30.0
 """Longest wait for anything, seconds: a busy machine is no failure."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from unitcost.exporter.metrics import SECTIONS
+from unitcost.exporter.serving.metrics import SECTIONS
 
 METRIC_NAMES = frozenset(metric.name for _, metrics in SECTIONS for metric in metrics)
 

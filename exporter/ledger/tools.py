@@ -1,11 +1,11 @@
-"""What an operator does with a ledger: copy it, check it, purge it. All of it while it is in use."""
+"""What an operator does with a ledger, even while it is in use: copy it, check it, purge it."""
 
 import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
 
-from unitcost.exporter.ledger import Ledger
+from unitcost.exporter.ledger.store import Ledger
 from unitcost.pricing.charge import cost_of
 from unitcost.pricing.timeline import NS_PER_HOUR
 

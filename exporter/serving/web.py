@@ -17,9 +17,9 @@ from typing import Any, Protocol
 
 import uvicorn
 
-from unitcost.exporter import web_connections
-from unitcost.exporter.exposition import CONTENT_TYPE, Exposition, compress
-from unitcost.exporter.web_connections import BoundedConnection, ListenError, listen
+from unitcost.exporter.serving import connections as web_connections
+from unitcost.exporter.serving.connections import BoundedConnection, ListenError, listen
+from unitcost.exporter.serving.exposition import CONTENT_TYPE, Exposition, compress
 
 __all__ = ["ListenError", "Source", "WebServer"]
 

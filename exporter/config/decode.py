@@ -13,8 +13,8 @@ from typing import Any, Literal, TypeVar, Union
 
 import msgspec
 
-from unitcost.exporter.settings import Range
-from unitcost.exporter.yaml_strict import NUMBER, Path
+from unitcost.exporter.config.settings import Range
+from unitcost.exporter.config.yaml_strict import NUMBER, Path
 
 T = TypeVar("T")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from unitcost.exporter.rules import Rules
+from unitcost.exporter.settling.rules import Rules
 from unitcost.pricing.allocate import ALWAYS, Busy
 from unitcost.pricing.sample import Quantity, Subject
 from unitcost.pricing.units import Counted

@@ -6,8 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from unitcost.exporter.books import Books, open_books
-from unitcost.exporter.ledger import (
+from unitcost.exporter.ledger.store import (
     RECENT_HOURS,
     Ledger,
     LedgerConflict,
@@ -15,9 +14,10 @@ from unitcost.exporter.ledger import (
     LedgerError,
     set_aside,
 )
-from unitcost.exporter.ledger_rows import Opening
 from unitcost.exporter.log import OncePer, fields
-from unitcost.exporter.state import State, decode
+from unitcost.exporter.settling.batch import Opening
+from unitcost.exporter.settling.books import Books, open_books
+from unitcost.exporter.settling.state import State, decode
 from unitcost.pricing.charge import AccrualKey, Posting
 from unitcost.pricing.sample import NS_PER_SECOND
 from unitcost.pricing.timeline import hour_of

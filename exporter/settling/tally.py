@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from unitcost.exporter.books import Books
-from unitcost.exporter.holding import Held
+from unitcost.exporter.settling.books import Books
+from unitcost.exporter.settling.holding import Held
 from unitcost.pricing.allocate import State
 from unitcost.pricing.charge import Posting
 from unitcost.pricing.models import model_weights

@@ -1,9 +1,9 @@
-"""What one or more ticks write to the ledger, in one transaction or not at all."""
+"""What the settling needs of a ledger: what one gives when opened, and takes at each commit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from unitcost.pricing.charge import Posting
+from unitcost.pricing.charge import AccrualKey, Posting
 from unitcost.pricing.price import UnitPrice
 from unitcost.pricing.runs import Cost, Run
 from unitcost.pricing.workload import WorkloadKind
@@ -65,3 +65,17 @@ class Batch:
         """Add to a counter; adding 0 makes it exist."""
         key = (metric, labels)
         self.counters[key] = self.counters.get(key, 0) + value
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a ledger holds when it is opened."""
+
+    seq: int
+    state: str
+    counters: dict[CounterKey, int]
+    workloads: dict[str, WorkloadRow]
+    runs: dict[tuple[str, str], Run]
+    elapsed: dict[AccrualKey, int]
+    prices: dict[str, UnitPrice]
+    open_rows: Posting

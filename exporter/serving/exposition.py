@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from unitcost.exporter.metric import Metric
-from unitcost.exporter.metrics import METRICS
-from unitcost.exporter.snapshot import Point, Snapshot
+from unitcost.exporter.serving.metric import Metric
+from unitcost.exporter.serving.metrics import METRICS
+from unitcost.exporter.serving.snapshot import Point, Snapshot
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MAX_LABEL_CHARACTERS = 128

@@ -15,11 +15,11 @@ import unitcost.collectors.servers
 from unitcost.collectors.address import is_loopback, parse_url
 from unitcost.collectors.base import Context, Found, Target, discover
 from unitcost.collectors.tables import ServerTable
-from unitcost.exporter import yaml_strict
-from unitcost.exporter.config_checks import mistakes
-from unitcost.exporter.config_host import complete, host_mistakes, host_warnings
-from unitcost.exporter.decode import Mistake, decode, shown
-from unitcost.exporter.settings import Settings
+from unitcost.exporter.config import yaml_strict
+from unitcost.exporter.config.checks import mistakes
+from unitcost.exporter.config.decode import Mistake, decode, shown
+from unitcost.exporter.config.host import complete, host_mistakes, host_warnings
+from unitcost.exporter.config.settings import Settings
 from unitcost.pricing.workload import WorkloadKind
 
 NEEDS_RESTART = ("host", "ledger.path", "web", "period", "gather_deadline", "time_scale")

@@ -5,8 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from unitcost.exporter.settings import Electricity, Owned, Settings, SplitWeights, WorkloadSettings
-from unitcost.exporter.settings import Price as PriceSettings
+from unitcost.exporter.config.settings import (
+    Electricity,
+    Owned,
+    Settings,
+    SplitWeights,
+    WorkloadSettings,
+)
+from unitcost.exporter.config.settings import Price as PriceSettings
 from unitcost.pricing.attribute import Rule, RuleMatcher
 from unitcost.pricing.price import (
     Component,

@@ -15,10 +15,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from unitcost.exporter import ledger_rows
-from unitcost.exporter.batch import KEEP_HOURS, Batch
-from unitcost.exporter.ledger_rows import Opening, Statements
-from unitcost.exporter.schema import SCHEMA_VERSION, Tables
+from unitcost.exporter.ledger import rows as ledger_rows
+from unitcost.exporter.ledger.rows import Statements
+from unitcost.exporter.ledger.schema import SCHEMA_VERSION, Tables
+from unitcost.exporter.settling.batch import KEEP_HOURS, Batch, Opening
 from unitcost.pricing.charge import AccrualKey
 from unitcost.pricing.timeline import hour_of
 

@@ -2,15 +2,14 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Executable, Table, case, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from unitcost.exporter.batch import Batch, CounterKey, WorkloadRow
-from unitcost.exporter.schema import Tables
+from unitcost.exporter.ledger.schema import Tables
+from unitcost.exporter.settling.batch import Batch, Opening, WorkloadRow
 from unitcost.pricing.allocate import Method, State
 from unitcost.pricing.charge import AccrualKey, Accrued, Amount, ChargeKey, Posting
 from unitcost.pricing.price import Component, UnitPrice
@@ -20,20 +19,6 @@ from unitcost.pricing.workload import Account, WorkloadKind
 Rows = list[dict[str, Any]]
 MAX_RUNS = 1000
 """Runs read at a start, the latest first; an older one starts anew if it ever returns."""
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """What a ledger holds when it is opened."""
-
-    seq: int
-    state: str
-    counters: dict[CounterKey, int]
-    workloads: dict[str, WorkloadRow]
-    runs: dict[tuple[str, str], Run]
-    elapsed: dict[AccrualKey, int]
-    prices: dict[str, UnitPrice]
-    open_rows: Posting
 
 
 class Statements:

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from unitcost.exporter.rules import Rules
-from unitcost.exporter.states import busy_of, holding_account, now_ready, still_loading
+from unitcost.exporter.settling.rules import Rules
+from unitcost.exporter.settling.states import busy_of, holding_account, now_ready, still_loading
 from unitcost.pricing.allocate import (
     ALWAYS,
     Busy,

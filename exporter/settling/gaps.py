@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from unitcost.exporter.holding import Held
-from unitcost.exporter.rules import Rules
-from unitcost.exporter.state import ResourceShares, State
+from unitcost.exporter.settling.holding import Held
+from unitcost.exporter.settling.rules import Rules
+from unitcost.exporter.settling.state import ResourceShares, State
 from unitcost.pricing.allocate import Method, Share, carried, unheld
 from unitcost.pricing.price import Component
 from unitcost.pricing.resource import REST, Resource

@@ -9,10 +9,10 @@ from datetime import datetime
 
 from unitcost.collectors.address import Place, parse_url
 from unitcost.collectors.tables import Series, ServerTable
-from unitcost.exporter.decode import Mistake, shown
-from unitcost.exporter.regex import MAX_REGEX_LENGTH, regex_problem
-from unitcost.exporter.settings import Match, Price, Settings, WorkloadSettings
-from unitcost.exporter.yaml_strict import Path
+from unitcost.exporter.config.decode import Mistake, shown
+from unitcost.exporter.config.regex import MAX_REGEX_LENGTH, regex_problem
+from unitcost.exporter.config.settings import Match, Price, Settings, WorkloadSettings
+from unitcost.exporter.config.yaml_strict import Path
 from unitcost.pricing.workload import MAX_NAME_BYTES
 
 __all__ = ["MAX_REGEX_LENGTH", "mistakes", "name_problem"]

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TextIO
 
 from unitcost.collectors.base import Collector, Context, Found, NoData, Reading, Target
-from unitcost.exporter.config import Loaded, local_port
-from unitcost.exporter.doctor_host import (
+from unitcost.exporter.config.load import Loaded, local_port
+from unitcost.exporter.config.settings import Settings
+from unitcost.exporter.doctor.host import (
     PROC,
     Finding,
     Status,
@@ -23,10 +24,9 @@ from unitcost.exporter.doctor_host import (
     ok,
     warn,
 )
-from unitcost.exporter.gather import make_sources
-from unitcost.exporter.rules import matcher_of, price_book
-from unitcost.exporter.settings import Settings
-from unitcost.exporter.validate import validate
+from unitcost.exporter.gathering.gather import make_sources
+from unitcost.exporter.gathering.validate import validate
+from unitcost.exporter.settling.rules import matcher_of, price_book
 from unitcost.pricing.attribute import Claim, attribute
 from unitcost.pricing.workload import Account
 
@@ -212,7 +212,7 @@ def _price(settings: Settings) -> Iterator[Finding]:
 
 
 def _port(settings: Settings) -> Finding:
-    from unitcost.exporter.web_connections import ListenError, listen
+    from unitcost.exporter.serving.connections import ListenError, listen
 
     address, port = settings.web.address, settings.web.port
     try:

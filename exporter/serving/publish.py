@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
-from unitcost.exporter.batch import CounterKey
-from unitcost.exporter.holding import Observed
-from unitcost.exporter.settle import Settler
-from unitcost.exporter.snapshot import Point
-from unitcost.exporter.tally import Tally
+from unitcost.exporter.serving.snapshot import Point
+from unitcost.exporter.settling.batch import CounterKey
+from unitcost.exporter.settling.holding import Observed
+from unitcost.exporter.settling.settle import Settler
+from unitcost.exporter.settling.tally import Tally
 from unitcost.pricing.allocate import State
 from unitcost.pricing.money import PICO
 from unitcost.pricing.price import UnitPrice

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from unitcost.exporter.batch import KEEP_HOURS, Batch, CounterKey, WorkloadRow
-from unitcost.exporter.ledger_rows import Opening
-from unitcost.exporter.rules import Rules
+from unitcost.exporter.settling.batch import KEEP_HOURS, Batch, CounterKey, Opening, WorkloadRow
+from unitcost.exporter.settling.rules import Rules
 from unitcost.pricing.charge import AccrualKey, Posting, merge
 from unitcost.pricing.price import UnitPrice
 from unitcost.pricing.runs import Run

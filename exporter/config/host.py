@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from unitcost.exporter.decode import Mistake
-from unitcost.exporter.settings import Settings
+from unitcost.exporter.config.decode import Mistake
+from unitcost.exporter.config.settings import Settings
 from unitcost.pricing.workload import MAX_NAME_BYTES
 
 LEDGER_NAME = "ledger.db"

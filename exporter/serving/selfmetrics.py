@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from unitcost.exporter.metrics_state import HTTP_REQUESTS
+from unitcost.exporter.serving.metrics_state import HTTP_REQUESTS
 
 Answered = Callable[[], Mapping[tuple[str, int], int]]
 """Gives the number of HTTP answers so far, by path and status code."""

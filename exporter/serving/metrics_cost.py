@@ -1,6 +1,6 @@
 """Metrics of money and of what it bought: cost, price, units, and what a unit costs."""
 
-from unitcost.exporter.metric import Metric
+from unitcost.exporter.serving.metric import Metric
 
 COST = (
     Metric(

@@ -16,8 +16,8 @@ from typing import Any
 
 from unitcost.collectors.base import Collector, Context, Found, NoData, Reading
 from unitcost.exporter.clock import Clock
-from unitcost.exporter.collector_errors import IMPORT, JUNK, RAISED, TIMEOUT, CollectorErrors
-from unitcost.exporter.validate import Junk, validate
+from unitcost.exporter.gathering.errors import IMPORT, JUNK, RAISED, TIMEOUT, CollectorErrors
+from unitcost.exporter.gathering.validate import Junk, validate
 
 
 @dataclass(frozen=True, slots=True)

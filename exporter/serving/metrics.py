@@ -5,9 +5,9 @@ change only with a deprecation, and a test compares them with a frozen list. Run
 prints docs/metrics.md.
 """
 
-from unitcost.exporter.metric import Metric
-from unitcost.exporter.metrics_cost import COST, PRICE, UNIT_COSTS, UNITS
-from unitcost.exporter.metrics_state import EXPORTER, HOST, HTTP_REQUESTS, WORKLOADS
+from unitcost.exporter.serving.metric import Metric
+from unitcost.exporter.serving.metrics_cost import COST, PRICE, UNIT_COSTS, UNITS
+from unitcost.exporter.serving.metrics_state import EXPORTER, HOST, HTTP_REQUESTS, WORKLOADS
 
 SECTIONS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
     ("What it cost", COST),
@@ -26,7 +26,7 @@ METRICS: tuple[Metric, ...] = (*COST, *PRICE, *UNITS, *UNIT_COSTS, *WORKLOADS, *
 HEADER = """\
 # Metrics
 
-<!-- Made by `python -m unitcost.exporter.metrics > docs/metrics.md`; a test compares the two. -->
+<!-- Made by `./dev docs`; a test compares the two. -->
 
 `/metrics` serves these in the Prometheus text format 0.0.4, whatever the scraper asks for:
 OpenMetrics is not negotiated, because nothing here needs exemplars or `_created` series and

@@ -1,6 +1,6 @@
 """Metrics of workloads, of the host, and of this exporter itself."""
 
-from unitcost.exporter.metric import Metric
+from unitcost.exporter.serving.metric import Metric
 
 WORKLOADS = (
     Metric(

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from unitcost.exporter.batch import EpochRow
-from unitcost.exporter.books import Books
+from unitcost.exporter.settling.batch import EpochRow
+from unitcost.exporter.settling.books import Books
 from unitcost.pricing import runs
 from unitcost.pricing.allocate import State
 from unitcost.pricing.charge import Posting

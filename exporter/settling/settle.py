@@ -7,14 +7,14 @@ what it leads to lies in `Settler.books.pending` until somebody commits it.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from unitcost.exporter.batch import EventRow
-from unitcost.exporter.books import Books
-from unitcost.exporter.gaps import Cost, Shares, costs_of, shares_after
-from unitcost.exporter.holding import Held, HostMeter, Observed
-from unitcost.exporter.rules import Rules
-from unitcost.exporter.state import Holders, ResourceShares, State, encode, follow_clock
-from unitcost.exporter.tally import Tally
-from unitcost.exporter.training import RunBook
+from unitcost.exporter.settling.batch import EventRow
+from unitcost.exporter.settling.books import Books
+from unitcost.exporter.settling.gaps import Cost, Shares, costs_of, shares_after
+from unitcost.exporter.settling.holding import Held, HostMeter, Observed
+from unitcost.exporter.settling.rules import Rules
+from unitcost.exporter.settling.run_book import RunBook
+from unitcost.exporter.settling.state import Holders, ResourceShares, State, encode, follow_clock
+from unitcost.exporter.settling.tally import Tally
 from unitcost.pricing.allocate import unheld
 from unitcost.pricing.attribute import RuleMatcher
 from unitcost.pricing.charge import Posting, post, residual
@@ -136,12 +136,13 @@ class Settler:
 
     def _charge(self, cost: Cost, marks: Sequence[EpochMark], subjects: Sequence[Subject]) -> None:
         """Charge one interval, cut at hours, price changes and epoch marks."""
-        if cost.gap:
-            self._note_gap(cost)
         period = cost.interval.period
+        if cost.gap and period.duration_ns:
+            self._note_gap(cost)
         due = self.runs.due(marks, subjects, period.end_ns)
         self.runs.mark([mark for mark in due if mark.wall_ns <= period.start_ns])
         self.tally.spoil(cost.partly)
+        self.runs.spoil(cost.partly)
         instants = (*self.rules.book.changes(period), *(mark.wall_ns for mark in due))
         for part in cut(period, instants):
             posting = self._post(part, cost)

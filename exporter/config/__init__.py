@@ -1,0 +1,1 @@
+"""The configuration: its shape, and the one way in."""

@@ -1,0 +1,1 @@
+"""Gathering: collectors run side by side, and what they say is checked."""

@@ -1,0 +1,1 @@
+"""The ledger: what was charged, kept on disk through whatever happens to it."""

@@ -1,0 +1,1 @@
+"""Serving: what the books say, as metrics over HTTP."""
