@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from unitcost.exporter.config.load import load as exporter_config
+from unitcost.exporter.config import load as exporter_config
 from unitcost.exporter.demo import config
 from unitcost.exporter.demo.engine import Counters
 

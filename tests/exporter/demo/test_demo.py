@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.harness import wait_for
 from unitcost.exporter.demo import run, stage
 from unitcost.exporter.demo.children import Ended
 from unitcost.exporter.demo.config import PERIOD
@@ -159,9 +160,13 @@ def test_kill_9_leaves_no_process(demo: subprocess.Popen[str]) -> None:
 
 def test_a_child_that_dies_ends_the_demo_with_its_name(demo: subprocess.Popen[str]) -> None:
     children = wait_for_children(demo, 3)
-    for child in children:
-        if "unitcost.exporter.demo.trainer" in child.cmdline():
-            child.kill()
+    # A child that was only just forked still has its parent's command line.
+    trainers = wait_for(
+        lambda: [c for c in children if "unitcost.exporter.demo.trainer" in c.cmdline()],
+        "the training loop",
+    )
+    for trainer in trainers:
+        trainer.kill()
     _, errors = demo.communicate(timeout=60)
     assert demo.returncode == 1
     assert "demo-train ended by itself" in errors
