@@ -47,7 +47,8 @@ class Watched:
     def read(self, content: bytes, *, after: float = 5.0) -> Reading:
         """Read it again."""
         self.seconds += after
-        at = Instant(int(self.seconds * NS_PER_SECOND), int((START + self.seconds) * NS_PER_SECOND))
+        wall = START + self.seconds + self.clock
+        at = Instant(int(self.seconds * NS_PER_SECOND), int(wall * NS_PER_SECOND))
         return self.endpoint.read(read_table(PLAN, content), at)
 
 
