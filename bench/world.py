@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import cast
 
 CAPTURE = Path(__file__).parent.parent / "tests" / "captures" / "vllm-cpu.after.prom"
 _TOKENS = re.compile(rb"^(vllm:(?:generation|prompt)_tokens_total\{[^}]*\}) .*$", re.MULTILINE)
@@ -30,13 +31,13 @@ class _Server(http.server.ThreadingHTTPServer):
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Server
 
     def do_GET(self) -> None:
         """Serve the capture with token counters that grow at every scrape."""
-        self.server.scrapes += 1
-        tokens = b"\\1 %d" % (1000 * self.server.scrapes)
-        body = _TOKENS.sub(tokens, self.server.body)
+        server = cast(_Server, self.server)
+        server.scrapes += 1
+        tokens = b"\\1 %d" % (1000 * server.scrapes)
+        body = _TOKENS.sub(tokens, server.body)
         self.send_response(200)
         self.send_header("Content-Type", "text/plain; version=0.0.4")
         self.send_header("Content-Length", str(len(body)))

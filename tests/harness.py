@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -148,11 +149,16 @@ class Exporter:
 
     def wait_tick(self, count: int = 1) -> Scrape:
         """A scrape after `count` more commits."""
-        name = "unitcost_ledger_last_commit_timestamp_seconds"
         for _ in range(count):
-            before = self.scrape().one(name)
-            wait_for(lambda old=before: self.scrape().one(name) != old, "another commit")
+            before = self._last_commit()
+            wait_for(partial(self._committed_since, before), "another commit")
         return self.scrape()
+
+    def _last_commit(self) -> float | None:
+        return self.scrape().one("unitcost_ledger_last_commit_timestamp_seconds")
+
+    def _committed_since(self, before: float | None) -> bool:
+        return self._last_commit() != before
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Signal it and wait for its end; its exit code."""

@@ -1,7 +1,7 @@
 """The ledger's statements: how a batch becomes rows, and what a start reads back."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -220,10 +220,8 @@ def read_opening(
     elapsed = {_accrual_key(row): row.elapsed_ns for row in connection.execute(recent)}
     rows = read_open_rows(connection, tables, open_since_hour)
     used = {key.price for key in rows.accruals}
-    prices = {
-        row.id: UnitPrice(**(dict(row._mapping) | {"component": Component(row.component)}))
-        for row in connection.execute(select(tables.price).where(tables.price.c.id.in_(used)))
-    }
+    found = connection.execute(select(tables.price).where(tables.price.c.id.in_(used)))
+    prices = {row.id: _unit_price(row._mapping) for row in found}
     return Opening(state.seq, state.document, counters, workloads, runs, elapsed, prices, rows)
 
 
@@ -247,6 +245,11 @@ def read_open_rows(connection: Connection, tables: Tables, since_hour: int) -> P
         )
         posting.charges[key] = Amount(row.quantity, row.pico)
     return posting
+
+
+def _unit_price(row: Mapping[Any, Any]) -> UnitPrice:
+    values: dict[str, Any] = dict(row)
+    return UnitPrice(**{**values, "component": Component(values["component"])})
 
 
 def _accrual_key(row: Any) -> AccrualKey:
