@@ -150,23 +150,28 @@ def _connect(place: Place, deadline: float) -> socket.socket:
     for index, address in enumerate(addresses):
         # Each gets its part of the time, so that a dead one leaves some for the next.
         patience = _remaining(deadline) / (len(addresses) - index)
-        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
         try:
-            sock.settimeout(patience)
-            sock.connect(address)
+            return _connected(address, patience)
         except TimeoutError:
-            sock.close()
             failure = ""
         except OSError as error:
-            sock.close()
             failure = _named(error)
-        else:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return sock
     if failure:
         raise FetchError(FetchKind.REFUSED, f"cannot connect: {failure}")
     raise TimeoutError
+
+
+def _connected(address: Address, timeout: float) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(timeout)
+        sock.connect(address)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def _addresses(place: Place, deadline: float) -> list[Address]:
