@@ -93,10 +93,16 @@ class _WholePeriods(BaseTrigger):  # type: ignore[misc]  # the library has no ty
         self._period = period_seconds
 
     def get_next_fire_time(self, previous_fire_time: Any, now: datetime) -> Any:
-        """The first whole period after `now`: a datetime in UTC."""
-        count = now.timestamp() // self._period + 1
-        due = datetime.fromtimestamp(count * self._period, UTC)
-        return due if due > now else due + timedelta(seconds=self._period)
+        """The first whole period after `now`: a datetime in UTC.
+
+        The first tick of all comes at once, wherever that falls; it gets at least half a period.
+        """
+        whole = timedelta(seconds=self._period)
+        due = datetime.fromtimestamp((now.timestamp() // self._period + 1) * self._period, UTC)
+        hasty = previous_fire_time is not None and (
+            timedelta() <= due - previous_fire_time < whole / 2
+        )
+        return due if due > now and not hasty else due + whole
 
 
 class _Scheduler(BackgroundScheduler):  # type: ignore[misc]  # the library has no types

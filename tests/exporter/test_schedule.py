@@ -96,6 +96,15 @@ def test_due_times_are_whole_periods_and_lie_ahead() -> None:
             assert at < due <= at + timedelta(seconds=2 * period)
 
 
+def test_the_first_tick_is_not_chased_by_the_second() -> None:
+    """It comes at once; a whole period that follows within half a period is left out."""
+    trigger = _WholePeriods(5.0)
+    first = datetime(2026, 1, 31, 12, 0, 4, 900_000, tzinfo=UTC)
+    assert trigger.get_next_fire_time(first, first) == datetime(2026, 1, 31, 12, 0, 10, tzinfo=UTC)
+    early = datetime(2026, 1, 31, 12, 0, 1, tzinfo=UTC)
+    assert trigger.get_next_fire_time(early, early) == datetime(2026, 1, 31, 12, 0, 5, tzinfo=UTC)
+
+
 def test_a_clock_that_leaps_ahead_by_years_leads_to_one_tick() -> None:
     """Of all that was missed nothing is made up for, and no list of it is made."""
     trigger = _WholePeriods(5.0)
