@@ -5,14 +5,20 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from tests.worlds import Host
-from unitcost.exporter.batch import Batch, CounterKey, EpochRow, EventRow, WorkloadRow
-from unitcost.exporter.books import Books, open_books
-from unitcost.exporter.holding import HostMeter, Observed
-from unitcost.exporter.ledger_rows import Opening
-from unitcost.exporter.publish import Points, ledger_points
-from unitcost.exporter.rules import Reservation, Rules, WorkloadRule
-from unitcost.exporter.settle import Settler
-from unitcost.exporter.state import decode
+from unitcost.exporter.serving.publish import Points, ledger_points
+from unitcost.exporter.settling.batch import (
+    Batch,
+    CounterKey,
+    EpochRow,
+    EventRow,
+    Opening,
+    WorkloadRow,
+)
+from unitcost.exporter.settling.books import Books, open_books
+from unitcost.exporter.settling.holding import HostMeter, Observed
+from unitcost.exporter.settling.rules import Reservation, Rules, WorkloadRule
+from unitcost.exporter.settling.settle import Settler
+from unitcost.exporter.settling.state import decode
 from unitcost.pricing.attribute import Rule, RuleMatcher
 from unitcost.pricing.charge import AccrualKey, Accrued, Amount, ChargeKey, Posting
 from unitcost.pricing.money import to_usd
@@ -145,11 +151,12 @@ class Site:
         its_rules: Rules | None = None,
         host: Host | None = None,
         match: Mapping[str, str] = {},
+        ledger: MemoryLedger | None = None,
     ) -> None:
         self.host = host or Host()
         self.rules = its_rules or rules()
         self.matcher = RuleMatcher([Rule(Account(name), text) for name, text in match.items()])
-        self.ledger = MemoryLedger()
+        self.ledger = ledger or MemoryLedger()
         self.settler = self._settler()
         self.observed = Observed()
 

@@ -6,7 +6,7 @@
 from dataclasses import dataclass, field
 
 from tests.fakes import FakeClock
-from unitcost.exporter.holding import Observed
+from unitcost.exporter.settling.holding import Observed
 from unitcost.pricing.resource import GIB
 from unitcost.pricing.sample import (
     NS_PER_SECOND,
@@ -44,14 +44,15 @@ class Proc:
 class Server:
     """A model server on a port; its counters live and die with its process.
 
-    `says_birth`: whether its process start can be seen. `ready` and `running` as in `Subject`.
+    `life` tells servers apart that follow one another. `says_birth`: whether its process start can
+    be seen. `ready` and `running` as in `Subject`.
     """
 
     workload: str
     port: int
     proc: Proc | None
     born_wall_ns: int
-    born_boot: str
+    life: int
     says_birth: bool = True
     up: bool = True
     ready: bool | None = True
@@ -142,6 +143,7 @@ class Host:
         self.jobs: list[Job] = []
         self.other_ns = 0
         self.busy_ns = 0
+        self.lives = 0
         self.next_pid = 0
         self.spawn(command="init")
         self.next_pid = 100
@@ -161,7 +163,8 @@ class Host:
     ) -> Server:
         """Start a model server."""
         proc = self.spawn(cores, gibs, command)
-        server = Server(workload, port, proc, self.clock.wall_ns, self.clock.boot_id)
+        self.lives += 1
+        server = Server(workload, port, proc, self.clock.wall_ns, self.lives)
         self.servers[port] = server
         return server
 

@@ -94,6 +94,24 @@ def test_half_of_the_replicas_gone_carries_half() -> None:
     assert near(site.usd(UNMETERED, gap), site.usd("chat", gap))
 
 
+def test_half_of_a_workload_gone_leaves_the_gap_out_of_its_unit_costs() -> None:
+    """Half of the cost is not on it: the requests would look cheaper than they were."""
+    site = Site(rules(workloads=(CHAT,)), match={"chat": "replica"})
+    server = site.host.serve("chat", 8000, cores=1.0, gibs=2.0)
+    other = site.host.spawn(1.0, 2.0, "replica")
+    site.settle()
+    server.work(1)
+    site.tick()
+    site.host.kill(other)
+    server.work(50)
+    site.away(MINUTE)
+    site.settle()
+    assert site.usd("chat", site.settle()) == 0
+    window = site.settler.tally.windows["chat", "m"]
+    assert window.coverage == 0
+    assert site.units("chat") == 51
+
+
 def test_what_the_system_used_is_not_carried() -> None:
     """Nobody can say which of its processes were there."""
     site = serving()
@@ -295,6 +313,25 @@ def test_counters_go_on_after_a_reboot() -> None:
     site.tick()
     assert site.units("chat") == counted + 12
     assert server is not new
+
+
+def test_after_a_reboot_the_same_pid_and_start_are_another_process() -> None:
+    """Both are counted from the boot on: the new one loads anew, and carries nothing."""
+    site = serving()
+    old = site.host.servers[8000].proc
+    assert old is not None
+    site.host.reboot(MINUTE)
+    site.host.next_pid = old.pid - 1
+    new = site.host.serve("chat", 8000, cores=1.0, gibs=2.0)
+    new.ready = False
+    assert new.proc is not None
+    new.proc.started = old.started
+    site.restart()
+    site.settle(host=False)
+    site.away(5.0)
+    assert site.usd("chat", site.settle()) == 0
+    last = site.tick()
+    assert site.usd("chat", last) == site.usd("chat", last, state=State.LOADING) > 0
 
 
 def test_a_state_file_that_outlived_a_reboot_is_not_counted_again() -> None:

@@ -93,6 +93,26 @@ def test_a_server_of_a_restarted_exporter_is_not_counted_again() -> None:
     assert site.units("chat") == 5007
 
 
+def test_a_server_that_was_forgotten_is_not_billed_its_history_again() -> None:
+    """It answers again after three days; it was born in metered time, and was counted then."""
+    site = Site()
+    site.settle()
+    site.host.run(1.0)
+    server = site.host.serve("chat", 8000, cores=1.0)
+    server.work(100)
+    site.tick()
+    assert site.units("chat") == 100
+    kept = site.host.servers.pop(8000)
+    site.tick(75, seconds=HOUR)
+    site.host.servers[8000] = kept
+    server.work(3)
+    site.tick()
+    assert site.units("chat") == 100
+    server.work(4)
+    site.tick()
+    assert site.units("chat") == 104
+
+
 # --- Zero requests, states, models -------------------------------------------------------
 
 

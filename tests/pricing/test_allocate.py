@@ -161,7 +161,7 @@ def test_a_holder_that_is_gone_leaves_its_part_unmetered() -> None:
         Share(Account(SYSTEM), State.IDLE, Method.CPU_TIME, 3),
         *unheld(5),
     ]
-    assert carried(last, {mine: (1, 2), other: (0, 1)}) == [
+    assert carried(last, {mine: (1, 2), other: (0, 1), Account(SYSTEM): (1, 1)}) == [
         Share(mine, State.ACTIVE, Method.CARRIED, 5),
         Share(Account(UNALLOCATED), State.IDLE, Method.CARRIED, 5),
         *unheld(12, UNMETERED),

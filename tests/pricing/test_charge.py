@@ -154,6 +154,17 @@ def test_the_cost_of_an_hour_does_not_depend_on_its_ticks(
     assert many.posting == one.posting
 
 
+def test_postings_add_up_in_one_posting_too() -> None:
+    """Two periods of an hour, posted one after the other before anything is committed."""
+    cpu, share = Resource(CPU, MICRO), [Share(Account("a"), State.IDLE, Method.CPU_TIME, 1)]
+    posting, price = Posting(), priced(cpu, 10**15 + 1)
+    post(posting, Period(START, START + 7), cpu, price, share, lambda _: 0)
+    post(posting, Period(START + 7, START + 14), cpu, price, share, lambda _: 7)
+    ((_, row),) = posting.accruals.items()
+    assert (row.elapsed_ns, row.pico) == (14, cost_of(10**15 + 1, 14))
+    assert residual(posting) == {}
+
+
 def test_another_price_opens_another_row() -> None:
     """So each row can be checked by its own price."""
     cpu, share = Resource(CPU, MICRO), [Share(Account("a"), State.IDLE, Method.CPU_TIME, 1)]

@@ -89,3 +89,5 @@ def test_what_is_no_amount_is_refused(text: str) -> None:
 def test_rounding_is_to_the_nearest_ties_to_even(numerator: int, denominator: int) -> None:
     """As `round` does it, without a float on the way."""
     assert round_half_even(numerator, denominator) == round(Fraction(numerator, denominator))
+    half = 2 * numerator + 1
+    assert round_half_even(half * denominator, 2 * denominator) == round(Fraction(half, 2))

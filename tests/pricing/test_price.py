@@ -266,6 +266,18 @@ def test_a_host_of_unknown_resources_has_its_whole_price_on_the_rest() -> None:
     assert (only[0].id, only[1].pico_per_hour) == (REST, 2 * 10**12)
 
 
+def test_a_configured_rest_is_a_resource_of_its_own() -> None:
+    """Its fixed amount comes off the price first; nobody can hold it."""
+    rule = SplitRule("test", Decimal("0.1"), Decimal("0.1"), Decimal("0.5"))
+    host = (Resource(CPU, MICRO), Resource(MEMORY, MICRO))
+    listed = unit_prices(PriceBook((RENT,), (price("2"),)), host, rule, 0)
+    assert {each.id: found.pico_per_hour for each, found in listed} == {
+        CPU: 75 * 10**10,
+        MEMORY: 75 * 10**10,
+        REST: 50 * 10**10,
+    }
+
+
 def test_a_price_s_id_changes_with_whatever_was_charged_by() -> None:
     """And only then: a restart with the same configuration goes on in the same row."""
     cpu = Resource(CPU, 4 * MICRO)

@@ -178,6 +178,15 @@ def test_without_phase_seconds_tokens_are_not_priced_apart() -> None:
         assert found[Unit.TOKEN, "all", Basis.ALLOCATED].usd == Decimal("3e-12")
 
 
+def test_phase_seconds_price_input_and_output_apart() -> None:
+    """A quarter of the time was prefill: a quarter of the dollars over the tokens it read."""
+    units = {INPUT: 8 * MICRO, OUTPUT: 3 * MICRO, PREFILL: 10 * MICRO, DECODE: 30 * MICRO}
+    found = costs(filled(one(24, units)))
+    allocated = {name: cost.usd for (_, name, basis), cost in found.items() if basis == "allocated"}
+    assert allocated["input"] == Decimal("0.75e-12")
+    assert allocated["output"] == Decimal("6e-12")
+
+
 def test_one_slice_that_does_not_tell_busy_from_idle_leaves_no_used_basis() -> None:
     """Until it has left the window."""
     window = filled(one(5, {SUCCEEDED: MICRO}, 1, used=None), one(5, {SUCCEEDED: MICRO}, 2, used=3))

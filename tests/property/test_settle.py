@@ -1,0 +1,371 @@
+"""Settling under random histories: every dollar once, every unit once, whatever happens.
+
+A host lives through ticks of any length, gaps, crashes, suspends, reboots and set clocks, while
+servers and jobs come, work, fail and go, prices change and collectors fail. After each tick an
+auditor (`tests/audit.py`) checks all that must hold.
+"""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests import audit
+from tests.audit import DAY_NS, Oracle, Passed
+from tests.sites import MemoryLedger, Site, owned, price_now, rented, rules, workload_rule
+from tests.worlds import Host, Job
+from unitcost.exporter.ledger.store import RECENT_HOURS, Ledger
+from unitcost.exporter.serving.publish import Points
+from unitcost.exporter.settling.batch import Batch
+from unitcost.exporter.settling.books import Books, open_books
+from unitcost.exporter.settling.rules import Rules
+from unitcost.pricing.price import PriceBook
+from unitcost.pricing.resource import GIB, MICRO, Resource
+from unitcost.pricing.sample import NS_PER_SECOND, Quantity, TokenType
+from unitcost.pricing.timeline import hour_of
+
+Step = tuple[str, int, float]
+PORTS = (8001, 8002)
+MODELS = ("big", "small")
+CONFIGURED = (
+    workload_rule("chat-1", cores="3", gibs=10, endpoint=True),
+    workload_rule("chat-2", cores="2", gibs=8, endpoint=True),
+    workload_rule("job-1", cores="0.5", gibs=1),
+)
+LENGTHS = st.sampled_from([0.001, 0.25, 5.0, 5.0, 59.9, 900.0, 1803.7])
+NUMBERS = st.integers(0, 5)
+
+
+def steps(*names: str) -> st.SearchStrategy[list[Step]]:
+    """Histories of these things; ticks are the most frequent."""
+    step = st.tuples(st.sampled_from(["tick", "tick", "work", "work", *names]), NUMBERS, LENGTHS)
+    sizes = st.integers(0, 40)
+    return sizes.flatmap(lambda size: st.lists(step, min_size=size, max_size=size))
+
+
+CALM = ("unread", "away", "crash", "serve", "kill", "mute", "train", "advance", "epoch", "load")
+TROUBLED = (*CALM, "suspend", "reboot", "price")
+STEPPED = (*TROUBLED, "step", "step")
+
+
+class Story:
+    """Tells one history and has each tick audited."""
+
+    def __init__(self, site: Site, *, births: bool = True) -> None:
+        self.site, self.host = site, site.host
+        self.births = births
+        self.oracle = Oracle()
+        self.passed = Passed(present=False)
+        self.since_ns = 0
+        self.stepped = False
+        self.alive: dict[str, set[str]] = {}
+        self.points: Points = {}
+        self.actions: dict[str, Callable[[int, float], None]] = {
+            name.removeprefix("do_"): getattr(self, name)
+            for name in dir(self)
+            if name.startswith("do_")
+        }
+
+    def tell(self, history: list[Step]) -> None:
+        """All of it, and the books at the end."""
+        self.settle()
+        for number in (1, 4):
+            self.do_serve(number, 0.0)
+        self.do_train(2, 0.0)
+        for name, number, seconds in history:
+            self.actions[name](number, seconds)
+        self.do_tick(0, 1.0)
+        audit.check_totals(self.site)
+        capacities = {"cpu": self.host.cores * MICRO, "memory": self.host.memory * MICRO // GIB}
+        audit.check_held(self.site, capacities)
+        audit.check_runs(self.site)
+
+    # --- What happens to the exporter and to time ---
+
+    def settle(self, read: bool = True, commit: bool = True) -> None:
+        """One tick now, audited."""
+        before = self.site.settler.state
+        position = before.position
+        clock = self.host.clock.read()
+        resources = tuple(each.resource for each in before.shares)
+        known = _capacities(self.host) if read and self.site.settler.present else resources
+        batch = self.site.settle(read, commit=commit)
+        if not commit:
+            return
+        if self.passed.rebooted_ns is not None and position is not None:
+            self.passed.rebooted_ns = max(0, clock.wall_ns - position.at_ns)
+        if position is None:
+            self.passed = Passed(present=False)
+        self._note_since(position is None)
+        self._audit(batch, read, known if self.passed.rebooted_ns is None else resources)
+        self.passed, self.stepped = Passed(), False
+        if read:
+            self.alive = self._identities()
+
+    def _note_since(self, first: bool) -> None:
+        """Since when there is no break in the metering."""
+        now = self.host.clock.wall_ns
+        broken = first or not self.passed.present or self.passed.rebooted_ns is not None
+        if broken or self.stepped:
+            self.since_ns = max(self.since_ns, now)
+        elif self.passed.slept_ns:
+            self.since_ns = max(self.since_ns, now - self.passed.ran_ns)
+
+    def _audit(self, batch: Batch, read: bool, resources: tuple[Resource, ...]) -> None:
+        site = self.site
+        audit.check_rows(batch.posting, site)
+        audit.check_time(batch, site, self.passed, resources)
+        audit.check_split(batch, site)
+        assert all(value >= 0 for value in batch.counters.values())
+        self._audit_units()
+        audit.check_who(batch, self._allowed(read), read and self.passed.present)
+        points = site.points()
+        audit.check_scrape(points, self.points)
+        self.points = points
+        audit.check_state(site)
+
+    def _audit_units(self) -> None:
+        since = max(self.since_ns, self.host.clock.wall_ns - DAY_NS)
+        for server in self.host.servers.values():
+            if server.up:
+                self.oracle.read_server(server, since)
+        for job in self.host.jobs:
+            self.oracle.read_job(job.id, job.workload, job.steps, job.born_wall_ns, since)
+        audit.check_units(self.site, self.oracle)
+
+    def _allowed(self, read: bool) -> set[str]:
+        """Workloads that may be charged: those there now; after a gap, those there all along."""
+        now = self._identities() if read else self.alive
+        if self.passed.rebooted_ns is not None:
+            return set()
+        if self.passed.present:
+            return set(now)
+        if not read:
+            return set()
+        return {name for name, found in now.items() if found & self.alive.get(name, set())}
+
+    def _identities(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for server in self.host.servers.values():
+            if server.proc is not None and server.proc.pid in self.host.procs:
+                found.setdefault(server.workload, set()).add(f"{server.life}")
+        for job in self.host.jobs:
+            if job.running:
+                found.setdefault(job.workload, set()).add(job.id)
+        return found
+
+    def run(self, seconds: float) -> None:
+        """Time passes."""
+        before = self.host.clock.mono_ns
+        self.host.run(seconds)
+        self.passed.ran_ns += self.host.clock.mono_ns - before
+
+    def do_tick(self, number: int, seconds: float) -> None:
+        """The exporter ticks as it should."""
+        self.run(seconds)
+        self.settle()
+
+    def do_unread(self, number: int, seconds: float) -> None:
+        """The host cannot be read at this tick."""
+        self.run(seconds)
+        self.settle(read=False)
+
+    def do_away(self, number: int, seconds: float) -> None:
+        """The exporter is stopped for a while."""
+        self.run(seconds)
+        self._restart()
+        self.settle(read=number > 0)
+
+    def do_crash(self, number: int, seconds: float) -> None:
+        """It is killed before it could commit, and starts again."""
+        self.run(seconds)
+        self.settle(commit=False)
+        self.run(seconds)
+        self._restart()
+
+    def _restart(self) -> None:
+        self.site.restart()
+        self.passed.present = False
+
+    def do_suspend(self, number: int, seconds: float) -> None:
+        """The host sleeps."""
+        if seconds < 1 or self.passed.slept_ns:
+            return
+        self.host.clock.suspend(seconds)
+        self.passed.slept_ns = round(seconds * 1e9)
+
+    def do_reboot(self, number: int, seconds: float) -> None:
+        """The host goes down, and the exporter with it."""
+        self.host.reboot(seconds)
+        self.run(seconds)
+        self._restart()
+        self.passed.rebooted_ns = 0
+        self.settle(read=number > 0)
+
+    def do_step(self, number: int, seconds: float) -> None:
+        """Somebody sets the clock."""
+        by = (3600, -3600, 37, -37, 86_400, -86_400)[number]
+        self.host.clock.set_wall(self.host.clock.wall_ns + by * NS_PER_SECOND)
+        self.stepped = True
+
+    def do_price(self, number: int, seconds: float) -> None:
+        """The configuration is reloaded; the price changes then, soon, or ends."""
+        if not self.site.rules.owned:
+            price_now(self.site, (None, "0", "1", "0.01", "33.3", "1000")[number], seconds)
+
+    # --- What happens on the host ---
+
+    def do_serve(self, number: int, seconds: float) -> None:
+        """A server starts, or another takes its place."""
+        port = PORTS[number % 2]
+        if port in self.host.servers:
+            self.host.kill(self.host.servers[port].proc)
+        server = self.host.serve(f"chat-{port % 10}", port, number / 2, number)
+        server.says_birth = self.births
+        server.ready = (None, True, False)[number % 3]
+        server.running = (None, True, False)[number // 2]
+
+    def do_kill(self, number: int, seconds: float) -> None:
+        """A server or a job ends."""
+        if number < 4 and PORTS[number % 2] in self.host.servers:
+            self.host.kill(self.host.servers[PORTS[number % 2]].proc)
+        elif self.host.jobs:
+            self.host.kill(self.host.jobs[-1].proc)
+
+    def do_mute(self, number: int, seconds: float) -> None:
+        """A server does not answer, or answers again."""
+        server = self.host.servers.get(PORTS[number % 2])
+        if server is not None and server.proc is not None and server.proc.pid in self.host.procs:
+            server.up = not server.up
+
+    def do_work(self, number: int, seconds: float) -> None:
+        """A server works."""
+        server = self.host.servers.get(PORTS[number % 2])
+        if server is not None and server.proc is not None and server.proc.pid in self.host.procs:
+            model = MODELS[number % 3 == 0]
+            server.work(number, model, seconds)
+            server.add(Quantity.TOKENS, 10 * number, TokenType.OUTPUT, model)
+
+    def do_train(self, number: int, seconds: float) -> None:
+        """A run starts, or is resumed."""
+        run = f"run-{number % 2}"
+        earlier = [job for job in self.host.jobs if job.run == run]
+        for job in earlier:
+            self.host.kill(job.proc)
+        resumed = max((job.epochs for job in earlier), default=0.0)
+        self.host.train("job-1", run, len(earlier), number / 2, number, resumed)
+
+    def do_advance(self, number: int, seconds: float) -> None:
+        """A run takes steps."""
+        for job in self._running():
+            job.steps += number
+
+    def do_epoch(self, number: int, seconds: float) -> None:
+        """A run ends an epoch; its state file says when."""
+        for job in self._running():
+            job.end_epoch(self.host.clock.wall_ns)
+
+    def _running(self) -> list[Job]:
+        return [job for job in self.host.jobs if job.running]
+
+    def do_load(self, number: int, seconds: float) -> None:
+        """Something else uses the CPU."""
+        self.host.other_ns = number * NS_PER_SECOND
+
+
+def _capacities(host: Host) -> tuple[Resource, ...]:
+    return (
+        Resource("cpu", host.cores * MICRO),
+        Resource("memory", host.memory * MICRO // GIB),
+    )
+
+
+BOOKS = st.sampled_from(
+    [
+        (rented(), False),
+        (rented(usd="0.0000001"), False),
+        (rented(usd=None), False),
+        (owned(), True),
+        (owned(electricity=None), True),
+    ]
+)
+
+
+Prices = tuple[PriceBook, bool]
+"""A price book, and whether the host is owned."""
+
+
+def rules_of(book: Prices) -> Rules:
+    """Rules with these prices and with reservations beyond what the host has."""
+    return rules(book[0], CONFIGURED, owned=book[1])
+
+
+@given(steps(*CALM), BOOKS)
+def test_every_dollar_and_every_unit_counts_once(history: list[Step], book: Prices) -> None:
+    """While the exporter is stopped, killed, or cannot read the host."""
+    Story(Site(rules_of(book))).tell(history)
+
+
+@given(steps(*TROUBLED), BOOKS)
+def test_so_they_do_when_the_host_sleeps_reboots_or_changes_its_price(
+    history: list[Step], book: Prices
+) -> None:
+    """Time that nobody can vouch for is left out, and no other."""
+    Story(Site(rules_of(book))).tell(history)
+
+
+@given(steps(*STEPPED), BOOKS)
+def test_so_they_do_when_the_clock_is_set(history: list[Step], book: Prices) -> None:
+    """By seconds, an hour or a day, forward and back."""
+    Story(Site(rules_of(book)), births=False).tell(history)
+
+
+class FileLedger(MemoryLedger):
+    """The real ledger on a real file, compared with the one in memory at each start."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self._file: Ledger | None = None
+
+    def commit(self, batch: Batch) -> None:
+        """Into both."""
+        assert self._file is not None
+        self._file.commit(batch)
+        super().commit(batch)
+
+    def open(self, now_ns: int) -> Books:
+        """What the file holds, which is what was committed."""
+        self.close()
+        self._file = Ledger(self._path, "host-1", "host")
+        found = self._file.open(now_ns)
+        assert found.state == self.state
+        assert found.counters == self.counters
+        assert found.workloads == self.workloads
+        assert found.runs == self.runs
+        assert found.elapsed == {
+            key: row.elapsed_ns
+            for key, row in self.posting.accruals.items()
+            if key.hour >= hour_of(now_ns) - RECENT_HOURS
+        }
+        assert self._file.residual(0) == 0
+        return open_books(found, self._file.elapsed, hour_of(now_ns) - RECENT_HOURS)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+
+@settings(max_examples=12)
+@given(steps(*STEPPED), BOOKS)
+def test_so_they_do_in_the_ledger_s_file(history: list[Step], book: Prices) -> None:
+    """Each restart goes on from what was written."""
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = FileLedger(Path(folder) / "ledger.db")
+        site = Site(rules_of(book), ledger=ledger)
+        Story(site, births=False).tell(history)
+        site.restart()
+        ledger.close()
