@@ -112,6 +112,9 @@ class Exporter:
     def write_config(self) -> Path:
         """Write the settings as a file (JSON is YAML)."""
         self.settings.setdefault("ledger", {"path": str(self.folder / "ledger.db")})
+        # Never the state files of other jobs on this machine.
+        train = {"training": {"directories": [str(self.folder / "train")]}}
+        self.settings.setdefault("collectors", train)
         self.settings["web"] = {"address": "127.0.0.1", "port": self.port}
         path = self.folder / "unitcost.yaml"
         path.write_text(json.dumps(self.settings))
