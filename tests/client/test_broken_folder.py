@@ -55,7 +55,10 @@ def test_a_working_folder_that_is_gone_stops_nobody(script: Script, tmp_path: Pa
     gone = tmp_path / "gone"
     gone.mkdir()
     code = f"import os; os.chdir({str(gone)!r}); os.rmdir({str(gone)!r})\n{LOOP}"
-    done = script(code, UNITCOST_STATE_DIR="relative", HOME="/nonexistent")
+    runtime = tmp_path / "runtime"  # else this machine's own folder is where it ends up
+    runtime.mkdir(mode=0o700)
+    names = {"HOME": "/nonexistent", "XDG_RUNTIME_DIR": str(runtime)}
+    done = script(code, UNITCOST_STATE_DIR="relative", **names)
     assert (done.returncode, done.stdout) == (0, "3000\n")
 
 
