@@ -4,7 +4,7 @@ Weights are whole numbers in a unit of the resource's own (nanoseconds of a core
 the shares of a resource always sum to its capacity, unheld remainder included.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -84,18 +84,7 @@ def cpu_shares(
     capacity: int, holdings: Mapping[Account, Holding], loading: Set[Account]
 ) -> list[Share]:
     """Shares of the CPU: used CPU time is active, the unused reservation idle."""
-    held, left = hold(capacity, holdings)
-    shares = []
-    for account, holding in held.items():
-        whole = holding.used + holding.reserved
-        if account.reserved:
-            shares.append(Share(account, State.IDLE, Method.CPU_TIME, whole))
-        elif account in loading:
-            shares.append(Share(account, State.LOADING, Method.CPU_TIME, whole))
-        else:
-            shares.append(Share(account, State.ACTIVE, Method.CPU_TIME, holding.used))
-            shares.append(Share(account, State.IDLE, Method.CPU_TIME, holding.reserved))
-    return _with_rest(shares, left)
+    return _shares(Method.CPU_TIME, capacity, holdings, loading, lambda _, held: held.used)
 
 
 def memory_shares(
@@ -105,20 +94,36 @@ def memory_shares(
     busy: Mapping[Account, Busy],
 ) -> list[Share]:
     """Shares of memory: what is held is active for the busy part of the interval, else idle."""
+
+    def active(account: Account, held: Holding) -> int:
+        signal = busy.get(account, ALWAYS)
+        return (held.used + held.reserved) * signal.numerator // signal.denominator
+
+    return _shares(Method.RESIDENT_MEMORY, capacity, holdings, loading, active)
+
+
+def _shares(
+    method: Method,
+    capacity: int,
+    holdings: Mapping[Account, Holding],
+    loading: Set[Account],
+    active_part: Callable[[Account, Holding], int],
+) -> list[Share]:
+    """What each account holds, by state, and the unheld remainder; empty shares are left out."""
     held, left = hold(capacity, holdings)
     shares = []
     for account, holding in held.items():
         whole = holding.used + holding.reserved
         if account.reserved:
-            shares.append(Share(account, State.IDLE, Method.RESIDENT_MEMORY, whole))
+            shares.append(Share(account, State.IDLE, method, whole))
         elif account in loading:
-            shares.append(Share(account, State.LOADING, Method.RESIDENT_MEMORY, whole))
+            shares.append(Share(account, State.LOADING, method, whole))
         else:
-            signal = busy.get(account, ALWAYS)
-            active = whole * signal.numerator // signal.denominator
-            shares.append(Share(account, State.ACTIVE, Method.RESIDENT_MEMORY, active))
-            shares.append(Share(account, State.IDLE, Method.RESIDENT_MEMORY, whole - active))
-    return _with_rest(shares, left)
+            active = active_part(account, holding)
+            shares.append(Share(account, State.ACTIVE, method, active))
+            shares.append(Share(account, State.IDLE, method, whole - active))
+    kept = [share for share in shares if share.weight]
+    return kept + unheld(left) if left else kept
 
 
 def unheld(capacity: int, name: str = UNALLOCATED) -> list[Share]:
@@ -146,9 +151,3 @@ def carried(last: list[Share], kept: Mapping[Account, tuple[int, int]]) -> list[
     if not shares:
         return unheld(max(1, rest), UNMETERED)
     return shares + unheld(rest, UNMETERED) if rest else shares
-
-
-def _with_rest(shares: list[Share], left: int) -> list[Share]:
-    """Drop empty shares and add the unheld remainder; never returns nothing for some capacity."""
-    kept = [share for share in shares if share.weight]
-    return kept + unheld(left) if left else kept
