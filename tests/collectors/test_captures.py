@@ -22,10 +22,10 @@ def read(name: str) -> Reading:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_capture_reads_as_its_golden_file_says(name: str) -> None:
-    """UNITCOST_UPDATE_GOLDEN=1 writes the files instead."""
+    """UNITCOST_WRITE_GOLDEN=1 writes the files instead."""
     text = as_text(read(name))
     golden = GOLDEN / f"{name}.samples.txt"
-    if os.environ.get("UNITCOST_UPDATE_GOLDEN") == "1":
+    if os.environ.get("UNITCOST_WRITE_GOLDEN") == "1":
         golden.write_text(text, encoding="utf-8")
     assert golden.exists(), f"a new capture needs {golden.name}: see tests/captures/README.md"
     assert text == golden.read_text(encoding="utf-8")
