@@ -71,7 +71,7 @@ def test_killing_the_settling_process_loses_and_doubles_nothing(tmp_path: Path) 
 
 @pytest.mark.crash
 def test_killing_the_whole_exporter_keeps_its_counters_and_its_sums(tmp_path: Path) -> None:
-    """10 kills of a running exporter (100 by flag): totals never fall, and all sums are exact."""
+    """10 kills of a running exporter (1,000 by flag): totals never fall, and all sums are exact."""
     chance = random.Random(2026)
     running = Exporter(
         tmp_path,
@@ -79,7 +79,7 @@ def test_killing_the_whole_exporter_keeps_its_counters_and_its_sums(tmp_path: Pa
     )
     before = 0.0
     try:
-        for _ in range(100 if LONG else 10):
+        for _ in range(1000 if LONG else 10):
             running.start()
             scrape = running.wait_tick()
             now = scrape.total("unitcost_cost_usd_total")

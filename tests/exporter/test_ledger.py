@@ -1,0 +1,141 @@
+"""The ledger's file: versions, retention, a second writer, and the tools for operators."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.crash.settling import ROUND, START, clock, observed, rules
+from unitcost.exporter.ledger.keeper import Keeper
+from unitcost.exporter.ledger.store import LedgerConflict
+from unitcost.exporter.ledger.tools import backup, check, purge
+from unitcost.exporter.settling.holding import HostMeter
+from unitcost.exporter.settling.settle import Settler
+from unitcost.pricing.attribute import RuleMatcher
+from unitcost.pricing.timeline import hour_of
+
+ROUNDS = 3 * 3600 * 10**9 // ROUND // 60
+"""Three hours of fake time, in steps of sixty rounds."""
+
+
+def _settle(keeper: Keeper, rounds: range) -> Settler:
+    found = keeper.open(clock(rounds.start).wall_ns)
+    assert found is not None
+    settler = Settler(rules(), found[0], found[1], HostMeter(RuleMatcher()))
+    for n in rounds:
+        settler.tick(observed(n), (), clock(n))
+        assert keeper.commit(settler.books, clock(n).wall_ns)
+    return settler
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    """A ledger of three hours."""
+    path = tmp_path / "ledger.db"
+    keeper = Keeper(path, "host", "host", 400)
+    _settle(keeper, range(0, 60 * ROUNDS, 60))
+    keeper.close()
+    return path
+
+
+@pytest.fixture
+def change(ledger: Path) -> Iterator[sqlite3.Connection]:
+    """A hand in the ledger."""
+    with closing(sqlite3.connect(ledger, isolation_level=None)) as connection:
+        yield connection
+
+
+def test_check_says_nothing_of_a_good_ledger(ledger: Path) -> None:
+    """Hours, resources, components and prices all balance."""
+    assert check(ledger) == []
+
+
+@pytest.mark.parametrize(
+    ("tampering", "said"),
+    [
+        ("UPDATE charge SET pico = pico + 1 WHERE workload = 'chat'", "accrued"),
+        ("DELETE FROM charge WHERE workload = '__unallocated__'", "accrued"),
+        ("UPDATE charge SET quantity = quantity + 1", "accrued"),
+        ("UPDATE accrual SET elapsed_ns = elapsed_ns + 1000000000", "expected"),
+        ("UPDATE price SET pico_per_hour = pico_per_hour + 1", "expected"),
+    ],
+)
+def test_check_finds_a_single_pico_dollar(
+    ledger: Path, change: sqlite3.Connection, tampering: str, said: str
+) -> None:
+    """Whatever is changed by hand shows."""
+    change.execute(tampering)
+    problems = check(ledger)
+    assert problems
+    assert all(said in problem for problem in problems)
+
+
+def test_check_names_a_file_that_is_no_ledger(tmp_path: Path) -> None:
+    """One line, no traceback."""
+    path = tmp_path / "junk.db"
+    path.write_bytes(b"junk" * 1000)
+    (problem,) = check(path)
+    assert "not a database" in problem
+
+
+def test_backup_copies_a_ledger_that_is_in_use(tmp_path: Path) -> None:
+    """Whole, and never over a file that is there."""
+    path, copy = tmp_path / "ledger.db", tmp_path / "copy.db"
+    keeper = Keeper(path, "host", "host", 400)
+    _settle(keeper, range(0, 600, 60))
+    backup(path, copy)
+    assert check(copy) == []
+    with pytest.raises(FileExistsError):
+        backup(path, copy)
+    keeper.close()
+
+
+def test_purge_takes_old_hours_and_leaves_the_totals(
+    ledger: Path, change: sqlite3.Connection
+) -> None:
+    """The fake hours are long ago by now; counters stay as they were."""
+    counters = change.execute("SELECT * FROM counter").fetchall()
+    assert purge(ledger, 1) > 0
+    assert change.execute("SELECT COUNT(*) FROM charge").fetchone() == (0,)
+    assert change.execute("SELECT COUNT(*) FROM accrual").fetchone() == (0,)
+    assert change.execute("SELECT * FROM counter").fetchall() == counters
+
+
+def test_retention_is_kept_while_running(tmp_path: Path) -> None:
+    """Hours older than the days to keep go, the open ones stay."""
+    keeper = Keeper(tmp_path / "ledger.db", "host", "host", retention_days=0, care_seconds=3600)
+    settler = _settle(keeper, range(0, 60 * ROUNDS, 60))
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
+        hours = {row[0] for row in connection.execute("SELECT hour FROM charge")}
+    assert hours == {hour_of(clock(60 * ROUNDS - 60).wall_ns)}
+    assert settler.state.position is not None
+    keeper.close()
+
+
+def test_a_ledger_of_a_newer_version_is_left_alone(
+    ledger: Path, change: sqlite3.Connection
+) -> None:
+    """Refused with both versions named, not migrated backwards."""
+    change.execute("UPDATE meta SET value = '99' WHERE name = 'schema_version'")
+    keeper = Keeper(ledger, "host", "host", 400)
+    with pytest.raises(LedgerConflict, match="schema 99, we know 1"):
+        keeper.open(START)
+    keeper.close()
+
+
+def test_a_batch_is_refused_where_somebody_else_has_written(
+    ledger: Path, change: sqlite3.Connection
+) -> None:
+    """The sequence does not fit: nothing is added, and it is no ordinary write error."""
+    keeper = Keeper(ledger, "host", "host", 400)
+    first = 60 * ROUNDS
+    settler = _settle(keeper, range(first, first + 60, 60))
+    change.execute("UPDATE state SET seq = seq + 1")
+    before = change.execute("SELECT SUM(pico) FROM charge").fetchone()
+    settler.tick(observed(first + 60), (), clock(first + 60))
+    with pytest.raises(LedgerConflict, match="another process"):
+        keeper.commit(settler.books, clock(first + 60).wall_ns)
+    assert change.execute("SELECT SUM(pico) FROM charge").fetchone() == before
+    keeper.close()
