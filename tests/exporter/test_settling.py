@@ -547,3 +547,20 @@ def test_the_hour_is_charged_whole_however_often_it_is_interrupted() -> None:
             site.restart()
         site.settle(host=number % 5 != 0)
     assert abs(site.total() - hourly(site, HOUR)) <= Decimal("4e-12")
+
+
+def test_a_tick_without_a_busy_signal_leaves_no_used_basis_while_it_is_in_the_window() -> None:
+    """For once the server's page had nothing that tells busy from idle."""
+    site = Site(rules(workloads=(CHAT,)))
+    server = site.host.serve("chat", 8000, cores=1.0, gibs=2.0)
+    site.settle()
+    found = []
+    for number in range(64):
+        server.work(3)
+        whole = server.counters
+        server.counters = {} if number == 2 else whole
+        site.tick()
+        server.counters = whole
+        found.append(site.point(REQUEST, "chat", "m", "used") is not None)
+        assert site.point(REQUEST, "chat", "m", "allocated") is not None
+    assert found == [True] * 2 + [False] * 60 + [True] * 2
