@@ -6,36 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from unitcost.collectors.base import Reading
 from unitcost.exporter.clock import Clock
 from unitcost.exporter.config.load import Loaded
 from unitcost.exporter.gathering.gather import CollectorState, Gathered, Gatherer, make_sources
 from unitcost.exporter.ledger.keeper import Keeper
 from unitcost.exporter.log import OncePer
+from unitcost.exporter.observe import Subjects, observed_of, subjects_after
 from unitcost.exporter.serving.exposition import Exposition, Renderer
 from unitcost.exporter.serving.publish import Points, ledger_points
 from unitcost.exporter.serving.selfmetrics import Answered, SelfMetrics
 from unitcost.exporter.serving.snapshot import Snapshot
-from unitcost.exporter.settling.holding import HostMeter, Observed
+from unitcost.exporter.settling.holding import HostMeter
 from unitcost.exporter.settling.rules import Rules, matcher_of, rules_of
 from unitcost.exporter.settling.settle import Settler
 from unitcost.pricing.money import PICO
-from unitcost.pricing.sample import NS_PER_SECOND, EpochMark
+from unitcost.pricing.sample import NS_PER_SECOND
 from unitcost.pricing.timeline import ClockReading
 
 _log = logging.getLogger(__name__)
-
-
-def observed_of(readings: Mapping[str, Reading]) -> tuple[Observed, tuple[EpochMark, ...]]:
-    """All collectors' readings as one."""
-    each = list(readings.values())
-    observed = Observed(
-        samples=tuple(sample for reading in each for sample in reading.samples),
-        subjects=tuple(subject for reading in each for subject in reading.subjects),
-        processes=tuple(process for reading in each for process in reading.processes),
-        listeners=tuple(listener for reading in each for listener in reading.listeners),
-    )
-    return observed, tuple(mark for reading in each for mark in reading.marks)
 
 
 @dataclass(slots=True)
@@ -74,6 +62,7 @@ class Exporter:
         self._matcher = matcher_of(loaded.settings)
         sources = make_sources(loaded.collectors, loaded.collector_options, loaded.context)
         self._gatherer = Gatherer(sources, self._clock)
+        self._subjects: Subjects = {}
 
     def reload(self, loaded: Loaded) -> None:
         """Take over a new configuration; call it between two ticks, so prices change then."""
@@ -134,7 +123,8 @@ class Exporter:
         settler = self._settler or self._start(clock)
         if settler is None:
             return
-        observed, marks = observed_of(gathered.readings)
+        self._subjects = subjects_after(self._subjects, gathered)
+        observed, marks = observed_of(gathered.readings, self._subjects)
         settler.tick(observed, marks, clock)
         if self._keeper.commit(settler.books, clock.wall_ns):
             self._points = ledger_points(settler, observed)

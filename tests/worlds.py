@@ -6,6 +6,7 @@
 from dataclasses import dataclass, field
 
 from tests.fakes import FakeClock
+from unitcost.exporter.observe import kept_silent
 from unitcost.exporter.settling.holding import Observed
 from unitcost.pricing.resource import GIB
 from unitcost.pricing.sample import (
@@ -132,7 +133,7 @@ class Job:
 
 
 class Host:
-    """Everything a host has that the exporter could see."""
+    """Everything that the exporter could see of a host; collectors of `silent` subjects fail."""
 
     def __init__(self, cores: int = CORES, gibs: int = GIBS) -> None:
         self.clock = FakeClock()
@@ -141,6 +142,7 @@ class Host:
         self.procs: dict[int, Proc] = {}
         self.servers: dict[int, Server] = {}
         self.jobs: list[Job] = []
+        self.silent: set[str] = set()
         self.other_ns = 0
         self.busy_ns = 0
         self.lives = 0
@@ -225,17 +227,20 @@ class Host:
         samples = [*self._host_samples(now)] if host else []
         for server in self.servers.values():
             samples += _server_samples(server, now)
-        for job in self.jobs:
+        heard = [job for job in self.jobs if job.id not in self.silent]
+        for job in heard:
             samples += _job_samples(job, now)
         subjects = [server.subject() for server in self.servers.values()]
-        subjects += [job.subject() for job in self.jobs]
+        subjects += [
+            job.subject() if job in heard else kept_silent(job.subject()) for job in self.jobs
+        ]
         observed = Observed(
             tuple(samples),
             tuple(subjects),
             tuple(_process(proc) for proc in self.procs.values()) if host else (),
             tuple(self._listeners()) if host else (),
         )
-        marks = (EpochMark(job.id, epoch, at) for job in self.jobs for epoch, at in job.marks)
+        marks = (EpochMark(job.id, epoch, at) for job in heard for epoch, at in job.marks)
         return observed, tuple(marks)
 
     def _host_samples(self, now: int) -> tuple[Sample, ...]:
