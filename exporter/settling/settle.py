@@ -121,7 +121,7 @@ class Settler:
     def _count(self, observed: Observed, since_ns: int, clock: ClockReading) -> Count:
         proven = max(since_ns, clock.wall_ns - BIRTH_LIMIT_NS)
         samples: Sequence[Sample] = [s for s in observed.samples if s.subject != "host"]
-        zero_ns = clock.wall_ns - clock.mono_ns
+        zero_ns = _mono_zero(self.state, clock)
         counted = count(self.state.meter, observed.subjects, samples, proven, zero_ns)
         keep = {subject.id for subject in observed.subjects}
         meter = forget(counted.meter, keep, clock.mono_ns - FORGET_AFTER_NS)
@@ -212,6 +212,17 @@ def _is_there(subject: Subject) -> bool:
     """
     over = subject.kind is WorkloadKind.TRAINING and subject.running is False
     return subject.up and not over
+
+
+def _mono_zero(state: State, clock: ClockReading) -> int:
+    """Unix time at which the monotonic clock was zero, seen from the readings before this tick.
+
+    It stands still while the host sleeps, so what was slept since then is left out.
+    """
+    then = state.position.clock if state.position else clock
+    if then.boot_id != clock.boot_id:
+        then = clock
+    return clock.wall_ns - clock.boot_ns + then.boot_ns - then.mono_ns
 
 
 def _metered_since(state: State, step: Advance) -> int:

@@ -79,6 +79,21 @@ def test_a_counter_reset_makes_no_spike(says_birth: bool) -> None:
     assert site.units("chat") == 5003
 
 
+def test_a_server_restarted_just_before_the_host_slept_is_a_new_one() -> None:
+    """It was born after the last reading, though that was longer ago than the clock has ticked."""
+    site = Site()
+    server = site.host.serve("chat", 8000, cores=1.0)
+    site.settle()
+    server.work(5)
+    site.tick()
+    site.host.run(2.0)
+    site.host.restart_server(8000)
+    site.host.clock.suspend(MINUTE)
+    site.host.servers[8000].work(7)
+    site.tick(seconds=1.0)
+    assert site.units("chat") == 12
+
+
 def test_a_server_of_a_restarted_exporter_is_not_counted_again() -> None:
     """Though its start is worked out a little differently this time."""
     site = Site()

@@ -45,8 +45,8 @@ def steps(*names: str) -> st.SearchStrategy[list[Step]]:
     return sizes.flatmap(lambda size: st.lists(step, min_size=size, max_size=size))
 
 
-CALM = ("unread", "away", "crash", "serve", "kill", "mute", "train", "advance", "epoch", "load")
-TROUBLED = (*CALM, "suspend", "reboot", "price")
+CALM = ("unread", "away", "crash", "serve", "kill", "mute", "hush", "train", "advance", "epoch")
+TROUBLED = (*CALM, "load", "suspend", "reboot", "price")
 STEPPED = (*TROUBLED, "step", "step")
 
 
@@ -132,7 +132,8 @@ class Story:
             if server.up:
                 self.oracle.read_server(server, since)
         for job in self.host.jobs:
-            self.oracle.read_job(job.id, job.workload, job.steps, job.born_wall_ns, since)
+            if job.id not in self.host.silent:
+                self.oracle.read_job(job.id, job.workload, job.steps, job.born_wall_ns, since)
         audit.check_units(self.site, self.oracle)
 
     def _allowed(self, read: bool) -> set[str]:
@@ -239,6 +240,10 @@ class Story:
         server = self.host.servers.get(PORTS[number % 2])
         if server is not None and server.proc is not None and server.proc.pid in self.host.procs:
             server.up = not server.up
+
+    def do_hush(self, number: int, seconds: float) -> None:
+        """The collector of training runs fails, or works again."""
+        self.host.silent = set() if self.host.silent else {job.id for job in self.host.jobs}
 
     def do_work(self, number: int, seconds: float) -> None:
         """A server works."""
