@@ -164,6 +164,9 @@ class _NoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def _warnings(
     settings: Settings, enabled: tuple[Found, ...], tables: Mapping[str, ServerTable]
 ) -> Iterator[str]:
+    price = settings.price
+    if price.usd_per_hour is None and price.owned is None and settings.host.scope != "units":
+        yield "price: none is given: time and units are counted, dollars are unpriced"
     cpus = os.cpu_count() or 1
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     yield from host_warnings(settings, cpus, memory)

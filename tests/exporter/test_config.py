@@ -258,3 +258,11 @@ def test_what_a_reload_cannot_change_is_named() -> None:
     assert needs_restart(old.settings, new.settings) == ("ledger.path", "web")
     priced = read("price: {usd_per_hour: 1}")
     assert needs_restart(old.settings, priced.settings) == ()
+
+
+def test_a_host_without_a_price_is_warned_about() -> None:
+    """Unpriced is allowed, and said loudly; a host that charges nothing is not."""
+    said = "price: none is given: time and units are counted, dollars are unpriced"
+    assert said in loads("").warnings
+    assert said not in loads("price: {usd_per_hour: 1}").warnings
+    assert said not in loads("host: {scope: units}").warnings
