@@ -56,25 +56,22 @@ def read_counter(
     *,
     generation: str = "",
     born: bool = False,
-    since_ns: int | None = None,
     wraps_at: float | None = None,
 ) -> tuple[Point | None, Usage]:
     """Take one reading of a counter; returns the new point and what it adds.
 
     `born`: the counter is known to have stood at zero inside metered time (or when its subject
-    was last read), so its first value counts whole; `since_ns` is that instant, if known. A lower
-    value than before is a wrap if `wraps_at` is given and less than half the range went by, else
-    a reset, after which the value counts from zero. Another `generation` is a reset even if the
-    value is higher. Readings out of order, twice, negative, not finite or leaping by more than
-    `MAX_USAGE` add nothing.
+    last answered), so its first value counts whole. A lower value than before is a wrap if
+    `wraps_at` is given and less than half the range went by, else a reset, after which the value
+    counts from zero. Another `generation` is a reset even if the value is higher. Readings out of
+    order, twice, negative, not finite or leaping by more than `MAX_USAGE` add nothing.
     """
     if not 0 <= value < float("inf"):
         return last, Usage(0, mono_ns, mono_ns, Event.JUNK)
     point = Point(to_micro(value), mono_ns, generation)
     if last is None:
-        start = since_ns if born and since_ns is not None else mono_ns
         added, event = (point.micro, Event.BORN) if born else (0, Event.FIRST)
-        usage = Usage(added, min(start, mono_ns), mono_ns, event)
+        usage = Usage(added, mono_ns, mono_ns, event)
     elif mono_ns <= last.mono_ns:
         event = Event.DUPLICATE if mono_ns == last.mono_ns else Event.DISORDER
         return last, Usage(0, last.mono_ns, last.mono_ns, event)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from unitcost.pricing.meter import Event, Point, read_counter
 from unitcost.pricing.sample import Kind, Quantity, Sample, Subject
+from unitcost.pricing.timeline import ClockReading
 from unitcost.pricing.workload import Account
 
 Counted = dict[tuple[Account, Quantity, str], int]
@@ -28,10 +29,10 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A subject as last read: its counters' generation, and when (monotonic)."""
+    """A subject as it last answered: its counters' generation, and when (CLOCK_BOOTTIME)."""
 
     generation: str
-    mono_ns: int
+    boot_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +64,21 @@ def count(
     subjects: Iterable[Subject],
     samples: Iterable[Sample],
     metered_since_wall_ns: int,
-    mono_zero_wall_ns: int,
+    clock: ClockReading,
 ) -> Count:
     """Take one round of samples; nothing is billed at first sight unless birth is proven.
 
     Birth is proven by the subject (`born_wall_ns` inside our metered time), or by having read the
     same subject before without the counter: it was absent then, so it was zero. A subject that
     did not answer, or is gone, keeps its points; they are dropped by `forget`. Of a series that is
-    given twice the first reading counts. `mono_zero_wall_ns`: when the monotonic clock was zero.
+    given twice the first reading counts. `clock`: the clocks of this tick.
     """
     known = {subject.id: subject for subject in subjects if subject.up}
-    points, seen = dict(meter.points), dict(meter.seen)
+    points = dict(meter.points)
+    seen = {
+        name: Seen(_generation(subject, meter.seen.get(name), clock), clock.boot_ns)
+        for name, subject in known.items()
+    }
     units: Counted = {}
     gauges: Counted = {}
     events: dict[Event, int] = {}
@@ -91,44 +96,38 @@ def count(
             events[Event.DUPLICATE] = events.get(Event.DUPLICATE, 0) + 1
             continue
         fresh.add(series)
-        before = meter.seen.get(subject.id)
-        generation = _generation(subject, before, mono_zero_wall_ns)
         point, usage = read_counter(
             meter.points.get(series),
             sample.value,
             sample.mono_ns,
-            generation=generation,
-            born=_born(subject, before, metered_since_wall_ns),
-            since_ns=before.mono_ns if before else None,
+            generation=seen[subject.id].generation,
+            born=_born(subject, meter.seen.get(subject.id), metered_since_wall_ns),
             wraps_at=sample.wraps_at,
         )
         if point is not None:
             points[series] = point
-        seen[subject.id] = Seen(generation, sample.mono_ns)
         events[usage.event] = events.get(usage.event, 0) + 1
         units[key] = units.get(key, 0) + usage.micro
-    for subject in known.values():
-        if subject.id not in seen:
-            seen[subject.id] = Seen(subject.generation, 0)
-    return Count(UnitMeter(points, seen), units, gauges, events)
+    return Count(UnitMeter(points, {**meter.seen, **seen}), units, gauges, events)
 
 
-def _generation(subject: Subject, before: Seen | None, mono_zero_wall_ns: int) -> str:
+def _generation(subject: Subject, before: Seen | None, clock: ClockReading) -> str:
     """The generation of its counters: what it says, unless that cannot be.
 
     Who was born before we last read it has not started anew since. Some servers work out their
     birth at each request, a little differently each time.
     """
     born = subject.born_wall_ns
-    if before is None or born is None or born >= mono_zero_wall_ns + before.mono_ns:
+    boot_wall_ns = clock.wall_ns - clock.boot_ns
+    if before is None or born is None or born >= boot_wall_ns + before.boot_ns:
         return subject.generation
     return before.generation
 
 
 def rebased(meter: UnitMeter) -> UnitMeter:
-    """The same points, read before anything that a monotonic clock which started anew can say."""
+    """The same points, read before anything that clocks which started anew can say."""
     points = {series: replace(point, mono_ns=0) for series, point in meter.points.items()}
-    seen = {name: replace(each, mono_ns=0) for name, each in meter.seen.items()}
+    seen = {name: replace(each, boot_ns=0) for name, each in meter.seen.items()}
     return UnitMeter(points, seen)
 
 
@@ -139,10 +138,10 @@ def _born(subject: Subject, before: Seen | None, metered_since_wall_ns: int) -> 
     return subject.born_wall_ns is not None and subject.born_wall_ns >= metered_since_wall_ns
 
 
-def forget(meter: UnitMeter, keep: Iterable[str], before_mono_ns: int) -> UnitMeter:
-    """Drop the points of subjects that are not in `keep` and were last read before an instant."""
+def forget(meter: UnitMeter, keep: Iterable[str], before_boot_ns: int) -> UnitMeter:
+    """Drop the points of subjects that are not in `keep` and last answered before an instant."""
     kept = set(keep)
-    kept.update(name for name, seen in meter.seen.items() if seen.mono_ns >= before_mono_ns)
+    kept.update(name for name, seen in meter.seen.items() if seen.boot_ns >= before_boot_ns)
     if kept >= meter.seen.keys():
         return meter
     points = {series: point for series, point in meter.points.items() if series.subject in kept}

@@ -121,10 +121,9 @@ class Settler:
     def _count(self, observed: Observed, since_ns: int, clock: ClockReading) -> Count:
         proven = max(since_ns, clock.wall_ns - BIRTH_LIMIT_NS)
         samples: Sequence[Sample] = [s for s in observed.samples if s.subject != "host"]
-        zero_ns = _mono_zero(self.state, clock)
-        counted = count(self.state.meter, observed.subjects, samples, proven, zero_ns)
+        counted = count(self.state.meter, observed.subjects, samples, proven, clock)
         keep = {subject.id for subject in observed.subjects}
-        meter = forget(counted.meter, keep, clock.mono_ns - FORGET_AFTER_NS)
+        meter = forget(counted.meter, keep, clock.boot_ns - FORGET_AFTER_NS)
         return replace(counted, meter=meter)
 
     def _measured(self, held: Held | None, counted: Count) -> Shares | None:
@@ -212,17 +211,6 @@ def _is_there(subject: Subject) -> bool:
     """
     over = subject.kind is WorkloadKind.TRAINING and subject.running is False
     return subject.up and not over
-
-
-def _mono_zero(state: State, clock: ClockReading) -> int:
-    """Unix time at which the monotonic clock was zero, seen from the readings before this tick.
-
-    It stands still while the host sleeps, so what was slept since then is left out.
-    """
-    then = state.position.clock if state.position else clock
-    if then.boot_id != clock.boot_id:
-        then = clock
-    return clock.wall_ns - clock.boot_ns + then.boot_ns - then.mono_ns
 
 
 def _metered_since(state: State, step: Advance) -> int:

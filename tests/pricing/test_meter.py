@@ -134,8 +134,8 @@ def test_first_sight_bills_nothing_unless_birth_is_proven() -> None:
     """A server with a history, and one that was born since it was last seen to be without."""
     point, usage = read_counter(None, 1000.0, 9)
     assert (point, usage) == (Point(1000 * MICRO, 9), Usage(0, 9, 9, Event.FIRST))
-    point, usage = read_counter(None, 1000.0, 9, born=True, since_ns=4)
-    assert usage == Usage(1000 * MICRO, 4, 9, Event.BORN)
+    point, usage = read_counter(None, 1000.0, 9, born=True)
+    assert usage == Usage(1000 * MICRO, 9, 9, Event.BORN)
 
 
 def test_a_new_generation_counts_from_zero_even_where_its_value_is_higher() -> None:

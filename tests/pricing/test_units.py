@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from unitcost.pricing.meter import Event
 from unitcost.pricing.resource import MICRO
 from unitcost.pricing.sample import Kind, Outcome, Quantity, Sample, Subject
+from unitcost.pricing.timeline import ClockReading
 from unitcost.pricing.units import Count, UnitMeter, account_of, count, forget, rebased
 from unitcost.pricing.workload import OVERFLOW, Account, WorkloadKind
 
@@ -42,7 +43,8 @@ def read(
 ) -> Count:
     """One round; metered since `since` on the monotonic clock."""
     subjects = who if isinstance(who, list) else [who]
-    return count(meter, subjects, samples, ZERO + since, ZERO)
+    now = max([9 * SECOND, *(sample.mono_ns for sample in samples)])
+    return count(meter, subjects, samples, ZERO + since, ClockReading(ZERO + now, now, now, ""))
 
 
 def total(found: Count) -> float:

@@ -106,7 +106,8 @@ class Story:
 
     def _note_since(self, first: bool) -> None:
         """Since when there is no break in the metering."""
-        now = self.host.clock.wall_ns
+        position = self.site.settler.state.position
+        now = position.at_ns if position else 0
         broken = first or not self.passed.present or self.passed.rebooted_ns is not None
         if broken or self.stepped:
             self.since_ns = max(self.since_ns, now)
