@@ -59,7 +59,7 @@ class Story:
         self.oracle = Oracle()
         self.passed = Passed(present=False)
         self.since_ns = 0
-        self.stepped = False
+        self.stepped = 0
         self.alive: dict[str, set[str]] = {}
         self.points: Points = {}
         self.actions: dict[str, Callable[[int, float], None]] = {
@@ -100,7 +100,7 @@ class Story:
             self.passed = Passed(present=False)
         self._note_since(position is None)
         self._audit(batch, read, known if self.passed.rebooted_ns is None else resources)
-        self.passed, self.stepped = Passed(), False
+        self.passed, self.stepped = Passed(), 0
         if read:
             self.alive = self._identities()
 
@@ -210,7 +210,7 @@ class Story:
         """Somebody sets the clock."""
         by = (3600, -3600, 37, -37, 86_400, -86_400)[number]
         self.host.clock.set_wall(self.host.clock.wall_ns + by * NS_PER_SECOND)
-        self.stepped = True
+        self.stepped += by
 
     def do_price(self, number: int, seconds: float) -> None:
         """The configuration is reloaded; the price changes then, soon, or ends."""
