@@ -14,6 +14,7 @@ from unitcost.collectors.endpoint import Endpoint, Instant
 from unitcost.collectors.table_reading import make_plan, read_table
 from unitcost.collectors.tables import Series, ServerTable
 from unitcost.pricing.sample import NS_PER_SECOND, Quantity
+from unitcost.pricing.timeline import ClockReading
 from unitcost.pricing.units import UnitMeter, count
 from unitcost.pricing.workload import Account, WorkloadKind
 
@@ -199,8 +200,9 @@ def test_the_meter_counts_what_the_server_counted(steps: list[tuple[int, bool, b
         reading = watched.read(content)
         expected += unread
         unread = 0
-        zero = int(START * NS_PER_SECOND)
-        result = count(meter, reading.subjects, reading.samples, zero, zero)
+        zero, now = int(START * NS_PER_SECOND), int(watched.seconds * NS_PER_SECOND)
+        clock = ClockReading(zero + now, now, now, "boot")
+        result = count(meter, reading.subjects, reading.samples, zero, clock)
         meter = result.meter
         counted += result.units.get((Account("chat"), *GOOD), 0) // 10**6
     assert counted == expected
@@ -222,8 +224,9 @@ def test_a_server_that_was_down_comes_back_with_what_it_counted_meanwhile() -> N
         for answer in answers:
             server.answer = answer
             reading = collect(collector)
-            zero = WALL_NS - time.monotonic_ns()
-            result = count(meter, reading.subjects, reading.samples, WALL_NS, zero)
+            now = time.monotonic_ns()
+            clock = ClockReading(WALL_NS, now, now, "boot")
+            result = count(meter, reading.subjects, reading.samples, WALL_NS, clock)
             meter = result.meter
             counted.append(result.units.get((ACCOUNT, Quantity.TOKENS, "output")))
     assert counted == [0, None, 31 * 10**6]

@@ -9,6 +9,7 @@ from tests.collectors.reading import values
 from tests.e2e.mlserver import MODEL, Ports, mlserver
 from unitcost.collectors.base import Context, Reading, Target
 from unitcost.collectors.openmetrics import OpenMetricsCollector, Options, make_collector
+from unitcost.exporter.clock import SystemClock
 from unitcost.pricing.sample import Outcome, Phase, Quantity
 from unitcost.pricing.units import UnitMeter, count
 from unitcost.pricing.workload import Account, WorkloadKind
@@ -79,10 +80,9 @@ def test_a_real_restart_is_metered_without_loss_or_doubling(tmp_path: Path) -> N
                 assert server.infer(requests) == requests
                 reading = read(collector)
                 generations.append(reading.subjects[0].generation)
-                now = time.time_ns()
-                result = count(
-                    meter, reading.subjects, reading.samples, now, now - time.monotonic_ns()
-                )
+                clock = SystemClock().read()
+                now = clock.wall_ns
+                result = count(meter, reading.subjects, reading.samples, now, clock)
                 meter = result.meter
                 key = (Account("scoring", MODEL), Quantity.REQUESTS, Outcome.SUCCEEDED)
                 counted += result.units.get(key, 0) // 10**6
