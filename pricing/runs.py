@@ -67,6 +67,17 @@ def begin(
     return Run(workload, run, attempt, last_epoch=resumed_epoch, at_mark=at_mark, since_ns=since_ns)
 
 
+def is_later(run: Run, attempt: int, born_ns: int | None, *, running: bool | None) -> bool:
+    """Whether a process belongs to a later attempt than the run's present one.
+
+    Its number says so; but where the files that it is counted from were lost, it begins anew:
+    then that a process works on it which was born after the run was last charged.
+    """
+    if attempt >= run.attempt or born_ns is None:
+        return attempt > run.attempt
+    return running is True and born_ns > run.last_charged_ns
+
+
 def resume(run: Run, attempt: int, resumed_epoch: float) -> Run:
     """The run goes on as another attempt from `resumed_epoch`; its total goes on too."""
     return replace(_marked(run), attempt=attempt, last_epoch=resumed_epoch)

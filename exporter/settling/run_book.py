@@ -42,7 +42,9 @@ class RunBook:
                         *key, subject.attempt, subject.resumed_epoch, since, from_birth=whole
                     )
                 )
-            elif subject.attempt > known.attempt:
+            elif runs.is_later(
+                known, subject.attempt, subject.born_wall_ns, running=subject.running
+            ):
                 self.books.put_run(runs.resume(known, subject.attempt, subject.resumed_epoch))
 
     def due(

@@ -439,3 +439,26 @@ def test_a_reboot_after_which_the_clock_is_wrong_ends_all_holdings_too() -> None
     job.end_epoch(site.host.clock.wall_ns)
     site.tick()
     assert site.ledger.runs["job", "r1"].epoch_cost is None
+
+
+def test_a_run_goes_on_after_a_reboot_that_wiped_its_state_files() -> None:
+    """Its attempts are counted from 0 again; its epochs have a cost all the same."""
+    site = Site()
+    site.host.train("job", "r1", 0, cores=1.0)
+    site.settle()
+    site.tick()
+    site.host.train("job", "r1", 2, cores=1.0, resumed=2.0)
+    site.tick(2)
+    site.host.jobs.clear()
+    site.host.reboot(MINUTE)
+    job = site.host.train("job", "r1", 0, cores=1.0, resumed=3.0)
+    site.host.run(10.0)
+    site.restart()
+    site.settle()
+    for _ in range(2):
+        site.tick(2)
+        job.end_epoch(site.host.clock.wall_ns)
+        site.tick()
+    run = site.ledger.runs["job", "r1"]
+    assert (run.attempt, run.last_epoch) == (0, 5.0)
+    assert run.epoch_cost is not None

@@ -1,9 +1,11 @@
 """Training runs: what an epoch cost is what was charged between its marks."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unitcost.pricing.runs import Cost, Run, begin, charge, mark, resume, spoil
+from unitcost.pricing.runs import Cost, Run, begin, charge, is_later, mark, resume, spoil
 from unitcost.pricing.sample import EpochMark
 
 START = 1_000
@@ -141,3 +143,20 @@ def test_costs_of_which_a_part_is_unknown_are_unknown() -> None:
     assert Cost(1, 2).plus(Cost(3, 4)) == Cost(4, 6)
     assert Cost(1, 2).plus(Cost(None, 4)) == Cost(None, 6)
     assert Cost(5, 2).minus(Cost(3, None)) == Cost(2, None)
+
+
+def test_an_attempt_is_later_by_its_number() -> None:
+    """An earlier one's file that is still there is no resumption; nor is another rank's."""
+    run = replace(spend(born(), 5), attempt=2, last_charged_ns=900)
+    assert is_later(run, 3, None, running=False)
+    assert not is_later(run, 2, 950, running=True)
+    assert not is_later(run, 1, 800, running=False)
+    assert not is_later(run, 1, None, running=True)
+
+
+def test_an_attempt_is_later_though_its_number_began_anew() -> None:
+    """After a reboot the files in /run are gone: the attempts are counted from 0 again."""
+    run = replace(spend(born(), 5), attempt=2, last_charged_ns=900)
+    assert is_later(run, 0, 950, running=True)
+    assert not is_later(run, 0, 950, running=False)
+    assert not is_later(run, 0, 900, running=True)
