@@ -5,8 +5,10 @@ servers and jobs come, work, fail and go, prices change and collectors fail. Aft
 auditor (`tests/audit.py`) checks all that must hold.
 """
 
+import copy
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -45,9 +47,20 @@ def steps(*names: str) -> st.SearchStrategy[list[Step]]:
     return sizes.flatmap(lambda size: st.lists(step, min_size=size, max_size=size))
 
 
-CALM = ("unread", "away", "crash", "serve", "kill", "mute", "hush", "train", "advance", "epoch")
-TROUBLED = (*CALM, "load", "suspend", "reboot", "price")
+CALM = ("unread", "away", "crash", "stuck", "serve", "kill", "mute", "train", "advance", "epoch")
+TROUBLED = (*CALM, "hush", "load", "suspend", "reboot", "price")
 STEPPED = (*TROUBLED, "step", "step")
+
+
+@dataclass
+class Stuck:
+    """What was settled and not committed yet; `before`: what was known at the last commit."""
+
+    allowed: set[str] = field(default_factory=set)
+    measured: bool = False
+    stepped: int = 0
+    ticks: int = 0
+    before: tuple[Oracle, dict[str, set[str]], int] = (Oracle(), {}, 0)
 
 
 class Story:
@@ -60,6 +73,7 @@ class Story:
         self.passed = Passed(present=False)
         self.since_ns = 0
         self.stepped = 0
+        self.stuck = Stuck()
         self.alive: dict[str, set[str]] = {}
         self.points: Points = {}
         self.actions: dict[str, Callable[[int, float], None]] = {
@@ -92,17 +106,25 @@ class Story:
         resources = tuple(each.resource for each in before.shares)
         known = _capacities(self.host) if read and self.site.settler.present else resources
         batch = self.site.settle(read, commit=commit)
-        if not commit:
-            return
         if self.passed.rebooted_ns is not None and position is not None:
             self.passed.rebooted_ns = max(0, clock.wall_ns - position.at_ns)
         if position is None:
             self.passed = Passed(present=False)
         self._note_since(position is None)
-        self._audit(batch, read, known if self.passed.rebooted_ns is None else resources)
-        self.passed, self.stepped = Passed(), 0
+        self._read_units()
+        self.stuck.allowed |= self._allowed(read)
+        self.stuck.measured |= read and self.passed.present
+        if commit:
+            self._audit(batch, known if self.passed.rebooted_ns is None else resources)
+            self.passed, self.stuck = Passed(), Stuck()
+        else:
+            self.stuck.ticks += 1
+        self.stuck.stepped += self.stepped
+        self.stepped = 0
         if read:
             self.alive = self._identities()
+        if commit:
+            self.stuck.before = copy.deepcopy((self.oracle, self.alive, self.since_ns))
 
     def _note_since(self, first: bool) -> None:
         """Since when there is no break in the metering."""
@@ -114,20 +136,20 @@ class Story:
         elif self.passed.slept_ns:
             self.since_ns = max(self.since_ns, now - self.passed.ran_ns)
 
-    def _audit(self, batch: Batch, read: bool, resources: tuple[Resource, ...]) -> None:
+    def _audit(self, batch: Batch, resources: tuple[Resource, ...]) -> None:
         site = self.site
         audit.check_rows(batch.posting, site)
         audit.check_time(batch, site, self.passed, resources)
         audit.check_split(batch, site)
         assert all(value >= 0 for value in batch.counters.values())
-        self._audit_units()
-        audit.check_who(batch, self._allowed(read), read and self.passed.present)
+        audit.check_units(site, self.oracle)
+        audit.check_who(batch, self.stuck.allowed, self.stuck.measured)
         points = site.points()
         audit.check_scrape(points, self.points)
         self.points = points
         audit.check_state(site)
 
-    def _audit_units(self) -> None:
+    def _read_units(self) -> None:
         since = max(self.since_ns, self.host.clock.wall_ns - DAY_NS)
         for server in self.host.servers.values():
             if server.up:
@@ -135,7 +157,6 @@ class Story:
         for job in self.host.jobs:
             if job.id not in self.host.silent:
                 self.oracle.read_job(job.id, job.workload, job.steps, job.born_wall_ns, since)
-        audit.check_units(self.site, self.oracle)
 
     def _allowed(self, read: bool) -> set[str]:
         """Workloads that may be charged: those there now; after a gap, those there all along."""
@@ -182,14 +203,23 @@ class Story:
 
     def do_crash(self, number: int, seconds: float) -> None:
         """It is killed before it could commit, and starts again."""
-        self.run(seconds)
-        self.settle(commit=False)
+        self.do_stuck(number, seconds)
         self.run(seconds)
         self._restart()
 
+    def do_stuck(self, number: int, seconds: float) -> None:
+        """A tick that the ledger does not take: it is in the next one's batch."""
+        if self.passed.present and self.site.settler.state.shares:
+            self.run(seconds)
+            self.settle(read=number > 0, commit=False)
+
     def _restart(self) -> None:
+        """What was not committed never happened."""
         self.site.restart()
         self.passed.present = False
+        self.oracle, self.alive, self.since_ns = copy.deepcopy(self.stuck.before)
+        self.stepped += self.stuck.stepped
+        self.stuck = Stuck(before=self.stuck.before)
 
     def do_suspend(self, number: int, seconds: float) -> None:
         """The host sleeps."""
@@ -214,7 +244,7 @@ class Story:
 
     def do_price(self, number: int, seconds: float) -> None:
         """The configuration is reloaded; the price changes then, soon, or ends."""
-        if not self.site.rules.owned:
+        if not self.site.rules.owned and not self.stuck.ticks:
             price_now(self.site, (None, "0", "1", "0.01", "33.3", "1000")[number], seconds)
 
     # --- What happens on the host ---
