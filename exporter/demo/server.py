@@ -114,20 +114,22 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True  # the body stays unread
             self._reply(404, {"error": {"message": "no such page"}})
             return
+        # Counted before it is answered: who has the answer finds it in the metrics.
         with self.engine.counters.request() as request:
             try:
                 prompt = parse_request(self._body(), self.engine.shape)
                 completion = self.engine.complete(prompt, lambda: has_left(self.connection))
             except BadRequest as error:
                 request.failed()
-                self._reply(400, {"error": {"message": str(error)}})
-                return
+                status, content = 400, {"error": {"message": str(error)}}
             except (Aborted, ConnectionError, TimeoutError):
                 request.aborted()
                 self.close_connection = True
                 return
-            request.succeeded()
-        self._reply(200, completion_body(prompt, completion))
+            else:
+                request.succeeded()
+                status, content = 200, completion_body(prompt, completion)
+        self._reply(status, content)
 
     def _body(self) -> bytes:
         length = self.headers.get("Content-Length", "")
