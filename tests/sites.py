@@ -120,6 +120,10 @@ class MemoryLedger:
         self.events += batch.events
         self.state = batch.state
 
+    def counters_sum(self, metric: str) -> int:
+        """A counter over all its series."""
+        return sum(value for (name, _), value in self.counters.items() if name == metric)
+
     def open(self, now_ns: int) -> Books:
         """Books as an exporter that starts finds them."""
         recent = hour_of(now_ns) - 48

@@ -579,3 +579,28 @@ def test_a_tick_without_a_busy_signal_leaves_no_used_basis_while_it_is_in_the_wi
         found.append(site.point(REQUEST, "chat", "m", "used") is not None)
         assert site.point(REQUEST, "chat", "m", "allocated") is not None
     assert found == [True] * 2 + [False] * 60 + [True] * 2
+
+
+def test_a_scrape_says_how_long_requests_took() -> None:
+    """Seconds of the requests timed over how many those were, in the window."""
+    site = Site()
+    server = site.host.serve("chat", 8000, cores=1.0)
+    site.settle()
+    for _ in range(3):
+        server.work(4, seconds=6.0)
+        server.add(Quantity.REQUESTS_TIMED, 4)
+        site.tick()
+    assert site.point("unitcost_request_latency_seconds", "chat", "m") == 1.5
+
+
+def test_a_scrape_says_what_each_resource_costs_now() -> None:
+    """The parts sum to the host's price, before and after a change."""
+    host = Host()
+    change = host.clock.wall_ns + 7 * NS_PER_SECOND
+    site = Site(rules(rented((change, "10"), usd="1")), host)
+    site.settle()
+    for expected in (1, 10):
+        site.tick()
+        prices = site.points()["unitcost_price_usd_per_hour"]
+        assert sum(value for _, value in prices) == pytest.approx(expected)
+        assert {labels[0] for labels, _ in prices} == {CPU, MEMORY}
