@@ -66,6 +66,25 @@ def test_rows_of_hours_long_over_are_not_kept_in_memory() -> None:
     now = hour_of(site.host.clock.wall_ns)
     assert hours == {now - 2, now - 1, now} & hours
     assert len(hours) >= 2
+    assert {key.hour for key in site.settler.books.open_rows.accruals} == hours
+
+
+def test_a_row_of_long_ago_is_looked_up_when_the_clock_goes_back_to_it() -> None:
+    """Nothing of it is in memory after a restart; what is added follows what is there."""
+    site = busy_site()
+    past = site.host.clock.wall_ns
+    rows = {key: row.elapsed_ns for key, row in site.ledger.posting.accruals.items()}
+    site.host.clock.set_wall(past + 4 * 86_400 * 10**9)
+    site.tick(2)
+    site.restart()
+    site.settle()
+    assert not rows.keys() & site.settler.books.elapsed.keys()
+    site.host.clock.set_wall(past)
+    site.tick(seconds=7.0)
+    audit.check_totals(site)
+    assert {key: site.settler.books.elapsed_of(key) for key in rows} == {
+        key: elapsed + 7 * 10**9 for key, elapsed in rows.items()
+    }
 
 
 def test_a_counter_stops_where_64_bits_end() -> None:

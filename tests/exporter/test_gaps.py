@@ -436,9 +436,13 @@ def test_a_reboot_after_which_the_clock_is_wrong_ends_all_holdings_too() -> None
     assert site.settle(host=False).posting.charges == {}
     last = site.tick(host=False)
     assert set(site.charged(last)) == {(UNMETERED, REMAINDER)}
+    assert [event.kind for event in site.ledger.events] == ["clock_step"]
+    site.host.clock.set_wall(site.host.clock.wall_ns + 2 * 3600 * NS_PER_SECOND)
+    site.tick()
     job.end_epoch(site.host.clock.wall_ns)
     site.tick()
-    assert site.ledger.runs["job", "r1"].epoch_cost is None
+    run = site.ledger.runs["job", "r1"]
+    assert (run.last_epoch, run.epoch_cost) == (2, None)
 
 
 def test_a_run_goes_on_after_a_reboot_that_wiped_its_state_files() -> None:

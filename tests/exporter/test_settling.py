@@ -161,6 +161,59 @@ def test_a_busy_server_is_active_for_as_long_as_its_requests_ran() -> None:
     assert near(cpu[State.ACTIVE] * 3, cpu[State.IDLE])
 
 
+def test_a_server_that_does_not_answer_for_once_is_as_busy_as_before() -> None:
+    """That nothing is known of a tick does not make it idle, nor busy throughout."""
+    site = Site(rules(workloads=(CHAT,)))
+    server = site.host.serve("chat", 8000, cores=0.5, gibs=4.0)
+    site.settle()
+    server.work(3, seconds=2.0)
+    before = site.usd("chat", site.tick(), resource=MEMORY, state=State.ACTIVE)
+    server.up = False
+    last = site.tick()
+    assert site.usd("chat", last, resource=MEMORY, state=State.ACTIVE) == before > 0
+    assert site.point("unitcost_workload_allocation_info", "chat", MEMORY) == 1
+
+
+def test_work_under_way_at_both_ends_of_a_tick_fills_it() -> None:
+    """Whatever ended in between took a second."""
+    site = Site(rules(workloads=(CHAT,)))
+    server = site.host.serve("chat", 8000, cores=0.5, gibs=4.0)
+    server.running = True
+    site.settle()
+    server.work(1, seconds=1.0)
+    idle = [site.usd("chat", site.tick(), resource=MEMORY, state=State.IDLE)]
+    server.running = False
+    server.work(1, seconds=1.0)
+    idle.append(site.usd("chat", site.tick(), resource=MEMORY, state=State.IDLE))
+    server.running = True
+    server.work(1, seconds=1.0)
+    idle.append(site.usd("chat", site.tick(), resource=MEMORY, state=State.IDLE))
+    assert [bool(usd) for usd in idle] == [False, True, True]
+
+
+def test_accounts_of_one_workload_share_its_reservation() -> None:
+    """A server and a run of the same name: two cores, not twice two."""
+    site = Site(rules(workloads=(CHAT,)))
+    site.host.serve("chat", 8000, gibs=1.0)
+    site.host.train("chat", "r1", gibs=1.0)
+    site.settle()
+    last = site.tick()
+    assert near(site.usd("chat", last, resource=CPU), Decimal("0.0632") * 2 * 5 / 3600)
+    assert near(site.usd("chat", last, resource=MEMORY), Decimal("0.0084") * 4 * 5 / 3600)
+
+
+def test_a_window_without_units_has_no_coverage() -> None:
+    """It would be 0 of 0."""
+    site = Site()
+    server = site.host.serve("chat", 8000, cores=1.0)
+    site.settle()
+    server.work(3)
+    site.tick()
+    assert site.point("unitcost_unit_coverage_ratio", "chat") == 1
+    site.tick(70)
+    assert site.point("unitcost_unit_coverage_ratio", "chat") is None
+
+
 def test_an_idle_server_s_cost_is_its_model_s() -> None:
     """Before its first request, while it is idle, and after: never on no model."""
     site = Site(rules(workloads=(CHAT,)))
@@ -288,6 +341,7 @@ def test_one_unpriced_component_leaves_no_unit_cost() -> None:
     assert near(site.total(last), Decimal("0.20") * 5 / 3600)
     assert REQUEST not in site.points()
     assert "unitcost_run_cost_usd" not in site.points()
+    assert "unitcost_price_usd_per_hour" not in site.points()
     assert site.points().get("unitcost_epoch_cost_usd", []) == []
 
 
@@ -351,8 +405,11 @@ def test_a_training_run_that_is_over_retires_though_its_file_is_still_there() ->
     job.steps = 3
     site.tick()
     site.host.kill(job.proc)
-    site.tick(20, seconds=MINUTE)
+    site.tick(10, seconds=MINUTE)
+    assert site.point("unitcost_run_cost_usd", "job", "r1") is not None
+    site.tick(10, seconds=MINUTE)
     assert site.point("unitcost_steps_total", "job", "") is None
+    assert site.point("unitcost_run_cost_usd", "job", "r1") is None
 
 
 def test_over_the_cap_workloads_are_booked_on_other_and_stay_there() -> None:
@@ -428,6 +485,71 @@ def test_an_epoch_costs_what_was_charged_between_its_marks() -> None:
     assert cost == pytest.approx(float(site.usd("job")) / 40 * 19, rel=1e-6)
     first, second = site.ledger.epochs
     assert (first.total.pico or 0) / 12 == pytest.approx((second.total.pico or 0) / 31)
+
+
+def test_epochs_that_end_together_share_their_cost_equally() -> None:
+    """The client was silent for one of them."""
+    site = Site()
+    job = site.host.train("job", "r1", cores=2.0)
+    site.settle()
+    job.epochs += 1
+    job.end_epoch(site.host.clock.wall_ns + 5 * NS_PER_SECOND)
+    site.tick()
+    half = pytest.approx(float(site.usd("job")) / 2, rel=1e-9)
+    assert site.point("unitcost_epoch_cost_usd", "job", "", "allocated") == half
+    assert site.point("unitcost_epoch_cost_part_usd", "job", "r1") == half
+    assert site.point("unitcost_epoch_last", "job", "r1") == 2
+
+
+def test_the_first_epoch_of_a_run_with_a_history_has_no_cost() -> None:
+    """Part of it was before our time; the second one is whole."""
+    site = Site()
+    job = site.host.train("job", "r1", cores=2.0)
+    site.host.run(HOUR)
+    site.settle()
+    for known in (False, True):
+        site.tick(3)
+        job.end_epoch(site.host.clock.wall_ns)
+        site.tick()
+        found = site.point("unitcost_epoch_cost_usd", "job", "", "allocated")
+        assert (found is not None) == known
+
+
+def test_marks_of_an_attempt_that_is_over_are_not_those_of_the_next() -> None:
+    """It had got to epoch 2 and was resumed at 1: its file is still there."""
+    site = Site()
+    first = site.host.train("job", "r1", 0, cores=1.0)
+    site.settle()
+    for _ in range(2):
+        site.tick()
+        first.end_epoch(site.host.clock.wall_ns)
+    site.host.kill(first.proc)
+    second = site.host.train("job", "r1", 1, cores=1.0, resumed=1.0)
+    site.tick(3)
+    assert site.point("unitcost_epoch_last", "job", "r1") == 1
+    second.end_epoch(site.host.clock.wall_ns)
+    site.tick()
+    assert site.point("unitcost_epoch_last", "job", "r1") == 2
+    run = site.ledger.runs["job", "r1"]
+    assert run.epoch_cost is not None
+    assert 0 < (run.epoch_cost.pico or 0) < (run.total.pico or 0)
+
+
+def test_an_epoch_with_a_silent_tick_has_no_used_cost() -> None:
+    """The exporter was restarted and could not read the state file at first."""
+    site = Site()
+    job = site.host.train("job", "r1", cores=1.0)
+    job.steps = 1
+    site.settle()
+    site.tick(2)
+    site.away(1.0)
+    site.host.silent.add(job.id)
+    site.settle()
+    site.host.silent.clear()
+    job.end_epoch(site.host.clock.wall_ns + NS_PER_SECOND)
+    site.tick()
+    assert site.point("unitcost_epoch_cost_usd", "job", "", "allocated") is not None
+    assert site.point("unitcost_epoch_cost_usd", "job", "", "used") is None
 
 
 def test_two_runs_of_a_workload_are_one_series_of_hosts() -> None:
