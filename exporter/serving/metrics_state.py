@@ -146,7 +146,8 @@ EXPORTER = (
         "unitcost_gap_seconds_total",
         "counter",
         "Seconds in which this exporter was not metering, by what became of them: carried (same "
-        "holders), unmetered (host ran, holders unknown), unknown (host may have been off).",
+        "holders), unmetered (host ran, holders unknown), down (owned host was off, amortised), "
+        "unknown (host may have been off).",
         ("kind",),
         "seconds",
     ),

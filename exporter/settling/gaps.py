@@ -24,7 +24,7 @@ class Cost:
     """How one interval is to be charged.
 
     `partly`: accounts that were not metered for all of it. `gap`: what became of time in which
-    nobody metered (carried, unmetered, unknown), empty for a metered interval.
+    nobody metered (carried, unmetered, down, unknown), empty for a metered interval.
     """
 
     interval: Interval
@@ -128,7 +128,7 @@ def _down(interval: Interval, before: State, rules: Rules) -> Cost:
     partly = frozenset(s.account for each in last_shares(before).values() for s in each)
     name, components, gap = UNMETERED, rules.book.components, "unmetered"
     if rules.owned:
-        name, components = UNALLOCATED, AWAY_COMPONENTS
+        name, components, gap = UNALLOCATED, AWAY_COMPONENTS, "down"
     elif interval.period.duration_ns > rules.reboot_limit_ns:
         components, gap = (), "unknown"
     shares = {each: unheld(1, name) for each in [r.id for r in resources] or [REST]}

@@ -41,7 +41,7 @@ def points_of(metric: Metric) -> Iterable[Point]:
     if metric.name == COLLECTOR_ERRORS:
         values = [("host",), ("timeout", "raised")]
     if metric.name == GAPS:
-        values = [("carried", "unmetered", "unknown")]
+        values = [("carried", "unmetered", "down", "unknown")]
     for number, labels in enumerate(product(*values)):
         yield labels, 0.1 * number * 10 ** (number % 9)
 

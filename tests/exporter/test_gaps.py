@@ -166,6 +166,7 @@ def test_an_owned_host_that_was_off_goes_on_amortising() -> None:
     assert set(site.charged(gap)) == {(UNALLOCATED, REMAINDER)}
     assert near(site.total(gap), Decimal("0.20") * 30)
     assert {key.component for key in gap.posting.accruals} == {Component.AMORTISATION}
+    assert site.counter("unitcost_gap_seconds_total", "down") == 30 * 3600 * 10**6
 
 
 def test_a_short_reboot_of_a_rented_host_is_unmetered() -> None:
