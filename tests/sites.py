@@ -262,3 +262,23 @@ def price_now(site: Site, usd: str | None, after_seconds: float = 0.0) -> None:
     at = site.host.clock.wall_ns + round(after_seconds * NS_PER_SECOND)
     site.rules = replace(site.rules, book=rented((at, usd)))
     site.settler.follow(site.rules, site.matcher)
+
+
+def near(found: Decimal, expected: Decimal) -> bool:
+    """Equal but for a pico-dollar of rounding in each of a few rows."""
+    return abs(found - expected) < Decimal("1e-9")
+
+
+CHAT = workload_rule("chat", cores="2", gibs=4, endpoint=True)
+"""A server that reserves half of the cores and a quarter of the memory."""
+
+
+def serving(its_rules: Rules | None = None) -> Site:
+    """A rented host with one server that holds half of it; metered for a minute."""
+    site = Site(its_rules or rules(workloads=(CHAT,)))
+    server = site.host.serve("chat", 8000, cores=1.0, gibs=2.0)
+    site.settle()
+    for _ in range(12):
+        server.work(10, seconds=2.0)
+        site.tick()
+    return site

@@ -1,11 +1,9 @@
 """The books: a ledger that was lost can be written anew from them, and goes on."""
 
 from tests import audit
-from tests.sites import MINUTE, MemoryLedger, Site, rules, workload_rule
+from tests.sites import CHAT, MINUTE, MemoryLedger, Site, rules
 from unitcost.exporter.settling.books import MAX_TOTAL
 from unitcost.pricing.timeline import hour_of
-
-CHAT = workload_rule("chat", cores="2", gibs=4, endpoint=True)
 
 
 def busy_site() -> Site:
