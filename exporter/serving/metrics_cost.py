@@ -187,8 +187,8 @@ UNIT_COSTS = (
     Metric(
         "unitcost_unit_coverage_ratio",
         "gauge",
-        "Part of the window that was both metered and priced, from 0 to 1: how much of it the "
-        "unit costs rest on.",
+        "Part of the units seen in the window that fell into metered and priced time, from 0 to "
+        "1: what the unit costs rest on.",
         ("workload",),
         "ratio",
     ),

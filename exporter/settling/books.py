@@ -1,6 +1,6 @@
 """The books: what the ledger holds, kept in memory beside it, and what is not committed yet."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from unitcost.exporter.settling.batch import KEEP_HOURS, Batch, CounterKey, Opening, WorkloadRow
@@ -145,11 +145,3 @@ def open_books(opening: Opening, lookup: Lookup, recent_since_hour: int) -> Book
         recent_since_hour=recent_since_hour,
         open_rows=opening.open_rows,
     )
-
-
-def counters_by_metric(counters: Mapping[CounterKey, int]) -> dict[str, dict[tuple[str, ...], int]]:
-    """Counters grouped by their metric's name."""
-    grouped: dict[str, dict[tuple[str, ...], int]] = {}
-    for (metric, labels), value in counters.items():
-        grouped.setdefault(metric, {})[labels] = value
-    return grouped
