@@ -15,12 +15,19 @@ from typing import Any, Protocol
 
 import unitcost.collectors
 from unitcost.collectors.tables import ServerTable
+from unitcost.pricing.container import ContainerUse, Kubelet, Pod
+from unitcost.pricing.device import Device
+from unitcost.pricing.energy import Meter
 from unitcost.pricing.sample import EpochMark, Listener, Process, Sample, Subject
 from unitcost.pricing.workload import WorkloadKind
 
 
 class NoData(Exception):
     """Nothing here to collect (no such device, no target): not an error, and not a zero."""
+
+
+class NeedsRestart(Exception):
+    """Only a new process can go on reading this (a driver was replaced under us)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +40,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one collector saw in one go. Each part may be empty; absent means unknown, not zero."""
+    """What one collector saw in one go. Each part may be empty; absent means unknown, not zero.
+
+    `devices`, `pods` and `containers` are None where the collector does not look for any; empty
+    where there are none.
+    """
 
     samples: tuple[Sample, ...] = ()
     subjects: tuple[Subject, ...] = ()
@@ -41,6 +52,11 @@ class Reading:
     listeners: tuple[Listener, ...] = ()
     marks: tuple[EpochMark, ...] = ()
     problems: tuple[Problem, ...] = ()
+    devices: tuple[Device, ...] | None = None
+    meters: tuple[Meter, ...] = ()
+    kubelet: Kubelet | None = None
+    pods: tuple[Pod, ...] | None = None
+    containers: tuple[ContainerUse, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +97,11 @@ class Collector(Protocol):
 
         `deadline` is an instant of ``time.monotonic()`` (seconds) by which the caller stops
         waiting; what comes later is used at the next tick. Raises `NoData` where there is
-        nothing to read; any other exception counts as an error of this collector alone.
+        nothing to read, `NeedsRestart` where the exporter must be started anew to go on reading;
+        any other exception counts as an error of this collector alone.
+
+        A collector may also have ``pause()`` and ``resume()``, called from another thread: between
+        them it holds nothing of its devices open and raises `NoData` (docs/configuration.md).
         """
         ...
 

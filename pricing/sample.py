@@ -45,6 +45,13 @@ class Quantity(StrEnum):
     CPU_SECONDS = "cpu_seconds"  # seconds of CPU that were busy, all CPUs
     MEMORY_CAPACITY = "memory_capacity"  # gauge: bytes
     MEMORY_USED = "memory_used"  # gauge: bytes
+    DEVICE_UTILIZATION = "device_utilization"  # gauge: part of the time a kernel ran, 0 to 1
+    DEVICE_MEMORY_USED = "device_memory_used"  # gauge: bytes
+    DEVICE_MEMORY_CAPACITY = "device_memory_capacity"  # gauge: bytes
+    DEVICE_POWER_LIMIT = "device_power_limit"  # gauge: watts, as enforced
+    DEVICE_THROTTLED = "device_throttled"  # seconds; label: why
+    DEVICE_THROTTLING = "device_throttling"  # gauge: 1 while it is, else 0; label: why
+    DEVICE_METRIC = "device_metric"  # gauge: ratio, 0 to 1; label: which performance metric
 
 
 class Outcome(StrEnum):
