@@ -1,6 +1,6 @@
 """A pretended NVIDIA driver: our own library with NVML's ABI, for the real nvidia-ml-py to load.
 
-    driver = FakeNvml(library(), tmp_path, profile("h100"), clock=0.0)
+    driver = pretend(tmp_path, "h100", clock=0.0)
     driver.gpu(0).power_watts = 300.0
     driver.write()
     run(script, env=driver.environment)
@@ -24,8 +24,9 @@ from pathlib import Path
 import pytest
 
 from tests.fake_nvml_counts import ALL_DEVICES, is_alive, read_calls, read_head
-from tests.fake_nvml_gpu import FakeGpu, Mig
-from tests.fake_nvml_profiles import GpuModel
+from tests.fake_nvml_gpu import FakeGpu
+from tests.fake_nvml_parts import Mig
+from tests.fake_nvml_profiles import GpuModel, profile
 
 SOURCES = Path(__file__).parent / "native"
 LIBRARY = "libnvidia-ml.so.1"
@@ -116,8 +117,9 @@ class FakeNvml:
     @property
     def environment(self) -> dict[str, str]:
         """What the process under test has to have in its environment."""
+        others = filter(None, [os.environ.get("LD_LIBRARY_PATH")])
         return {
-            "LD_LIBRARY_PATH": str(self._library),
+            "LD_LIBRARY_PATH": os.pathsep.join([str(self._library), *others]),
             "UNITCOST_FAKE_NVML_STATE": str(self.state_file),
             "UNITCOST_FAKE_NVML_CALLS": str(self.calls_file),
         }
@@ -265,3 +267,8 @@ class FakeNvml:
     def rejected_states(self) -> int:
         """How many state files the library did not understand and left alone."""
         return read_head(self.calls_file).rejected_states
+
+
+def pretend(folder: Path, name: str, *, clock: float | None = None) -> FakeNvml:
+    """A driver with the GPUs of a profile; `folder` is for its files."""
+    return FakeNvml(library(), folder, profile(name), clock=clock)

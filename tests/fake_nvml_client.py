@@ -10,6 +10,12 @@ from typing import Any
 
 from tests.fake_nvml import FakeNvml
 
+UNINITIALIZED = ("NVMLError_Uninitialized", 1)
+INVALID_ARGUMENT = ("NVMLError_InvalidArgument", 2)
+NOT_SUPPORTED = ("NVMLError_NotSupported", 3)
+NOT_FOUND = ("NVMLError_NotFound", 6)
+GPU_IS_LOST = ("NVMLError_GpuIsLost", 15)
+
 _SCRIPT = r"""
 import ctypes, json, sys, threading, time
 import pynvml as nvml
@@ -25,7 +31,10 @@ def plain(value):
         return None
     if isinstance(value, bytes):
         return value.decode()
-    return value if isinstance(value, (int, float, str, type(None))) else plain(vars(value))
+    if isinstance(value, (int, float, str, type(None))):
+        return value
+    items = value if isinstance(value, dict) else vars(value)
+    return {name: plain(item) for name, item in items.items()}
 
 names = globals()
 for line in sys.stdin:

@@ -1,105 +1,16 @@
 """One pretended GPU, to be changed by a test and written down for the library to read."""
 
 import math
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 
+from tests.fake_nvml_parts import NOT_IN_MIG, Busy, Clock, Mig, Process, Rising, Sample, uuid_of
 from tests.fake_nvml_profiles import MIB, GpuModel, MigProfile
-
-NOT_IN_MIG = 0xFFFFFFFF
-NO_MEMORY_VALUE = 0xFFFFFFFFFFFFFFFF
-"""What NVML says where it cannot know a process's memory; the binding makes None of it."""
 
 THROTTLE_FIELDS = (74, 269, 270, 271)
 GPM_METRICS = (1, 2, 3, 5, 10)
-FOREVER = 1e12
 
 # By slices: the ids that the driver gives to GPU instances of that size.
 _GPU_INSTANCE_IDS = {1: range(7, 15), 2: range(3, 7), 3: range(1, 3), 4: range(1, 2), 7: range(1)}
-
-Clock = Callable[[], float]
-
-
-class Rising:
-    """A counter that grows by itself: at a rate for each second, from what it had reached."""
-
-    def __init__(self, clock: Clock, rate: float = 0.0, base: float = 0.0) -> None:
-        self._clock, self._rate = clock, rate
-        self.base, self.at = base, clock()
-
-    @property
-    def rate(self) -> float:
-        """Growth for each second; a change counts from now on."""
-        return self._rate
-
-    @rate.setter
-    def rate(self, rate: float) -> None:
-        self.base, self.at, self._rate = self.value, self._clock(), rate
-
-    @property
-    def value(self) -> float:
-        """What it has reached now."""
-        return self.base + (self._clock() - self.at) * self._rate
-
-    def reset(self, base: float = 0.0) -> None:
-        """Begin again."""
-        self.base, self.at = base, self._clock()
-
-    def __str__(self) -> str:
-        return f"{self.base!r} {self.at!r} {self._rate!r}"
-
-
-@dataclass
-class Process:
-    """A process on a GPU. `bytes` may be NO_MEMORY_VALUE; `kind` as NVML tells them apart."""
-
-    pid: int
-    bytes: int = 0
-    kind: str = "compute"
-    gpu_instance: int = NOT_IN_MIG
-    compute_instance: int = NOT_IN_MIG
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What a process used at an instant of the clock; percentages, or the junk drivers give."""
-
-    pid: int
-    at: float
-    sm: int = 0
-    memory: int = 0
-    encoder: int = 0
-    decoder: int = 0
-
-
-@dataclass
-class Busy:
-    """A process that leaves samples behind by itself, between two instants of the clock."""
-
-    pid: int
-    sm: int
-    memory: int
-    since: float
-    until: float = FOREVER
-
-
-@dataclass
-class Mig:
-    """An instance. `incarnation` tells one from its successor with the same ids."""
-
-    profile: MigProfile
-    slot: int
-    gpu_instance: int
-    compute_instance: int
-    incarnation: int
-    uuid: str
-    used_bytes: int = 0
-
-
-def uuid_of(*parts: object) -> str:
-    """A UUID that is the same in every run."""
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, "/".join(map(str, parts))))
 
 
 class FakeGpu:
@@ -110,7 +21,7 @@ class FakeGpu:
         self.uuid = f"GPU-{uuid_of(model.name, index)}"
         self.bus_id = f"{0:08X}:{0x07 + 8 * index:02X}:00.0"
         self.serial = f"15{index:011d}" if model.has_serial else ""
-        self.utilization = (0, 0) if model.has_utilization else None
+        self.utilization: tuple[int, int] | None = (0, 0) if model.has_utilization else None
         self.memory_used_bytes = 0
         self.temperature = model.temperature
         self.throttle_reasons = 1
@@ -196,14 +107,15 @@ class FakeGpu:
     ) -> list[Mig]:
         """Destroy all instances and cut new ones, by slot where a mapping is given.
 
-        The ids are used again. With `same_uuids` even the UUIDs are, which a driver may do.
+        "1c.3g.40gb" is a compute instance that shares a GPU instance of 3g.40gb. The ids are
+        used again; with `same_uuids` even the UUIDs are, which a driver may do.
         """
         slots = profiles if isinstance(profiles, Mapping) else dict(enumerate(profiles))
         self._incarnations += 1
         self.mig_enabled = self.mig_pending = True
         self.migs.clear()
         for slot, name in slots.items():
-            self.migs.append(self._cut(slot, self.model.mig_profiles[name], same_uuids))
+            self.migs.append(self._cut(slot, name, same_uuids))
         self._metrics = {key: one for key, one in self._metrics.items() if key[1] == NOT_IN_MIG}
         if self.model.has_gpm:
             for one in self.migs:
@@ -211,18 +123,41 @@ class FakeGpu:
                     self.gpm(metric, 0.0, one)
         return list(self.migs)
 
-    def _cut(self, slot: int, profile: MigProfile, same_uuids: bool) -> Mig:
-        taken = {one.gpu_instance for one in self.migs}
-        gpu_instance = next(n for n in _GPU_INSTANCE_IDS[profile.slices] if n not in taken)
+    def _cut(self, slot: int, name: str, same_uuids: bool) -> Mig:
+        compute, _, whole = name.rpartition("c.")
+        profile = self.model.mig_profiles[whole]
+        slices = int(compute or profile.slices)
+        gpu_instance, compute_instance = self._place(profile, slices)
         incarnation = self._incarnations
-        parts = (gpu_instance, profile.name, 0 if same_uuids else incarnation)
-        name = f"MIG-{uuid_of(self.uuid, *parts)}"
-        return Mig(profile, slot, gpu_instance, 0, incarnation, name)
+        parts = (gpu_instance, compute_instance, name, 0 if same_uuids else incarnation)
+        return Mig(
+            name=name,
+            profile=profile,
+            slot=slot,
+            gpu_instance=gpu_instance,
+            compute_instance=compute_instance,
+            compute_slices=slices,
+            incarnation=incarnation,
+            uuid=f"MIG-{uuid_of(self.uuid, *parts)}",
+        )
+
+    def _place(self, profile: MigProfile, slices: int) -> tuple[int, int]:
+        """Ids for a compute instance: in a GPU instance that has room for it, else in a new one."""
+        inside: dict[int, list[Mig]] = {}
+        for one in self.migs:
+            inside.setdefault(one.gpu_instance, []).append(one)
+        for gpu_instance, ones in inside.items():
+            used = sum(one.compute_slices for one in ones)
+            if ones[0].profile == profile and used + slices <= profile.slices:
+                return gpu_instance, len(ones)
+        return next(n for n in _GPU_INSTANCE_IDS[profile.slices] if n not in inside), 0
 
     def destroy(self, mig: Mig) -> None:
         """One instance goes, and its slot is empty; processes on it go with it."""
         self.migs.remove(mig)
-        self.processes = [p for p in self.processes if p.gpu_instance != mig.gpu_instance]
+        ids = mig.gpu_instance, mig.compute_instance
+        gone = [p for p in self.processes if (p.gpu_instance, p.compute_instance) == ids]
+        self.processes = [process for process in self.processes if process not in gone]
 
     # --- Writing down ----------------------------------------------------------------------
 
@@ -251,8 +186,8 @@ class FakeGpu:
         for one in self.migs:
             cut = one.profile
             ids = f"{one.slot} {one.gpu_instance} {one.compute_instance} {one.incarnation}"
-            sizes = f"{cut.multiprocessors} {cut.slices} {cut.slices} {cut.memory_mib}"
-            yield f"mig {ids} {sizes} {one.used_bytes} {one.uuid} {cut.name}"
+            sizes = f"{one.multiprocessors} {cut.slices} {one.compute_slices} {cut.memory_mib}"
+            yield f"mig {ids} {sizes} {one.used_bytes} {one.uuid} {one.name}"
 
     def _counter_lines(self) -> Iterator[str]:
         nothing = Rising(self._clock)
