@@ -11,7 +11,7 @@ from unitcost.exporter.config.load import Loaded
 from unitcost.exporter.gathering.gather import CollectorState, Gathered, Gatherer, make_sources
 from unitcost.exporter.ledger.keeper import Keeper
 from unitcost.exporter.log import OncePer
-from unitcost.exporter.observe import Subjects, observed_of, subjects_after
+from unitcost.exporter.observe import Kept, kept_after, observed_of
 from unitcost.exporter.serving.exposition import Exposition, Renderer
 from unitcost.exporter.serving.publish import Points, ledger_points
 from unitcost.exporter.serving.selfmetrics import Answered, SelfMetrics
@@ -62,7 +62,7 @@ class Exporter:
         self._matcher = matcher_of(loaded.settings)
         sources = make_sources(loaded.collectors, loaded.collector_options, loaded.context)
         self._gatherer = Gatherer(sources, self._clock)
-        self._subjects: Subjects = {}
+        self._kept = Kept()
 
     def reload(self, loaded: Loaded) -> None:
         """Take over a new configuration; call it between two ticks, so prices change then."""
@@ -123,8 +123,8 @@ class Exporter:
         settler = self._settler or self._start(clock)
         if settler is None:
             return
-        self._subjects = subjects_after(self._subjects, gathered)
-        observed, marks = observed_of(gathered.readings, self._subjects)
+        self._kept = kept_after(self._kept, gathered)
+        observed, marks = observed_of(gathered.readings, self._kept)
         settler.tick(observed, marks, clock)
         if self._keeper.commit(settler.books, clock.wall_ns):
             self._points = ledger_points(settler, observed)

@@ -24,6 +24,10 @@ class Method(StrEnum):
     """How a share was found; a label wherever the share is exported."""
 
     EXCLUSIVE = "exclusive"
+    PROCESS_SM_TIME = "process_sm_time"
+    MIG_SLICE = "mig_slice"
+    EQUAL_SPLIT = "equal_split"
+    CONFIGURED = "configured"
     CPU_TIME = "cpu_time"
     RESIDENT_MEMORY = "resident_memory"
     CARRIED = "carried"

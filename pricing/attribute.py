@@ -2,16 +2,19 @@
 
 A process is claimed by what it tells about itself (training state), by the port it listens on or
 by a configured rule, in this order of strength. Descendants of a claimed process are its
-account's, unless they are claimed themselves. All other processes are the system's.
+account's, unless they are claimed themselves. A process that nobody claims so is its container's,
+and one that holds an accelerator is a workload of its own. All other processes are the system's.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from unitcost.pricing.sample import Listener, Process
 from unitcost.pricing.workload import SYSTEM, Account
 
+NOBODY: Mapping[str, Account] = MappingProxyType({})
 _COMMAND_SHELL = re.compile(r"(\S*/)?(ba|da|a|z|k|mk|fi|c|tc)?sh (-\S+ (pipefail )?)*-[A-Za-z]*c ")
 """A shell that runs its argument: the argument is a child's command line, not its own."""
 
@@ -107,18 +110,21 @@ def attribute(
     listeners: Iterable[Listener],
     claims: Sequence[Claim],
     matcher: RuleMatcher,
+    contained: Mapping[str, Account] = NOBODY,
+    devices: Mapping[str, Account] = NOBODY,
 ) -> Attribution:
     """Say for each process which account it is booked on, and which processes hold each account.
 
     Of two claims of the same strength the first counts. A claim on a pid without its start is
-    void: pids are reused, and are others inside a container.
+    void: pids are reused, and are others inside a container. `contained` and `devices`: accounts
+    of processes, by identity, by the container they are in and by the accelerator they hold.
     """
     parents = parent_identities(processes)
     ports = _ports(listeners)
     strong = _strong_claims(claims, ports)
     matched = _matches(processes, matcher, ports)
     _release_launchers(processes, matched, parents)
-    nearest = _Nearest(strong, matched, parents)
+    nearest = _Nearest(strong, matched, parents, contained, devices)
     account_of, holders = {}, dict[Account, set[str]]()
     for process in processes:
         identity = process.identity
@@ -218,11 +224,15 @@ def _ancestors(identity: str, parents: Mapping[str, str]) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Claimed:
-    """What a process is counted to: the account, its topmost process, and the rule overruled."""
+    """What a process is counted to: the account, its topmost process, and the rule overruled.
+
+    `weak`: nobody claimed it; it goes by its container or by the accelerator it holds.
+    """
 
     account: Account
     holder: str
     overruled: Account | None
+    weak: bool = False
 
 
 class _Nearest:
@@ -233,10 +243,14 @@ class _Nearest:
         strong: Mapping[str, Account],
         matched: Mapping[str, Account],
         parents: Mapping[str, str],
+        contained: Mapping[str, Account],
+        devices: Mapping[str, Account],
     ) -> None:
         self._strong = strong
         self._matched = matched
         self._parents = parents
+        self._contained = contained
+        self._devices = devices
         self._known: dict[str, _Claimed | None] = {}
 
     def claimed(self, identity: str) -> _Claimed | None:
@@ -263,8 +277,21 @@ class _Nearest:
         account = self._strong.get(identity)
         if account is None:
             if rule is None or (inherited is not None and rule == inherited.overruled):
-                return inherited
+                return self._unclaimed(identity, inherited)
             account = rule
         if inherited is not None and inherited.account == account:
             return _Claimed(account, inherited.holder, rule or inherited.overruled)
         return _Claimed(account, identity, rule)
+
+    def _unclaimed(self, identity: str, inherited: _Claimed | None) -> _Claimed | None:
+        """A claim of an ancestor, else its container, else that ancestor's or its accelerator."""
+        if inherited is not None and not inherited.weak:
+            return inherited
+        account = self._contained.get(identity)
+        if account is None:
+            if inherited is not None or identity not in self._devices:
+                return inherited
+            account = self._devices[identity]
+        if inherited is not None and inherited.account == account:
+            return inherited
+        return _Claimed(account, identity, None, weak=True)

@@ -55,9 +55,17 @@ def validate(reading: object) -> Reading:
         part: Any = getattr(reading, name, None)
         if part is not None or name not in _OPTIONAL:
             _check_part(name, part, type_, check)
-    if fault := kubelet_fault(reading.kubelet):
+    if fault := _fault(reading.kubelet, kubelet_fault):
         raise Junk(f"Kubelet: {fault}"[:200])
     return reading
+
+
+def _fault(item: Any, check: Callable[[Any], str]) -> str:
+    """What is wrong with an item; one that lacks a field altogether says so by an error."""
+    try:
+        return check(item)
+    except AttributeError as error:
+        return str(error)
 
 
 def _check_part(name: str, part: Any, type_: type, check: Callable[[Any], str]) -> None:
@@ -68,11 +76,7 @@ def _check_part(name: str, part: Any, type_: type, check: Callable[[Any], str]) 
     for item in part:
         if type(item) is not type_:
             raise Junk(f"{name} holds {type(item).__name__} instead of {type_.__name__}")
-        try:
-            fault = check(item)
-        except AttributeError as error:
-            fault = str(error)
-        if fault:
+        if fault := _fault(item, check):
             raise Junk(f"{type_.__name__}: {fault}"[:200])
 
 

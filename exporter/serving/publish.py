@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from unitcost.exporter.serving.snapshot import Point
 from unitcost.exporter.settling.batch import CounterKey
-from unitcost.exporter.settling.holding import Observed
+from unitcost.exporter.settling.observed import Observed
 from unitcost.exporter.settling.settle import Settler
 from unitcost.exporter.settling.tally import Tally
 from unitcost.pricing.allocate import State
@@ -44,7 +44,7 @@ def ledger_points(settler: Settler, observed: Observed) -> Points:
     points = counter_points(settler.books.committed, live | RESERVED)
     points |= price_points(settler, now)
     points |= workload_points(settler, live, now)
-    points |= host_points(observed, settler.host.utilisation)
+    points |= host_points(observed, settler.host.usage.utilisation)
     if settler.rules.scope != "units":
         spread = {name for name, hosts in workload_hosts(settler, now).items() if hosts > 1}
         points |= unit_cost_points(settler.tally, live, frozenset(spread))
@@ -185,6 +185,8 @@ def workload_points(settler: Settler, live: frozenset[str], now_ns: int) -> Poin
 
 
 def _signal(tally: Tally, workload: str, resource: str) -> str:
+    if resource.startswith("gpu:"):
+        return tally.device_signals.get((workload, resource), "none")
     return "cpu_time" if resource == "cpu" else tally.signals.get(workload, "none")
 
 

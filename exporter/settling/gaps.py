@@ -36,12 +36,11 @@ class Cost:
 
 
 def costs_of(
-    step: Advance, before: State, rules: Rules, held: Held | None, measured: Shares | None
+    step: Advance, before: State, rules: Rules, held: Held | None, measured: Shares
 ) -> list[Cost]:
     """Each interval with the shares it is charged by.
 
-    `before`: what the last tick left. `measured`: shares as measured, None where the host could
-    not be read.
+    `before`: what the last tick left. `measured`: shares of the resources that could be read.
     """
     costs = []
     for interval in step.intervals:
@@ -55,21 +54,23 @@ def costs_of(
 
 
 def shares_after(
-    costs: list[Cost], before: State, held: Held | None, measured: Shares | None
+    costs: list[Cost], before: State, held: Held | None, measured: Shares
 ) -> tuple[ResourceShares, ...]:
     """What an interval that cannot be measured will be charged by: the last shares there are.
 
     After a gap those who were gone are left out of them; after a reboot that is everybody.
     """
-    if held is not None and measured is not None:
-        return tuple(ResourceShares(r, tuple(measured[r.id])) for r in held.resources)
-    shares: Shares = last_shares(before)
+    shares = last_shares(before)
     for cost in costs:
         if cost.interval.cover is Cover.AWAY:
-            shares = cost.shares
+            shares |= cost.shares
         elif cost.interval.cover is Cover.REBOOTED:
             shares = {name: unheld(1, UNMETERED) for name in shares}
-    return tuple(replace(each, shares=tuple(shares[each.resource.id])) for each in before.shares)
+    shares |= measured
+    resources = held.resources if held else _resources(before)
+    return tuple(
+        ResourceShares(each, tuple(shares[each.id])) for each in resources if each.id in shares
+    )
 
 
 def last_shares(state: State) -> dict[str, list[Share]]:
@@ -82,15 +83,14 @@ def _resources(state: State) -> tuple[Resource, ...]:
 
 
 def _metered(
-    interval: Interval, before: State, rules: Rules, held: Held | None, measured: Shares | None
+    interval: Interval, before: State, rules: Rules, held: Held | None, measured: Shares
 ) -> Cost:
-    """Measured shares; where the host could not be read, the last ones, carried."""
+    """Measured shares; of a resource that could not be read the last ones, carried."""
     resources = held.resources if held else _resources(before)
-    if measured is None:
-        measured = {name: _as_before(each) for name, each in last_shares(before).items()}
+    shares = {name: _as_before(each) for name, each in last_shares(before).items()} | dict(measured)
     if not resources:
-        measured = {REST: unheld(1, UNMETERED)}
-    return Cost(interval, resources, measured, rules.book.components)
+        shares = {REST: unheld(1, UNMETERED)}
+    return Cost(interval, resources, shares, rules.book.components)
 
 
 def _as_before(shares: list[Share]) -> list[Share]:

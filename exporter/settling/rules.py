@@ -40,6 +40,7 @@ class Reservation:
 
     milli_cores: int = 0
     memory_bytes: int = 0
+    gpus: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

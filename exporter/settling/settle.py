@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from unitcost.exporter.settling.batch import EventRow
 from unitcost.exporter.settling.books import Books
+from unitcost.exporter.settling.energy import EnergyMeter
 from unitcost.exporter.settling.gaps import Cost, Shares, costs_of, shares_after
 from unitcost.exporter.settling.holding import Held, HostMeter, Observed
 from unitcost.exporter.settling.rules import Rules
@@ -22,6 +23,7 @@ from unitcost.pricing.models import model_weights, split_by_model
 from unitcost.pricing.price_list import unit_prices
 from unitcost.pricing.resource import REST
 from unitcost.pricing.sample import NS_PER_SECOND, EpochMark, Sample, Subject
+from unitcost.pricing.tenants import Identity
 from unitcost.pricing.timeline import (
     Advance,
     ClockReading,
@@ -53,16 +55,21 @@ class Settler:
     held: Held | None = None
     counted: Count | None = None
     clock_steps: int = 0
+    energy: EnergyMeter = field(init=False)
 
     def __post_init__(self) -> None:
-        """Windows and runs start from the rules and the books."""
+        """Windows, runs and meters start from the rules, the books and the state."""
+        self.energy = EnergyMeter(dict(self.state.energy), dict(self.state.floors))
         self.tally = Tally(self.rules.window_ns, self.rules.minimum_micro)
         self.runs = RunBook(self.books)
 
     def tick(self, observed: Observed, marks: Sequence[EpochMark], clock: ClockReading) -> None:
         """Account for all time up to `clock` and everything that was counted."""
         step = advance(self.state.position, clock, present=self.present)
-        self.state = follow_clock(self.state, clock)
+        followed = follow_clock(self.state, clock)
+        if followed is not self.state:
+            self.energy.points.clear()
+        self.state = followed
         since = _metered_since(self.state, step)
         observed = self._admitted(observed, step.position.at_ns)
         counted = self._count(observed, since, clock)
@@ -72,7 +79,8 @@ class Settler:
             clock,
             counted.units,
             self.state.ready,
-            lambda account: self._book(account, step.position.at_ns),
+            lambda account, identity: self._book(account, identity, step.position.at_ns),
+            tuple(each.resource for each in self.state.shares),
         )
         self.runs.meet(observed.subjects, since, step.position.at_ns)
         self.tally.begin(held, counted)
@@ -80,6 +88,7 @@ class Settler:
         costs = costs_of(step, self.state, self.rules, held, measured)
         for cost in costs:
             self._charge(cost, marks, observed.subjects)
+        self._count_energy(observed, costs)
         self.tally.end(self.books, counted, step.position)
         for name in {subject.workload for subject in observed.subjects if _is_there(subject)}:
             self.books.charged(name, step.position.at_ns)
@@ -103,20 +112,28 @@ class Settler:
         )
 
     def _admit(self, subject: Subject, now_ns: int) -> Subject:
-        rule = self.rules.workloads.get(subject.workload)
-        owner = rule.owner if rule else ""
+        owner = self._owner(subject.workload, self._identity(subject.workload))
         name = self.books.admit(subject.workload, subject.kind, owner, self.rules, now_ns)
         if name == subject.workload:
             return subject
         return replace(subject, workload=name, model="", run="", attempt=0)
 
-    def _book(self, account: Account, now_ns: int) -> Account:
-        """The account one is booked on that holds something by a rule of the configuration."""
+    def _book(self, account: Account, identity: Identity | None, now_ns: int) -> Account:
+        """The account one is booked on that holds something."""
         rule = self.rules.workloads.get(account.workload)
-        if rule is None:
-            return account
-        name = self.books.admit(rule.name, rule.kind, rule.owner, self.rules, now_ns)
-        return account if name == account.workload else Account(name)
+        kind = rule.kind if rule else identity.kind if identity else WorkloadKind.OTHER
+        owner = self._owner(account.workload, identity)
+        name = self.books.admit(account.workload, kind, owner, self.rules, now_ns)
+        return account if account.workload == name else Account(name)
+
+    def _owner(self, workload: str, identity: Identity | None) -> str:
+        rule = self.rules.workloads.get(workload)
+        return (rule.owner if rule else "") or (identity.owner if identity else "")
+
+    def _identity(self, workload: str) -> Identity | None:
+        """What pods said of a workload in the last tick."""
+        owners = self.host.owners
+        return owners.tenants.identities.get(workload) if owners else None
 
     def _count(self, observed: Observed, since_ns: int, clock: ClockReading) -> Count:
         proven = max(since_ns, clock.wall_ns - BIRTH_LIMIT_NS)
@@ -126,10 +143,10 @@ class Settler:
         meter = forget(counted.meter, keep, clock.boot_ns - FORGET_AFTER_NS)
         return replace(counted, meter=meter)
 
-    def _measured(self, held: Held | None, counted: Count) -> Shares | None:
+    def _measured(self, held: Held | None, counted: Count) -> Shares:
         """The shares as measured, with each server's split over its models."""
-        if held is None or held.shares is None:
-            return None
+        if held is None:
+            return {}
         now, window = model_weights(counted.units), self.tally.model_weights()
         return {name: split_by_model(each, now, window) for name, each in held.shares.items()}
 
@@ -164,6 +181,13 @@ class Settler:
         if unbalanced := residual(posting):
             raise ArithmeticError(f"charges do not sum to what accrued: {unbalanced}")
         return posting
+
+    def _count_energy(self, observed: Observed, costs: Sequence[Cost]) -> None:
+        """Count the energy used since the last reading, by the shares of the last interval."""
+        used = self.energy.read(observed.meters)
+        if costs:
+            products = {each.id: (each.product, each.vendor) for each in observed.devices or ()}
+            self.energy.count(self.books.pending, used, costs[-1].shares, products)
 
     def _note_gap(self, cost: Cost) -> None:
         """Record time that was not metered, and what became of it."""
@@ -201,6 +225,8 @@ class Settler:
             ready=held.ready if held else self.state.ready,
             points=tuple(counted.meter.points.items()),
             seen=tuple(counted.meter.seen.items()),
+            energy=tuple(self.energy.points.items()),
+            floors=tuple(self.energy.floors.items()),
         )
 
 

@@ -39,6 +39,8 @@ class State:
     ready: frozenset[str] = frozenset()
     points: tuple[tuple[Series, Point], ...] = ()
     seen: tuple[tuple[str, Seen], ...] = ()
+    energy: tuple[tuple[str, Point], ...] = ()
+    floors: tuple[tuple[str, int], ...] = ()
 
     @property
     def meter(self) -> UnitMeter:

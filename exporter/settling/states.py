@@ -53,10 +53,12 @@ def now_ready(
     holders: Mapping[Account, frozenset[str]],
     units: Counted,
     ready: frozenset[str],
+    said: frozenset[str] = frozenset(),
 ) -> frozenset[str]:
     """Holders that are past loading: those known before and still there, and those seen ready.
 
-    A holder is ready once its subject says so, or a unit of its account was counted.
+    A holder is ready once its subject says so, a unit of its account was counted, or the cluster
+    says it of its container (`said`).
     """
     alive = frozenset().union(*holders.values())
     proven = {holding_account(subject) for subject in subjects if subject.ready}
@@ -64,7 +66,7 @@ def now_ready(
         if micro:
             proven.add(Account(account.workload, "", account.run, account.attempt))
     newly = (identity for account in proven for identity in holders.get(account, ()))
-    return (ready & alive) | frozenset(newly)
+    return ((ready | said) & alive) | frozenset(newly)
 
 
 def still_loading(
@@ -72,9 +74,13 @@ def still_loading(
     subjects: Iterable[Subject],
     holders: Mapping[Account, frozenset[str]],
     ready: frozenset[str],
+    seen: Iterable[Account] = (),
 ) -> set[Account]:
-    """Accounts none of whose holders is ready, of those whose readiness can be seen at all."""
-    visible = {holding_account(subject) for subject in subjects}
+    """Accounts none of whose holders is ready, of those whose readiness can be seen at all.
+
+    `seen`: those of whose containers the cluster says whether they are.
+    """
+    visible = {holding_account(subject) for subject in subjects} | set(seen)
     visible |= {
         account
         for account in holders

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from unitcost.exporter.settling.books import Books
+from unitcost.exporter.settling.devices import Signals
 from unitcost.exporter.settling.holding import Held
 from unitcost.pricing.allocate import State
 from unitcost.pricing.charge import Posting
@@ -48,6 +49,7 @@ class Tally:
     unsignalled: frozenset[Account] = frozenset()
     methods: dict[tuple[str, str], str] = field(default_factory=dict)
     signals: dict[str, str] = field(default_factory=dict)
+    device_signals: Signals = field(default_factory=dict)
 
     def use(self, window_ns: int, minimum_micro: int) -> None:
         """Take over another window length; windows that are open keep what they hold of it."""
@@ -57,11 +59,12 @@ class Tally:
 
     def begin(self, held: Held | None, counted: Count) -> None:
         """Start a tick: whose busy signal is which."""
-        self.spent, self.partly = {}, set()
+        self.spent, self.partly, self.methods = {}, set(), {}
         if held is not None:
             silent = {a for a in held.holders if held.signals.get(a, "none") == "none"}
             self.unsignalled = frozenset(silent)
             self.signals = {a.workload: held.signals.get(a, "none") for a in held.holders}
+            self.device_signals = held.device_signals
 
     def model_weights(self) -> dict[str, dict[Account, int]]:
         """How the models of each workload did the window's work."""

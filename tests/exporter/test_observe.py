@@ -5,7 +5,8 @@ import pytest
 from tests.sites import Site
 from unitcost.collectors.base import Reading
 from unitcost.exporter.gathering.gather import CollectorState, Gathered
-from unitcost.exporter.observe import Subjects, observed_of, subjects_after
+from unitcost.exporter.observe import Kept, kept_after, observed_of
+from unitcost.pricing.container import Grant, Kubelet, Pod
 from unitcost.pricing.sample import EpochMark, Subject
 from unitcost.pricing.workload import SYSTEM, WorkloadKind
 
@@ -14,7 +15,13 @@ SERVER = Subject("server:1", "chat", WorkloadKind.INFERENCE, port=1, ready=True)
 UP = CollectorState(True, 0.0, None, {})
 FAILED = CollectorState(False, 0.0, None, {})
 NOTHING = CollectorState(True, 0.0, None, {}, no_data=True)
-BEFORE: Subjects = {"training": (JOB,), "openmetrics": (SERVER,)}
+POD = Pod("uid", "team", "chat-1", "team/Deployment/chat")
+VIEW = Kubelet(1, 1, (Grant("team", "chat-1", "server", "nvidia.com/gpu", "GPU-1", 1),))
+BEFORE = Kept(
+    {"training": (JOB,), "openmetrics": (SERVER,), "kubernetes": ()},
+    {"training": (), "openmetrics": (), "kubernetes": (POD,)},
+    {"kubernetes": VIEW},
+)
 
 
 def test_the_subjects_of_a_collector_that_fails_stay_and_do_not_answer() -> None:
@@ -22,31 +29,44 @@ def test_the_subjects_of_a_collector_that_fails_stay_and_do_not_answer() -> None
     gathered = Gathered(
         {"openmetrics": Reading(subjects=(SERVER,))}, {"openmetrics": UP, "training": FAILED}
     )
-    found = subjects_after(BEFORE, gathered)
-    assert found["openmetrics"] == (SERVER,)
-    ((job),) = found["training"]
+    found = kept_after(BEFORE, gathered)
+    assert found.subjects["openmetrics"] == (SERVER,)
+    ((job),) = found.subjects["training"]
     assert (job.id, job.pid, job.started, job.run) == ("run:1", 7, 8, "r1")
     assert (job.up, job.ready, job.running) == (False, None, None)
-    assert subjects_after(found, gathered) == found
+    assert kept_after(found, gathered) == found
 
 
 @pytest.mark.parametrize("state", [UP, NOTHING])
 def test_a_collector_that_has_nothing_to_say_has_no_subjects(state: CollectorState) -> None:
     """The last state file was removed: that is no failure."""
-    assert subjects_after(BEFORE, Gathered({}, {"training": state})) == {}
+    assert kept_after(BEFORE, Gathered({}, {"training": state})) == Kept()
 
 
 def test_a_collector_that_is_not_run_any_more_has_no_subjects() -> None:
     """The configuration was reloaded."""
-    assert subjects_after(BEFORE, Gathered({}, {})) == {}
+    assert kept_after(BEFORE, Gathered({}, {})) == Kept()
+
+
+def test_pods_and_their_devices_stay_while_the_collector_fails() -> None:
+    """They are known to be old; an answer of the kubelet takes their place."""
+    found = kept_after(BEFORE, Gathered({}, {"kubernetes": FAILED}))
+    assert (found.pods, found.kubelets) == ({"kubernetes": (POD,)}, {"kubernetes": VIEW})
+    assert found.stale
+    observed, _ = observed_of({}, found)
+    assert (observed.pods, observed.kubelet, observed.stale) == ((POD,), VIEW, True)
+    fresh = Kubelet(2, 1)
+    gathered = Gathered({"kubernetes": Reading(kubelet=fresh, pods=())}, {"kubernetes": UP})
+    observed, _ = observed_of(gathered.readings, kept_after(found, gathered))
+    assert (observed.pods, observed.kubelet, observed.stale) == ((), fresh, False)
 
 
 def test_a_late_answer_is_an_answer() -> None:
     """What it says is a tick old and better than nothing."""
     reading = Reading(subjects=(JOB,), marks=(EpochMark("run:1", 1.0, 5),))
     gathered = Gathered({"training": reading}, {"training": FAILED})
-    found = subjects_after({}, gathered)
-    assert found == {"training": (JOB,)}
+    found = kept_after(Kept(), gathered)
+    assert found.subjects == {"training": (JOB,)}
     observed, marks = observed_of(gathered.readings, found)
     assert (observed.subjects, marks) == ((JOB,), reading.marks)
 

@@ -1,6 +1,7 @@
 """Nothing impossible gets past the door."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any
 
@@ -10,6 +11,16 @@ from hypothesis import strategies as st
 
 from unitcost.collectors.base import Problem, Reading
 from unitcost.exporter.gathering.validate import MAX_ITEMS, MAX_TEXT, MAX_VALUE, Junk, validate
+from unitcost.pricing.container import (
+    Allocatable,
+    ContainerUse,
+    Grant,
+    Kubelet,
+    Pod,
+    PodContainer,
+)
+from unitcost.pricing.device import Device, DeviceProcess, Instance, SmSample
+from unitcost.pricing.energy import Meter, Scope
 from unitcost.pricing.sample import (
     EpochMark,
     Listener,
@@ -33,8 +44,29 @@ WHOLE = Reading(
     listeners=(Listener(80, 1, 2),),
     marks=(EpochMark("s", 0.5, 9),),
     problems=(Problem("hidden", "some"),),
+    devices=(
+        Device(
+            "gpu:GPU-1",
+            "H100",
+            index=0,
+            minor=0,
+            slices=7,
+            instances=(Instance("MIG-1", 1, 0, 3, "3g.40gb", 0.5, "gpm_engine_active"),),
+            processes=(DeviceProcess(1, 2, "MIG-1"),),
+            samples=(SmSample(1, 2, 3),),
+            busy=0.25,
+            busy_signal="gpu_utilization",
+        ),
+    ),
+    meters=(Meter("m", Scope.GPU, ("gpu:GPU-1",), 1, 2.5, 3.0, 4.0, wraps_at=9.0, limit_watts=9.0),),
+    kubelet=Kubelet(
+        5, 5, (Grant("n", "p", "c", "nvidia.com/gpu", "GPU-1", 5),), (Allocatable("r", "GPU-1"),)
+    ),
+    pods=(Pod("u", "n", "p", "n/Pod/p", containers=(PodContainer("c", "id", True, 1, 2),)),),
+    containers=(ContainerUse("id", "u", 1, 2, 3, 4),),
 )
-PARTS = tuple(field.name for field in fields(Reading))
+PARTS = tuple(field.name for field in fields(Reading) if field.name != "kubelet")
+OPTIONAL = ("devices", "pods", "containers")
 ITEMS = [(part, field.name) for part in PARTS for field in fields(getattr(WHOLE, part)[0])]
 
 
@@ -137,9 +169,62 @@ def test_more_items_than_any_host_has_are_refused() -> None:
     ids=["none", "list", "of none", "of unmade", "text", "iterator"],
 )
 def test_a_part_that_is_no_tuple_of_its_type_is_refused(part: str, junk: Any) -> None:
-    """Lists change after they were looked at."""
+    """Lists change after they were looked at. Some parts may be None: nothing was looked for."""
+    reading = replace(WHOLE, **{part: junk})
+    if junk is None and part in OPTIONAL:
+        assert validate(reading) is reading
+        return
     with pytest.raises(Junk):
-        validate(replace(WHOLE, **{part: junk}))
+        validate(reading)
+
+
+def nested(
+    part: str, field: str, type_: type, index: int = 0
+) -> Iterator[tuple[str, str, object, str]]:
+    """Each field of the first item of a part inside of an item."""
+    for each in fields(type_):
+        yield part, field, getattr(getattr(WHOLE, part)[index], field)[0], each.name
+
+
+NESTED = [
+    *nested("devices", "instances", Instance),
+    *nested("devices", "processes", DeviceProcess),
+    *nested("devices", "samples", SmSample),
+    *nested("pods", "containers", PodContainer),
+]
+
+
+@pytest.mark.parametrize(("part", "field", "item", "inner"), NESTED)
+def test_so_are_foreign_types_inside_of_an_item(
+    part: str, field: str, item: Any, inner: str
+) -> None:
+    """Instances, processes and samples of a device; containers of a pod."""
+    for foreign in (object(), [], b"x", 1j, Sly("x"), -1, math.nan):
+        with pytest.raises(Junk):
+            validate(broken(part, field, (replace(item, **{inner: foreign}),)))
+
+
+@pytest.mark.parametrize("field", [each.name for each in fields(Kubelet)])
+def test_a_kubelet_s_view_is_looked_at_too(field: str) -> None:
+    """Its spans and its grants."""
+    for foreign in (object(), [], (None,), b"x", -1, (Unmade(),)):
+        view = object.__new__(Kubelet)
+        for each in fields(Kubelet):
+            object.__setattr__(view, each.name, getattr(WHOLE.kubelet, each.name))
+        object.__setattr__(view, field, foreign)
+        with pytest.raises(Junk):
+            validate(replace(WHOLE, kubelet=view))
+    with pytest.raises(Junk):
+        validate(replace(WHOLE, kubelet=object.__new__(Kubelet)))
+    with pytest.raises(Junk):
+        validate(replace(WHOLE, kubelet="view"))
+
+
+@pytest.mark.parametrize(("field", "value"), [("busy", 1.5), ("busy", math.inf), ("id", "GPU-1")])
+def test_a_device_s_own_limits_hold(field: str, value: object) -> None:
+    """A ratio is no more than 1, and a resource's name says what it is."""
+    with pytest.raises(Junk):
+        validate(broken("devices", field, value))
 
 
 def test_a_subclass_of_a_reading_is_refused() -> None:

@@ -1,0 +1,136 @@
+"""Energy in a tick: from meters to joules of each resource, and to whom they are counted.
+
+Energy is told, not charged: on a rented host electricity is in the rent (docs/cost-model.md).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from unitcost.exporter.settling.batch import Batch
+from unitcost.pricing.allocate import Share, State, unheld
+from unitcost.pricing.energy import Meter, of_resources
+from unitcost.pricing.meter import Event, Point, read_counter
+from unitcost.pricing.money import distribute
+from unitcost.pricing.sample import NS_PER_SECOND
+from unitcost.pricing.workload import SYSTEM, UNMETERED
+
+DEVICE_ENERGY = "unitcost_device_energy_joules_total"
+WORKLOAD_ENERGY = "unitcost_energy_joules_total"
+MAX_WATTS = 100_000.0
+"""No single meter of a host measures more; one that says so is broken."""
+MARGIN = 1.5
+"""How far above its limit a device's mean power may be before the counter is not believed."""
+
+
+Products = Mapping[str, tuple[str, str]]
+"""Product and vendor of each device, by resource."""
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """Energy that one resource used since the last reading: microjoules, over nanoseconds."""
+
+    resource: str
+    source: str
+    micro: int
+    span_ns: int
+
+
+@dataclass(slots=True)
+class EnergyMeter:
+    """Counters' last points, and the least power each resource was seen to draw while idle.
+
+    `floors` are microwatts. `rejected` counts readings that no hardware can have meant.
+    """
+
+    points: dict[str, Point] = field(default_factory=dict)
+    floors: dict[str, int] = field(default_factory=dict)
+    rejected: int = 0
+
+    def read(self, meters: Sequence[Meter]) -> list[Used]:
+        """What each resource used since the last reading, each joule once.
+
+        A counter that is seen for the first time, or starts anew, only sets where it stands: what
+        it shows may be from before this interval.
+        """
+        found = []
+        for meter in of_resources([each for each in meters if each.joules is not None]):
+            name = f"{meter.id} {meter.source}"
+            before = self.points.get(name)
+            point, usage = read_counter(
+                before,
+                meter.joules or 0.0,
+                meter.mono_ns,
+                generation=meter.generation,
+                wraps_at=meter.wraps_at,
+            )
+            if point is not None:
+                self.points[name] = point
+            if usage.event not in (Event.COUNTED, Event.WRAP):
+                continue
+            span = usage.end_ns - usage.start_ns
+            if usage.micro > _most(meter) * span // NS_PER_SECOND:
+                self.rejected += 1
+                continue
+            found.append(Used(meter.resource, str(meter.source), usage.micro, span))
+        return found
+
+    def count(
+        self,
+        pending: Batch,
+        found: Sequence[Used],
+        shares: Mapping[str, Sequence[Share]],
+        products: Products,
+    ) -> None:
+        """Add what was used to the counters of devices and of workloads."""
+        for used in found:
+            if used.resource in products:
+                labels = (used.resource, *products[used.resource], used.source)
+                pending.count(DEVICE_ENERGY, labels, used.micro)
+            held = shares.get(used.resource) or unheld(1, UNMETERED)
+            for workload, micro in self.split(used, held).items():
+                pending.count(WORKLOAD_ENERGY, (workload, used.resource, used.source), micro)
+
+    def split(self, used: Used, shares: Sequence[Share]) -> dict[str, int]:
+        """Microjoules by workload; they sum to what was used, exactly.
+
+        What the resource draws anyway (the least seen while nobody worked) is counted by what each
+        held, the rest by what each worked. Until that least is known, all of it by what each held.
+        """
+        weights = [share.weight for share in shares]
+        working = [share.weight if _works(share) else 0 for share in shares]
+        if not any(weights):
+            return {}
+        if not any(working):
+            self._learn(used)
+        floor = self.floors.get(used.resource)
+        rest = (
+            used.micro if floor is None else min(used.micro, floor * used.span_ns // NS_PER_SECOND)
+        )
+        if not any(working):
+            rest = used.micro
+        parts = distribute(rest, weights)
+        if used.micro > rest:
+            above = distribute(used.micro - rest, working)
+            parts = [a + b for a, b in zip(parts, above, strict=True)]
+        found: dict[str, int] = {}
+        for share, part in zip(shares, parts, strict=True):
+            name = share.account.workload
+            found[name] = found.get(name, 0) + part
+        return found
+
+    def _learn(self, used: Used) -> None:
+        """The least power of an interval in which nobody worked."""
+        if used.span_ns < NS_PER_SECOND:
+            return
+        drawn = used.micro * NS_PER_SECOND // used.span_ns
+        self.floors[used.resource] = min(drawn, self.floors.get(used.resource, drawn))
+
+
+def _most(meter: Meter) -> int:
+    """Microwatts above which the counter is not believed."""
+    return round((meter.limit_watts * MARGIN if meter.limit_watts else MAX_WATTS) * 10**6)
+
+
+def _works(share: Share) -> bool:
+    return share.state is not State.IDLE or share.account.workload == SYSTEM
