@@ -9,6 +9,7 @@ our period, and a kept one would save 0.1 ms of CPU (bench/parse.py).
 import functools
 import http.client
 import io
+import os
 import socket
 import ssl
 import time
@@ -43,11 +44,15 @@ class FetchKind(StrEnum):
 
 
 class FetchError(Exception):
-    """Nothing could be fetched; the text says why, on one line, without secrets."""
+    """Nothing could be fetched; the text says why, on one line, without secrets.
 
-    def __init__(self, kind: FetchKind, detail: str) -> None:
+    `status` is the HTTP status where it is that which is wrong, else 0.
+    """
+
+    def __init__(self, kind: FetchKind, detail: str, status: int = 0) -> None:
         super().__init__(_printable(detail))
         self.kind = kind
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +74,13 @@ def fetch(
     timeout: float = DEFAULT_TIMEOUT,
     cap: int = DEFAULT_CAP,
     bearer_token: str | None = None,
+    ca_file: str = "",
 ) -> bytes:
-    """GET a URL; `timeout` in seconds for everything, `cap` in bytes. Raises FetchError."""
-    return get(url, timeout=timeout, cap=cap, bearer_token=bearer_token).body
+    """GET a URL; `timeout` in seconds for everything, `cap` in bytes. Raises FetchError.
+
+    With a `ca_file` the authorities in it, and no others, say which server is to be trusted.
+    """
+    return get(url, timeout=timeout, cap=cap, bearer_token=bearer_token, ca_file=ca_file).body
 
 
 def get(
@@ -80,19 +89,20 @@ def get(
     timeout: float = DEFAULT_TIMEOUT,
     cap: int = DEFAULT_CAP,
     bearer_token: str | None = None,
+    ca_file: str = "",
 ) -> Response:
     """As `fetch`, and says whether the server is on this host. Raises FetchError."""
     deadline = time.monotonic() + timeout
     headers = _headers(bearer_token)
     try:
-        return _get(url, headers, deadline, cap)
+        return _get(url, headers, deadline, cap, ca_file)
     except FetchError as error:
         if bearer_token and bearer_token in str(error):  # a server may say back what it was told
             raise FetchError(error.kind, "an error that shows the bearer token") from None
         raise
 
 
-def _get(url: str, headers: dict[str, str], deadline: float, cap: int) -> Response:
+def _get(url: str, headers: dict[str, str], deadline: float, cap: int, ca_file: str) -> Response:
     try:
         place = parse_url(url)
     except ValueError as error:
@@ -100,7 +110,7 @@ def _get(url: str, headers: dict[str, str], deadline: float, cap: int) -> Respon
     try:
         with _connect(place, deadline) as sock:
             local = sock.getsockname()[0] == sock.getpeername()[0]
-            secured = _secured(sock, place, deadline)
+            secured = _secured(sock, place, deadline, ca_file)
             return Response(_exchange(secured, place, headers, deadline, cap), local)
     except FetchError:
         raise
@@ -187,11 +197,26 @@ def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _secured(sock: socket.socket, place: Place, deadline: float) -> socket.socket:
+@functools.lru_cache(maxsize=4)
+def _tls_by(ca_file: str, _changed_ns: int) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=ca_file)
+
+
+def _trust(ca_file: str) -> ssl.SSLContext:
+    """The authorities in the file as it is now (it may be replaced), or those of the system."""
+    if not ca_file:
+        return _tls()
+    try:
+        return _tls_by(ca_file, os.stat(ca_file).st_mtime_ns)
+    except OSError as error:  # ssl.SSLError, for a file with none in it, is one
+        raise FetchError(FetchKind.TLS, f"{ca_file} cannot be used: {_named(error)}") from None
+
+
+def _secured(sock: socket.socket, place: Place, deadline: float, ca_file: str) -> socket.socket:
     if place.scheme != "https":
         return sock
     sock.settimeout(_remaining(deadline))
-    return _tls().wrap_socket(sock, server_hostname=place.host)
+    return _trust(ca_file).wrap_socket(sock, server_hostname=place.host)
 
 
 class _Wire(io.RawIOBase):
@@ -256,7 +281,7 @@ def _check_head(response: http.client.HTTPResponse, cap: int) -> None:
         raise FetchError(FetchKind.REDIRECT, f"HTTP {status} to {where!r}: name the final URL")
     if status != 200:
         hint = ": a bearer token is needed or wrong" if status in (401, 403) else ""
-        raise FetchError(FetchKind.STATUS, f"HTTP {status} {response.reason}{hint}")
+        raise FetchError(FetchKind.STATUS, f"HTTP {status} {response.reason}{hint}", status)
     coding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
         raise FetchError(FetchKind.PROTOCOL, f"sent as {coding!r} though none was asked for")
