@@ -79,12 +79,13 @@ class Context:
     """What the configuration says that more than one collector may need.
 
     `ports`: TCP ports whose listening process is wanted. `servers`: tables written in the
-    configuration, by name.
+    configuration, by name. `visible_devices`: whether CUDA_VISIBLE_DEVICES of processes is wanted.
     """
 
     targets: tuple[Target, ...] = ()
     servers: Mapping[str, ServerTable] = field(default_factory=dict)
     ports: frozenset[int] = frozenset()
+    visible_devices: bool = False
 
 
 class Collector(Protocol):

@@ -37,7 +37,7 @@ class HostCollector:
     ) -> None:
         self._root = options.procfs
         self._now_ns = now_ns
-        self._processes = ProcessTable(options.procfs)
+        self._processes = ProcessTable(options.procfs, context.visible_devices)
         self._listeners = ListenerTable(options.procfs, context.ports, now_ns)
         self._tick_seconds = os.sysconf("SC_CLK_TCK")
 

@@ -25,14 +25,16 @@ class _Known:
     user: str
     cgroup: str
     memory_bytes: int
+    visible_devices: str = ""
     settled: bool = False
 
 
 class ProcessTable:
     """All processes of the host but kernel threads (their time is the system's anyway)."""
 
-    def __init__(self, root: str = "/proc") -> None:
+    def __init__(self, root: str = "/proc", visible_devices: bool = False) -> None:
         self._root = root
+        self._visible_devices = visible_devices
         self._tick_ns = NS_PER_SECOND // os.sysconf("SC_CLK_TCK")
         self._page = os.sysconf("SC_PAGE_SIZE")
         self._known: dict[int, _Known] = {}
@@ -98,8 +100,16 @@ class ProcessTable:
             user=self._user(os.stat(f"{self._root}/{pid}").st_uid),
             cgroup=procfs.cgroup(self._root, pid),
             memory_bytes=self._memory(pid),
+            visible_devices=self._devices(pid) if self._visible_devices else "",
             settled=settled,
         )
+
+    def _devices(self, pid: int) -> str:
+        """CUDA_VISIBLE_DEVICES; empty for a process of another user that hides its environment."""
+        try:
+            return procfs.environment(self._root, pid, "CUDA_VISIBLE_DEVICES")
+        except PermissionError:
+            return ""
 
     def _memory(self, pid: int) -> int:
         return procfs.unshared_pages(self._root, pid) * self._page
@@ -129,6 +139,7 @@ class ProcessTable:
             command=known.command,
             user=known.user,
             cgroup=known.cgroup,
+            visible_devices=known.visible_devices,
         )
 
 

@@ -99,6 +99,17 @@ def unshared_pages(procfs: str, pid: int) -> int:
     return max(0, int(field[1]) - int(field[2]))
 
 
+def environment(procfs: str, pid: int, name: str) -> str:
+    """A variable of the environment a process was started with, "" without it.
+
+    Raises Gone, or OSError. At most 256 KiB are looked through.
+    """
+    prefix = name.encode() + b"="
+    entries = read_whole(f"{procfs}/{pid}/environ", 1 << 18).split(b"\0")
+    found = next((entry for entry in entries if entry.startswith(prefix)), prefix)
+    return found[len(prefix) :].decode("utf-8", "replace")[:1024]
+
+
 def cgroup(procfs: str, pid: int) -> str:
     """The cgroup's path: the unified one; else (version 1) that of cpu, memory or any other.
 

@@ -33,7 +33,8 @@ class Claim:
 class Rule:
     """Ties processes to an account: all conditions given must hold; with none it never matches.
 
-    `command` and `cgroup` are regular expressions, searched for anywhere in the text.
+    `command` and `cgroup` are regular expressions, searched for anywhere in the text;
+    `visible_devices` is the value of CUDA_VISIBLE_DEVICES.
     """
 
     account: Account
@@ -41,6 +42,7 @@ class Rule:
     user: str | None = None
     cgroup: str | None = None
     port: int | None = None
+    visible_devices: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +66,13 @@ class RuleMatcher:
     def __init__(self, rules: Sequence[Rule] = (), memory: int = 4096) -> None:
         self._rules = [_compiled(rule) for rule in rules]
         self._memory = memory
-        self._known: dict[tuple[str, str, str], tuple[tuple[Account, int | None], ...]] = {}
+        self._known: dict[tuple[str, ...], tuple[tuple[Account, int | None], ...]] = {}
 
     def match(self, process: Process, ports: frozenset[int]) -> Account | None:
         """The account of the first rule whose conditions `process`, listening on `ports`, meets."""
         if not self._rules:
             return None
-        key = (process.command, process.user, process.cgroup)
+        key = (process.command, process.user, process.cgroup, process.visible_devices)
         found = self._known.get(key)
         if found is None:
             found = tuple((r.account, r.port) for r in self._rules if r.holds(process))
@@ -100,6 +102,9 @@ def _compiled(rule: Rule) -> _Compiled:
     if rule.cgroup is not None:
         cgroup = re.compile(rule.cgroup)
         conditions.append(lambda process: cgroup.search(process.cgroup) is not None)
+    if rule.visible_devices is not None:
+        wanted = rule.visible_devices
+        conditions.append(lambda process: process.visible_devices == wanted)
     if not conditions and rule.port is None:
         conditions.append(lambda process: False)
     return _Compiled(rule.account, tuple(conditions), rule.port)

@@ -143,7 +143,8 @@ class Process:
     """One process of the host: a bundle of samples that are read in one go.
 
     `cpu_ns` is its own CPU time, `reaped_cpu_ns` that of children it has waited for; both are
-    counters. `memory_bytes` is resident minus shared.
+    counters. `memory_bytes` is resident minus shared. `visible_devices` is CUDA_VISIBLE_DEVICES of
+    the environment it was started with; empty where it has none or was not asked for it.
     """
 
     pid: int
@@ -155,6 +156,7 @@ class Process:
     command: str = ""
     user: str = ""
     cgroup: str = ""
+    visible_devices: str = ""
 
     @property
     def identity(self) -> str:

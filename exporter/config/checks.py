@@ -21,6 +21,7 @@ AUTO = "auto"
 MAX_WORKLOADS = 256
 
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)
+_GPU = re.compile(r"(GPU|MIG)-[0-9A-Za-z/-]{1,100}|[0-9]{1,4}", re.ASCII)
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
 
 
@@ -183,6 +184,10 @@ def _series(series: Series, path: Path) -> Iterator[Mistake]:
 def _workload(workload: WorkloadSettings, known: frozenset[str], path: Path) -> Iterator[Mistake]:
     if workload.match is not None:
         yield from _match(workload.match, (*path, "match"))
+    for index, gpu in enumerate(workload.reserve.gpus):
+        if not _GPU.fullmatch(gpu):
+            wanted = f'expected GPU-…, MIG-… or a number such as "0", got {shown(gpu)}'
+            yield Mistake((*path, "reserve", "gpus", index), wanted)
     for index, endpoint in enumerate(workload.endpoints):
         if problem := url_problem(endpoint.url):
             yield Mistake((*path, "endpoints", index, "url"), problem)
@@ -215,6 +220,10 @@ def _match(match: Match, path: Path) -> Iterator[Mistake]:
         problem = regex_problem(pattern) if pattern is not None else None
         if problem:
             yield Mistake((*path, key), problem)
+    visible = match.cuda_visible_devices
+    if visible is not None and not (visible and visible.isprintable() and len(visible) <= 1024):
+        problem = f"expected a list such as 0,1 or GPU-…, got {shown(visible)}"
+        yield Mistake((*path, "cuda_visible_devices"), problem)
     if match.user is not None and (problem := name_problem(match.user)):
         yield Mistake((*path, "user"), problem)
 

@@ -198,7 +198,11 @@ def _context(settings: Settings) -> Context:
     servers = {
         name: msgspec.structs.replace(table, name=name) for name, table in settings.servers.items()
     }
-    return Context(targets, MappingProxyType(servers), frozenset(ports - {0}))
+    environment = any(
+        item.match is not None and item.match.cuda_visible_devices is not None
+        for item in settings.workloads
+    )
+    return Context(targets, MappingProxyType(servers), frozenset(ports - {0}), environment)
 
 
 def local_port(url: str) -> int:

@@ -87,6 +87,8 @@ class Match(Section, frozen=True):
     """Regular expression searched in the cgroup path."""
     port: Port | None = None
     """A TCP port the process listens on."""
+    cuda_visible_devices: str | None = None
+    """The value of CUDA_VISIBLE_DEVICES in its environment, as it was started."""
 
 
 class Reserve(Section, frozen=True):
@@ -94,6 +96,8 @@ class Reserve(Section, frozen=True):
 
     cpu: Annotated[Decimal, _between("0", "100000")] = Decimal(0)
     memory_gib: Annotated[Decimal, _between("0", "10000000")] = Decimal(0)
+    gpus: tuple[str, ...] = ()
+    """UUIDs of GPUs or of MIG instances, or the driver's numbers."""
 
 
 class Endpoint(Section, frozen=True):

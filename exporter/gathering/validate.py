@@ -116,7 +116,7 @@ def _process(process: Process) -> str:
         process.cpu_ns,
         process.reaped_cpu_ns,
         process.memory_bytes,
-    ) or wrong_texts(process.command, process.user, process.cgroup)
+    ) or wrong_texts(process.command, process.user, process.cgroup, process.visible_devices)
 
 
 def _listener(listener: Listener) -> str:

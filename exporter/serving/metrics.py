@@ -7,6 +7,7 @@ prints docs/metrics.md.
 
 from unitcost.exporter.serving.metric import Metric
 from unitcost.exporter.serving.metrics_cost import COST, PRICE, UNIT_COSTS, UNITS
+from unitcost.exporter.serving.metrics_device import DEVICES, ENERGY, PODS
 from unitcost.exporter.serving.metrics_state import EXPORTER, HOST, HTTP_REQUESTS, WORKLOADS
 
 SECTIONS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
@@ -14,13 +15,17 @@ SECTIONS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
     ("What it costs an hour", PRICE),
     ("What was done", UNITS),
     ("What a unit costs", UNIT_COSTS),
-    ("Workloads", WORKLOADS),
+    ("Workloads", (*WORKLOADS, *PODS)),
+    ("Accelerators", DEVICES),
+    ("Power and energy", ENERGY),
     ("The host", HOST),
     ("This exporter", EXPORTER),
     ("Its web server", (HTTP_REQUESTS,)),
 )
 
-METRICS: tuple[Metric, ...] = (*COST, *PRICE, *UNITS, *UNIT_COSTS, *WORKLOADS, *HOST, *EXPORTER)
+METRICS: tuple[Metric, ...] = tuple(
+    metric for _, metrics in SECTIONS for metric in metrics if metric is not HTTP_REQUESTS
+)
 """All metrics a snapshot may have points of, in the order in which they are served."""
 
 HEADER = """\

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
+from unitcost.exporter.serving.publish_devices import device_points, pod_points
 from unitcost.exporter.serving.snapshot import Point
 from unitcost.exporter.settling.batch import CounterKey
 from unitcost.exporter.settling.observed import Observed
@@ -24,6 +25,7 @@ Points = dict[str, list[Point]]
 
 BY_STATE = ("unitcost_cost_usd_total", "unitcost_held_seconds_total")
 NOT_BY_WORKLOAD = ("unitcost_resource_cost_usd_total", "unitcost_gap_seconds_total")
+BY_DEVICE = ("unitcost_device_energy_joules_total",)
 UNIT_METRICS = {
     Unit.REQUEST: "unitcost_request_cost_usd",
     Unit.TOKEN: "unitcost_token_cost_usd",
@@ -41,9 +43,11 @@ def ledger_points(settler: Settler, observed: Observed) -> Points:
     position = settler.state.position
     now = position.at_ns if position else 0
     live = frozenset(settler.books.live(settler.rules, now))
-    points = counter_points(settler.books.committed, live | RESERVED)
+    devices = frozenset(each.resource.id for each in settler.state.shares if each.resource.is_gpu)
+    points = counter_points(settler.books.committed, live | RESERVED, devices)
     points |= price_points(settler, now)
     points |= workload_points(settler, live, now)
+    points |= device_points(settler, observed) | pod_points(settler, observed.pods, live)
     points |= host_points(observed, settler.host.usage.utilisation)
     if settler.rules.scope != "units":
         spread = {name for name, hosts in workload_hosts(settler, now).items() if hosts > 1}
@@ -53,12 +57,18 @@ def ledger_points(settler: Settler, observed: Observed) -> Points:
     return points
 
 
-def counter_points(counters: Mapping[CounterKey, int], shown: frozenset[str]) -> Points:
-    """Counters of workloads that are shown; every state at 0 as soon as one is there."""
+def counter_points(
+    counters: Mapping[CounterKey, int], shown: frozenset[str], devices: frozenset[str]
+) -> Points:
+    """Counters of workloads and devices that are shown.
+
+    Every state is there at 0 as soon as one is.
+    """
     points: Points = {}
     zeros: set[CounterKey] = set()
     for (metric, labels), value in counters.items():
-        if metric not in NOT_BY_WORKLOAD and labels[0] not in shown:
+        known = devices if metric in BY_DEVICE else shown
+        if metric not in NOT_BY_WORKLOAD and labels[0] not in known:
             continue
         scale = PICO if "_usd_" in metric else MICRO
         points.setdefault(metric, []).append((labels, value / scale))
@@ -191,9 +201,11 @@ def _signal(tally: Tally, workload: str, resource: str) -> str:
 
 
 def workload_hosts(settler: Settler, now_ns: int) -> dict[str, int]:
-    """On how many hosts each workload with runs is: the most of those that are not retired."""
+    """On how many hosts each workload is: as its pods say, and its runs that are not retired."""
     since = now_ns - settler.rules.retire_after_ns
-    found: dict[str, int] = {}
+    owners = settler.host.owners
+    identities = owners.tenants.identities if owners else {}
+    found = {name: each.hosts for name, each in identities.items() if each.hosts > 1}
     for key, hosts in settler.runs.hosts.items():
         run = settler.books.runs.get(key)
         if run is not None and run.last_charged_ns > since:

@@ -36,7 +36,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What a workload holds while it runs: thousandths of cores, and bytes."""
+    """What a workload holds while it runs: thousandths of cores, bytes, and GPUs.
+
+    A GPU is named by its UUID, that of a MIG instance, or the driver's number.
+    """
 
     milli_cores: int = 0
     memory_bytes: int = 0
@@ -164,6 +167,7 @@ def matcher_of(settings: Settings) -> RuleMatcher:
                 item.match.user,
                 item.match.cgroup,
                 item.match.port,
+                item.match.cuda_visible_devices,
             )
             for item in settings.workloads
             if item.match is not None
@@ -175,6 +179,7 @@ def _workload(item: WorkloadSettings) -> WorkloadRule:
     reservation = Reservation(
         milli_cores=int(item.reserve.cpu * 1000),
         memory_bytes=int(item.reserve.memory_gib * GIB),
+        gpus=item.reserve.gpus,
     )
     kind = WorkloadKind(item.kind)
     return WorkloadRule(item.name, kind, item.owner, reservation, bool(item.endpoints))
