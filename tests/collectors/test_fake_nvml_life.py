@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.fake_nvml import FakeNvml, library, pretend
-from tests.fake_nvml_client import NOT_SUPPORTED, UNINITIALIZED, NvmlClient, nvml_client
+from tests.fake_nvml_client import (
+    INVALID_ARGUMENT,
+    NOT_SUPPORTED,
+    UNINITIALIZED,
+    NvmlClient,
+    nvml_client,
+)
 from tests.fake_nvml_profiles import profile
 
 pytest.importorskip("pynvml", reason="nvidia-ml-py is not installed")
@@ -73,8 +79,8 @@ def test_nvml_is_opened_and_closed_in_balance(tmp_path: Path) -> None:
         assert driver.initialised
         client("nvml.nvmlShutdown()")
         assert not driver.initialised
-        assert client.error("nvml.nvmlDeviceGetPowerUsage(gpu)") == UNINITIALIZED
-        assert client.error("nvml.nvmlShutdown()") == UNINITIALIZED
+        for call in ("DeviceGetPowerUsage(gpu)", "DeviceGetHandleByIndex(0)", "Shutdown()"):
+            assert client.error(f"nvml.nvml{call}") == UNINITIALIZED
         client("nvml.nvmlInit()")
         assert client.error("nvml.nvmlDeviceGetPowerUsage(gpu)")[1] == 2
         assert driver.initialised
@@ -97,6 +103,11 @@ def test_a_state_that_is_missing_or_torn_changes_nothing(tmp_path: Path) -> None
         driver.gpu(0).power_watts = 20.0
         driver.write()
         assert client(power) == 20_000
+        before = driver.state_file.stat()
+        driver.gpu(0).power_watts = 30.0
+        driver.write()
+        os.utime(driver.state_file, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert client(power) == 30_000, "the file is another one, of the same size and time"
     driver.state_file.unlink()
     with nvml_client(driver, initialise=False) as client:
         assert client.error("nvml.nvmlInit()") == ("NVMLError_DriverNotLoaded", 9)
@@ -171,3 +182,24 @@ def test_it_can_be_loaded_into_a_running_interpreter(tmp_path: Path) -> None:
         check=False,
     )
     assert done.stdout == "1\n", done.stderr
+
+
+def test_a_gpu_may_go_while_the_process_runs(tmp_path: Path) -> None:
+    """Its handle stands for nothing then, and those of the others still for the others."""
+    driver = pretend(tmp_path, "h200", clock=0.0)
+    with nvml_client(driver) as client:
+        del driver.gpus[1]
+        driver.write()
+        assert client("nvml.nvmlDeviceGetCount()") == 7
+        assert client.error("nvml.nvmlDeviceGetPowerUsage(gpus[1])") == INVALID_ARGUMENT
+        assert client("nvml.nvmlDeviceGetMinorNumber(gpus[2])") == 2
+
+
+def test_two_processes_count_into_the_same_file(tmp_path: Path) -> None:
+    """Each opens NVML for itself; calls are those of both."""
+    driver = pretend(tmp_path, "t4", clock=0.0)
+    with nvml_client(driver) as one, nvml_client(driver) as other:
+        for client in (one, other, other):
+            client("nvml.nvmlDeviceGetPowerUsage(gpus[0])")
+        assert driver.calls("nvmlDeviceGetPowerUsage", gpu=0) == 3
+        assert driver.all_calls()["nvmlInitWithFlags"] == driver.inits == 2

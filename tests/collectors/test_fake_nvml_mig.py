@@ -73,9 +73,11 @@ def test_slots_are_sparse(tmp_path: Path) -> None:
 
 
 def test_compute_instances_may_share_a_gpu_instance(tmp_path: Path) -> None:
-    """Their SMs are their own, their memory is not."""
+    """Their SMs and their processes are their own, their memory is not."""
     driver = pretend(tmp_path, "a100_mig", clock=0.0)
-    driver.gpu(0).mig(["1c.3g.40gb", "2c.3g.40gb", "1c.3g.40gb"])
+    one, two, _ = driver.gpu(0).mig(["1c.3g.40gb", "2c.3g.40gb", "1c.3g.40gb"])
+    driver.gpu(0).run(11, on=one)
+    driver.gpu(0).run(12, on=two)
     driver.write()
     with nvml_client(driver) as client:
         assert walk(client)[:3] == [
@@ -83,6 +85,8 @@ def test_compute_instances_may_share_a_gpu_instance(tmp_path: Path) -> None:
             ["2c.3g.40gb", 1, 1, 28, 3, 2, 40192],
             ["1c.3g.40gb", 2, 0, 14, 3, 1, 40192],
         ]
+        client(SLOT(1))
+        assert client("[p.pid for p in nvml.nvmlDeviceGetComputeRunningProcesses(mig)]") == [12]
 
 
 def test_a_mig_handle_has_memory_and_processes_of_its_own(tmp_path: Path) -> None:
@@ -136,7 +140,8 @@ def test_ids_are_used_again_but_handles_are_not(same_uuids: bool, tmp_path: Path
 def test_mig_may_be_off_pending_or_unknown_to_the_model(tmp_path: Path) -> None:
     """Off: no slots. Not supported: that is a no."""
     driver = FakeNvml(library(), tmp_path, [*gpus(A100), *profile("t4")], clock=0.0)
-    driver.gpu(0).mig_pending = True
+    driver.gpu(0).mig(["3g.40gb"])
+    driver.gpu(0).mig_enabled = False
     driver.write()
     with nvml_client(driver) as client:
         assert client("nvml.nvmlDeviceGetMigMode(gpus[0])") == [0, 1]
@@ -175,6 +180,7 @@ def test_gpm_is_the_mean_between_two_samples(tmp_path: Path) -> None:
         driver.advance(3)
         assert client.error("compare(2)") == INVALID_ARGUMENT, "two has not been read"
         client("nvml.nvmlGpmSampleGet(gpus[0], two)")
+        client("third = nvml.nvmlGpmSampleAlloc()\nnvml.nvmlGpmSampleGet(gpus[0], third)")
         assert client("compare(1, 2, 5, 10, 11, 999)") == [
             [0, pytest.approx(90.0)],
             [0, pytest.approx(35.0)],
@@ -183,11 +189,14 @@ def test_gpm_is_the_mean_between_two_samples(tmp_path: Path) -> None:
             [3, 0.0],
             [2, 0.0],
         ]
+        client("first, one = one, third")
+        assert client.error("compare(2)") == INVALID_ARGUMENT, "no time has passed"
+        assert driver.gpm_samples == 3
+        client("one = first\nnvml.nvmlGpmSampleFree(one)")
         assert driver.gpm_samples == 2
-        client("nvml.nvmlGpmSampleFree(one)")
-        assert driver.gpm_samples == 1
-        assert client.error("nvml.nvmlGpmSampleFree(one)") == INVALID_ARGUMENT
         assert client.error("compare(2)") == INVALID_ARGUMENT
+        for call in ("Free(one)", "Get(gpus[0], one)"):
+            assert client.error(f"nvml.nvmlGpmSample{call}") == INVALID_ARGUMENT
 
 
 def test_gpm_measures_each_instance(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ BOTH_CALLS = pytest.mark.parametrize("call", [OLD_CALL, NEW_CALL])
 ASK_WITH_ROOM = """
 def ask(room, name="nvmlDeviceGetComputeRunningProcesses_v3", buffer=True):
     count = ctypes.c_uint(room)
-    array = (nvml.c_nvmlProcessInfo_v3_t * max(room, 1))()
+    array = (nvml.c_nvmlProcessInfo_v3_t * (room + 2))()
     call = nvml._nvmlGetFunctionPointer(name)
     code = call(gpus[0], ctypes.byref(count), array if buffer else None)
     return code, count.value, [item.pid for item in array]
@@ -62,13 +62,13 @@ def test_a_list_says_how_much_room_it_needs(tmp_path: Path) -> None:
     driver = pretend(tmp_path, "t4", clock=0.0)
     with nvml_client(driver) as client:
         client(ASK_WITH_ROOM)
-        assert client("ask(0, buffer=False)") == [0, 0, [0]]
+        assert client("ask(0, buffer=False)") == [0, 0, [0, 0]]
         for pid in (1, 2, 3):
             driver.gpu(0).run(pid)
         driver.write()
-        assert client("ask(0, buffer=False)") == [7, 3, [0]]
-        assert client("ask(2)") == [7, 3, [1, 2]]
-        assert client("ask(5)") == [0, 3, [1, 2, 3, 0, 0]]
+        assert client("ask(0, buffer=False)") == [7, 3, [0, 0]]
+        assert client("ask(2)") == [7, 3, [1, 2, 0, 0]]
+        assert client("ask(4)") == [0, 3, [1, 2, 3, 0, 0, 0]]
         assert client("ask(5, buffer=False)")[:2] == [2, 3]
         assert client("ask(5, 'nvmlDeviceGetComputeRunningProcesses_v2')")[:2] == [0, 3]
 
@@ -93,11 +93,14 @@ def test_a_busy_process_leaves_samples_behind(call: Any, tmp_path: Path) -> None
 
 @BOTH_CALLS
 def test_the_ring_buffer_forgets(call: Any, tmp_path: Path) -> None:
-    """A hundred samples are kept, the newest."""
+    """A hundred samples are kept, the newest, of all processes together."""
     driver = pretend(tmp_path, "t4", clock=0.0)
     driver.gpu(0).run(101, sm=30)
+    driver.gpu(0).run(102, sm=40)
+    driver.gpu(0).samples = [Sample(666, 1.0, sm=11)]
     driver.advance(3600)
     with nvml_client(driver) as client:
+        assert {pid for pid, _ in sampled(client, call(0))} == {101, 102}
         stamps = [sample["timeStamp"] for sample in client(call(0))]
         assert len(stamps) == 100
         assert stamps == sorted(stamps)
