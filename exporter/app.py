@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from queue import SimpleQueue
 from types import FrameType
 
 from unitcost.exporter.clock import Clock, SystemClock
@@ -33,7 +34,7 @@ def run(loaded: Loaded) -> int:
     _log.info("serving /metrics", extra=fields(address=address, port=port))
     app.wait()
     app.stop()
-    return GOOD
+    return app.exit_code
 
 
 def once(loaded: Loaded) -> str:
@@ -47,7 +48,7 @@ def once(loaded: Loaded) -> str:
 
 
 class App:
-    """The exporter, its schedule and its web server, with the signals that end or reload it."""
+    """The exporter, its schedule and its web server, with the signals that steer it."""
 
     def __init__(self, loaded: Loaded, clock: Clock) -> None:
         settings = loaded.settings
@@ -62,6 +63,8 @@ class App:
         self._exporter.count_answers(self._web.answered)
         self._ended = threading.Event()
         self._reload = threading.Event()
+        self._pauses: SimpleQueue[bool] = SimpleQueue()
+        self.exit_code = GOOD
 
     def start(self) -> int:
         """Serve and tick; returns the port. Raises ListenError or LedgerConflict."""
@@ -71,11 +74,16 @@ class App:
         return port
 
     def listen_to_signals(self) -> None:
-        """SIGTERM and SIGINT end it, SIGHUP reloads. For the main thread alone."""
+        """SIGTERM and SIGINT end it, SIGHUP reloads, SIGUSR1 lets go of devices until SIGUSR2.
+
+        For the main thread alone.
+        """
         handlers: dict[int, Callable[[int, FrameType | None], None]] = {
             signal.SIGTERM: lambda *_: self._ended.set(),
             signal.SIGINT: lambda *_: self._ended.set(),
             signal.SIGHUP: lambda *_: self._reload.set(),
+            signal.SIGUSR1: lambda *_: self._pauses.put(True),
+            signal.SIGUSR2: lambda *_: self._pauses.put(False),
         }
         for number, handler in handlers.items():
             signal.signal(number, handler)
@@ -96,6 +104,14 @@ class App:
         if self._reload.is_set():
             self._reload.clear()
             self._take_over()
+        while not self._pauses.empty():
+            paused = self._pauses.get()
+            self._exporter.pause(paused)
+            _log.info("devices are let go" if paused else "devices are taken up again")
+        if reason := self._exporter.needs_restart():
+            _log.error("a new process is needed; ending this one", extra=fields(reason=reason))
+            self.exit_code = FAILED
+            self._ended.set()
 
     def _take_over(self) -> None:
         """Reload the file: if it is good it is used from now on, else nothing changes."""

@@ -52,6 +52,7 @@ class Exporter:
         self._said = OncePer()
         self._renderer = Renderer()
         self._self_metrics = SelfMetrics()
+        self._paused = False
         self._use(loaded)
         self._exposition = self._render()
         self._ready = self._readiness()
@@ -62,6 +63,8 @@ class Exporter:
         self._matcher = matcher_of(loaded.settings)
         sources = make_sources(loaded.collectors, loaded.collector_options, loaded.context)
         self._gatherer = Gatherer(sources, self._clock)
+        if self._paused:
+            self._gatherer.pause(True)
         self._kept = Kept()
 
     def reload(self, loaded: Loaded) -> None:
@@ -70,6 +73,16 @@ class Exporter:
         self._use(loaded)
         if self._settler is not None:
             self._settler.follow(self._rules, self._matcher)
+
+    def pause(self, paused: bool) -> None:
+        """Let go of the devices, so that they can be reset, or take them up again."""
+        self._paused = paused
+        self._gatherer.pause(paused)
+
+    def needs_restart(self) -> str:
+        """Why only a new process can go on reading everything; empty if this one can."""
+        states = self._progress.states or {}
+        return next((each.needs_restart for each in states.values() if each.needs_restart), "")
 
     def count_answers(self, answered: Answered) -> None:
         """From the next tick on, also serve what the web server has answered."""

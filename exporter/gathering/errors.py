@@ -10,7 +10,9 @@ from unitcost.exporter.log import fields
 _log = logging.getLogger(__name__)
 
 IMPORT, RAISED, TIMEOUT, JUNK = "import", "raised", "timeout", "junk"
+RESTART = "needs_restart"
 """Kinds of our own; a collector adds those of the problems it reports."""
+_FAILURES = (RAISED, TIMEOUT, JUNK, RESTART)
 OTHER = "other"
 MAX_KINDS = 16
 MAX_DETAILS = 64
@@ -32,7 +34,7 @@ class CollectorErrors:
             room = len(self._counts) < MAX_KINDS - (OTHER not in self._counts)
             kind = kind if room and _KIND.fullmatch(kind) else OTHER
         self._counts[kind] = self._counts.get(kind, 0) + 1
-        self._failed = self._failed or kind in (RAISED, TIMEOUT, JUNK)
+        self._failed = self._failed or kind in _FAILURES
         said = (kind, detail[:300])
         if said in self._logged or len(self._logged) >= MAX_DETAILS:
             return
@@ -45,7 +47,7 @@ class CollectorErrors:
         """The collector works; if it did not before, this is logged, and so is its next failure."""
         if self._failed:
             self._failed = False
-            self._logged = {said for said in self._logged if said[0] not in (RAISED, TIMEOUT, JUNK)}
+            self._logged = {said for said in self._logged if said[0] not in _FAILURES}
             _log.info("collector answers again", extra=fields(collector=self._collector))
 
     def counts(self) -> Mapping[str, int]:

@@ -5,6 +5,7 @@ One that is late is not asked again until it has answered; its answer is used at
 gathering. Whatever a collector raises or returns counts as its own error and as nothing else.
 """
 
+import logging
 import time
 import traceback
 from collections.abc import Iterable, Mapping
@@ -14,10 +15,20 @@ from threading import Thread
 from types import MappingProxyType
 from typing import Any
 
-from unitcost.collectors.base import Collector, Context, Found, NoData, Reading
+from unitcost.collectors.base import Collector, Context, Found, NeedsRestart, NoData, Reading
 from unitcost.exporter.clock import Clock
-from unitcost.exporter.gathering.errors import IMPORT, JUNK, RAISED, TIMEOUT, CollectorErrors
+from unitcost.exporter.gathering.errors import (
+    IMPORT,
+    JUNK,
+    RAISED,
+    RESTART,
+    TIMEOUT,
+    CollectorErrors,
+)
 from unitcost.exporter.gathering.validate import Junk, validate
+from unitcost.exporter.log import fields
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +47,7 @@ class CollectorState:
     `up`: it answered this gathering in time and its answer can be used, if only to say that there
     is nothing to read (`no_data`, which is no error). `late`: what it gave to this gathering had
     been asked for by an earlier one. `last_success_wall_ns` is None until it first succeeds.
+    `needs_restart`: why only a new process can go on reading, empty if this one can.
     """
 
     up: bool
@@ -44,6 +56,7 @@ class CollectorState:
     errors: Mapping[str, int]
     no_data: bool = False
     late: bool = False
+    needs_restart: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +146,11 @@ class Gatherer:
         states = {name: self._state(name, round_) for name in self._errors}
         return Gathered(MappingProxyType(round_.readings), MappingProxyType(states))
 
+    def pause(self, paused: bool) -> None:
+        """Have collectors that can let go of their devices do so, or take them up again."""
+        for worker in self._workers.values():
+            worker.pause(paused)
+
     def close(self) -> None:
         """End the threads of the collectors that are free; waits a second at most."""
         deadline = time.monotonic() + 1
@@ -188,6 +206,7 @@ class Gatherer:
             errors=self._errors[name].counts(),
             no_data=in_time and answer is not None and not answer.error and not answer.reading,
             late=name in round_.late,
+            needs_restart=answer.detail if answer and answer.error == RESTART else "",
         )
 
 
@@ -206,13 +225,17 @@ class _Worker:
         self._collector = collector
         self._clock = clock
         self._answers = answers
-        self._questions: SimpleQueue[float | None] = SimpleQueue()
+        self._questions: SimpleQueue[float | bool | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name=f"collector-{name}", daemon=True)
         self._thread.start()
 
     def ask(self, deadline: float) -> None:
         """Have the collector run; its answer comes through the queue."""
         self._questions.put(deadline)
+
+    def pause(self, paused: bool) -> None:
+        """Have the collector let go of its devices, or take them up again, in its own thread."""
+        self._questions.put(paused)
 
     def end(self) -> None:
         """Let the thread end when it is through with what it has been asked."""
@@ -223,8 +246,23 @@ class _Worker:
         self._thread.join(timeout)
 
     def _run(self) -> None:
-        while (deadline := self._questions.get()) is not None:
-            self._answers.put(self._answer(deadline))
+        while (asked := self._questions.get()) is not None:
+            if isinstance(asked, bool):
+                self._pause(asked)
+            else:
+                self._answers.put(self._answer(asked))
+        self._call("close")
+
+    def _pause(self, paused: bool) -> None:
+        self._call("pause" if paused else "resume")
+
+    def _call(self, name: str) -> None:
+        """Call a method that a collector may have; its trouble is its own."""
+        try:
+            getattr(self._collector, name, lambda: None)()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is this collector's
+            detail = f"{name}: {_describe(error)}"
+            _log.warning("collector error", extra=fields(collector=self._name, detail=detail))
 
     def _answer(self, deadline: float) -> _Answer:
         started = time.monotonic()
@@ -233,6 +271,8 @@ class _Worker:
             reading = validate(self._collector.collect(deadline))
         except NoData:
             pass
+        except NeedsRestart as needs:
+            error, detail = RESTART, str(needs) or "it says so"
         except Junk as junk:
             error, detail = JUNK, str(junk)
         except BaseException as raised:  # noqa: BLE001 - whatever it is, it is this collector's
