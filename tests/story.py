@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from tests import audit
 from tests.audit import DAY_NS, Oracle, Passed
 from tests.sites import Site, price_now
-from tests.worlds import Host, Job
+from tests.worlds import Job
 from unitcost.exporter.serving.publish import Points
 from unitcost.exporter.settling.batch import Batch
 from unitcost.pricing.resource import GIB, MICRO, Resource
@@ -59,9 +59,16 @@ class Story:
             self.actions[name](number, seconds)
         self.do_tick(0, 1.0)
         audit.check_totals(self.site)
-        capacities = {"cpu": self.host.cores * MICRO, "memory": self.host.memory * MICRO // GIB}
+        capacities = {each.id: each.capacity_micro for each in self.capacities()}
         audit.check_held(self.site, capacities)
         audit.check_runs(self.site)
+
+    def capacities(self) -> tuple[Resource, ...]:
+        """The resources that the exporter must know of, if it can read the host now."""
+        return (
+            Resource("cpu", self.host.cores * MICRO),
+            Resource("memory", self.host.memory * MICRO // GIB),
+        )
 
     # --- What happens to the exporter and to time ---
 
@@ -71,7 +78,7 @@ class Story:
         position = before.position
         clock = self.host.clock.read()
         resources = tuple(each.resource for each in before.shares)
-        known = _capacities(self.host) if read and self.site.settler.present else resources
+        known = self.capacities() if read and self.site.settler.present else resources
         batch = self.site.settle(read, commit=commit)
         if self.passed.rebooted_ns is not None and position is not None:
             self.passed.rebooted_ns = max(0, clock.wall_ns - position.at_ns)
@@ -110,11 +117,15 @@ class Story:
         audit.check_split(batch, site)
         assert all(value >= 0 for value in batch.counters.values())
         audit.check_units(site, self.oracle)
-        audit.check_who(batch, self.stuck.allowed, self.stuck.measured)
+        self.check_who(batch)
         points = site.points()
         audit.check_scrape(points, self.points)
         self.points = points
         audit.check_state(site)
+
+    def check_who(self, batch: Batch) -> None:
+        """Only those are charged who may be."""
+        audit.check_who(batch, self.stuck.allowed, self.stuck.measured)
 
     def _read_units(self) -> None:
         since = max(self.since_ns, self.host.clock.wall_ns - DAY_NS)
@@ -276,10 +287,3 @@ class Story:
     def do_load(self, number: int, seconds: float) -> None:
         """Something else uses the CPU."""
         self.host.other_ns = number * NS_PER_SECOND
-
-
-def _capacities(host: Host) -> tuple[Resource, ...]:
-    return (
-        Resource("cpu", host.cores * MICRO),
-        Resource("memory", host.memory * MICRO // GIB),
-    )

@@ -39,6 +39,7 @@ class Proc:
     parent: int = 1
     command: str = ""
     cpu_ns: int = 0
+    cgroup: str = ""
 
 
 @dataclass
@@ -260,7 +261,16 @@ class Host:
 
 
 def _process(proc: Proc) -> Process:
-    return Process(proc.pid, proc.started, proc.parent, proc.cpu_ns, 0, proc.memory, proc.command)
+    return Process(
+        proc.pid,
+        proc.started,
+        proc.parent,
+        proc.cpu_ns,
+        0,
+        proc.memory,
+        proc.command,
+        cgroup=proc.cgroup,
+    )
 
 
 def _server_samples(server: Server, now: int) -> list[Sample]:

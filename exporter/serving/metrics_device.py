@@ -88,7 +88,7 @@ DEVICES = (
         "gauge",
         "Compute slices of each MIG instance of a partitioned accelerator; what its cost is split "
         "by.",
-        ("device", "instance", "profile"),
+        ("device", "mig_instance", "profile"),
         "slices",
     ),
     Metric(

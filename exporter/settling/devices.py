@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from unitcost.exporter.settling.observed import Observed
 from unitcost.exporter.settling.owners import Owners
 from unitcost.exporter.settling.rules import Rules
-from unitcost.pricing.allocate import Busy, Method, Share
+from unitcost.exporter.settling.state import ResourceShares
+from unitcost.pricing.allocate import Busy, Method, Share, unheld
 from unitcost.pricing.container import Grant
 from unitcost.pricing.device import Device
 from unitcost.pricing.device_holders import (
@@ -61,12 +62,17 @@ class DeviceMeter:
         ready: Set[str],
         loading: Set[Account],
         busy: Mapping[Account, Busy],
+        before: Sequence[ResourceShares],
     ) -> dict[str, list[Share]]:
-        """The shares of each device that could be read; the others are carried on by the caller."""
+        """The shares of each device; of one that cannot be read now, its last ones (`before`)."""
         devices = observed.devices or ()
         grants = self._granted(observed, owners, ready)
         configured = _configured(rules, devices, owners)
-        found = {}
+        found = {
+            each.resource.id: _still_held(each.shares, owners)
+            for each in before
+            if each.resource.is_gpu
+        }
         for device in devices:
             if device.lost or self._silent(device):
                 continue
@@ -150,6 +156,18 @@ def _configured(rules: Rules, devices: Sequence[Device], owners: Owners) -> Clai
                 elif wanted in ids:
                     found.setdefault((device.id, wanted), {})[account] = 1
     return found
+
+
+def _still_held(shares: Sequence[Share], owners: Owners) -> list[Share]:
+    """The last shares, carried; what those held who are gone since is nobody's."""
+    kept, left = [], 0
+    for share in shares:
+        account = replace(share.account, model="")
+        if account.reserved or account in owners.holders:
+            kept.append(share)
+        else:
+            left += share.weight
+    return _carried(kept) + (unheld(left) if left else [])
 
 
 def _carried(shares: list[Share]) -> list[Share]:

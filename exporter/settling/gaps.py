@@ -58,7 +58,8 @@ def shares_after(
 ) -> tuple[ResourceShares, ...]:
     """What an interval that cannot be measured will be charged by: the last shares there are.
 
-    After a gap those who were gone are left out of them; after a reboot that is everybody.
+    After a gap those who were gone are left out of them; after a reboot that is everybody. A
+    resource that is there and could never be read is `__unmetered__`.
     """
     shares = last_shares(before)
     for cost in costs:
@@ -68,9 +69,8 @@ def shares_after(
             shares = {name: unheld(1, UNMETERED) for name in shares}
     shares |= measured
     resources = held.resources if held else _resources(before)
-    return tuple(
-        ResourceShares(each, tuple(shares[each.id])) for each in resources if each.id in shares
-    )
+    never = unheld(1, UNMETERED)
+    return tuple(ResourceShares(each, tuple(shares.get(each.id, never))) for each in resources)
 
 
 def last_shares(state: State) -> dict[str, list[Share]]:

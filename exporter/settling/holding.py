@@ -1,12 +1,13 @@
 """Who held what: from the host's processes and the subjects' claims to shares of each resource."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from unitcost.exporter.settling.devices import DeviceMeter, Signals
 from unitcost.exporter.settling.observed import Observed
 from unitcost.exporter.settling.owners import Book, Owners, owners_of, reserved
 from unitcost.exporter.settling.rules import Rules
+from unitcost.exporter.settling.state import State
 from unitcost.exporter.settling.states import busy_of, holding_account, now_ready, still_loading
 from unitcost.exporter.settling.usage import CpuUse, UsageMeter, memory_used
 from unitcost.pricing.allocate import ALWAYS, Busy, Holding, Share, cpu_shares, memory_shares
@@ -46,6 +47,7 @@ class HostMeter:
     usage: UsageMeter = field(default_factory=UsageMeter)
     devices: DeviceMeter = field(default_factory=DeviceMeter)
     finder: ContainerFinder = field(default_factory=ContainerFinder)
+    host: Observed | None = None
     owners: Owners | None = None
     busy: dict[Account, Busy] = field(default_factory=dict)
     running: frozenset[Account] = frozenset()
@@ -57,22 +59,24 @@ class HostMeter:
         observed: Observed,
         clock: ClockReading,
         units: Counted,
-        ready: frozenset[str],
         book: Book,
-        before: Sequence[Resource] = (),
+        state: State,
     ) -> Held | None:
         """Who held what since the last reading; None while the host was never read at all.
 
-        `before`: the resources of the last tick. Where /proc cannot be read, devices are shared by
-        whom their processes belonged to when it last could.
+        `state`: what the last tick left. Where /proc cannot be read, the processes are taken to be
+        those of when it last could: devices are shared all the same.
         """
+        before = tuple(each.resource for each in state.shares)
         host = _host_is_read(observed)
         if host:
-            self.owners = owners_of(observed, self.matcher, self.finder, book)
-        owners = self.owners
-        if owners is None:
+            self.host = observed
+        elif self.host is None:
             return None
-        ready = now_ready(observed.subjects, owners.holders, units, ready, owners.ready)
+        seen = replace(observed, processes=self.host.processes, listeners=self.host.listeners)
+        known = _device_holders(state, observed)
+        self.owners = owners = owners_of(seen, self.matcher, self.finder, book, known)
+        ready = now_ready(observed.subjects, owners.holders, units, state.ready, owners.ready)
         loading = still_loading(rules, observed.subjects, owners.holders, ready, owners.seen())
         span_ns = self._span(clock)
         signals = self._signals(observed.subjects, units, span_ns)
@@ -82,7 +86,9 @@ class HostMeter:
         if host:
             shares = self._host_shares(rules, observed, owners, clock, loading, signals)
         if span_ns:
-            shares |= self.devices.shares(rules, observed, owners, ready, loading, signals)
+            shares |= self.devices.shares(
+                rules, observed, owners, ready, loading, signals, state.shares
+            )
         return Held(
             own + gpus,
             shares,
@@ -134,6 +140,26 @@ class HostMeter:
         self.busy = now
         self.running = frozenset(holding_account(s) for s in subjects if s.running)
         return now
+
+
+def _device_holders(state: State, observed: Observed) -> dict[str, Account]:
+    """Who last held the devices whose processes cannot be seen now, by identity.
+
+    It survives a restart, as the identities do.
+    """
+    seen = {each.id for each in observed.devices or () if each.processes is not None}
+    accounts = {
+        replace(share.account, model="")
+        for each in state.shares
+        if each.resource.is_gpu and each.resource.id not in seen
+        for share in each.shares
+    }
+    return {
+        identity: each.account
+        for each in state.holders
+        if each.account in accounts
+        for identity in each.identities
+    }
 
 
 def _host_is_read(observed: Observed) -> bool:

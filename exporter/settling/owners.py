@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from unitcost.exporter.settling.observed import Observed
 from unitcost.exporter.settling.rules import Rules
 from unitcost.exporter.settling.states import holding_account
-from unitcost.pricing.attribute import Claim, RuleMatcher, attribute
+from unitcost.pricing.attribute import NOBODY, Claim, RuleMatcher, attribute
 from unitcost.pricing.sample import Subject
 from unitcost.pricing.tenants import (
     ContainerFinder,
@@ -51,9 +51,16 @@ class Owners:
 
 
 def owners_of(
-    observed: Observed, matcher: RuleMatcher, finder: ContainerFinder, book: Book
+    observed: Observed,
+    matcher: RuleMatcher,
+    finder: ContainerFinder,
+    book: Book,
+    known: Mapping[str, Account] = NOBODY,
 ) -> Owners:
-    """Everything on this host that belongs to somebody, under the accounts that are booked."""
+    """Everything on this host that belongs to somebody, under the accounts that are booked.
+
+    `known`: who held devices before, by identity, while these cannot be seen.
+    """
     tenants = tenants_of(
         observed.processes, observed.pods, observed.containers or (), observed.kubelet, finder
     )
@@ -64,7 +71,7 @@ def owners_of(
         claims,
         matcher,
         tenants.by_process(),
-        _device_holders(observed, tenants),
+        {**known, **_device_holders(observed, tenants)},
     )
     tenants = tenants.claimed(_claims_inside(found.account_of, tenants))
     account_of = {**found.account_of, **tenants.by_process()}
@@ -76,8 +83,8 @@ def owners_of(
             holders[account] = own
     for identity, account in _tenant_holders(observed, tenants):
         holders.setdefault(account, set()).add(identity)
-    known = tenants.identities
-    names = {account: book(account, known.get(account.workload)) for account in holders}
+    said = tenants.identities
+    names = {account: book(account, said.get(account.workload)) for account in holders}
     return _booked(observed, account_of, holders, tenants, names)
 
 

@@ -78,9 +78,8 @@ class Settler:
             observed,
             clock,
             counted.units,
-            self.state.ready,
             lambda account, identity: self._book(account, identity, step.position.at_ns),
-            tuple(each.resource for each in self.state.shares),
+            self.state,
         )
         self.runs.meet(observed.subjects, since, step.position.at_ns)
         self.tally.begin(held, counted)
