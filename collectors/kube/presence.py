@@ -113,6 +113,8 @@ class Presence:
 
     def _add_up(self, now_ns: int) -> None:
         elapsed = now_ns - self._since_ns
+        if not elapsed:
+            return
         self._since_ns = now_ns
         for holding, sharers in self._holders.items():
             self._held[holding] = self._held.get(holding, 0) + elapsed // sharers

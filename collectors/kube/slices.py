@@ -16,7 +16,7 @@ def uuids(slices: Iterable[ResourceSlice]) -> dict[str, str]:
     newest: dict[tuple[str, str], int] = {}
     for spec in specs:
         pool = spec.driver, spec.pool.name
-        newest[pool] = max(spec.pool.generation, newest.get(pool, spec.pool.generation))
+        newest[pool] = max(spec.pool.generation, newest.get(pool, 0))
     return {
         f"{spec.driver}/{spec.pool.name}/{device.name}": uuid
         for spec in specs

@@ -66,7 +66,9 @@ class KubeletWatch:
         if not self._ever and not _is_there(self._path):
             raise NoData(f"no kubelet here: there is no {self._path}")
         self._thread.start()
-        self._asked.wait(max(0.0, min(deadline - _MARGIN - time.monotonic(), self._timeout)))
+        # A little longer than the thread waits itself, so that it can say what is wrong.
+        left = min(deadline - time.monotonic(), self._timeout + 2 * _MARGIN) - _MARGIN
+        self._asked.wait(max(0.0, left))
         now = time.monotonic_ns()
         with self._lock:
             error, fresh, self._fresh = self._error, self._fresh, False

@@ -1,0 +1,63 @@
+"""A kubelet, an API server, and collectors that ask them."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.collectors.fake_apiserver import FakeApiServer, fake_apiserver
+from tests.collectors.fake_kubelet import FakeKubelet, fake_kubelet
+from tests.collectors.kube.reading import POLL, MakeCollector
+from unitcost.collectors.base import Context
+from unitcost.collectors.kubernetes import KubernetesCollector, Options, make_collector
+
+
+@pytest.fixture
+def kubelet(tmp_path: Path) -> Iterator[FakeKubelet]:
+    """A kubelet that gave nothing to anybody yet."""
+    with fake_kubelet(tmp_path) as fake:
+        yield fake
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[MakeCollector]:
+    """Makes collectors of the kubelet in `tmp_path`, and closes them."""
+    made: list[KubernetesCollector] = []
+
+    def make_one(**options: Any) -> KubernetesCollector:
+        defaults: dict[str, Any] = {
+            "socket": str(tmp_path / "kubelet.sock"),
+            "poll": POLL,
+            "pod_logs": str(tmp_path / "logs"),
+            "service_account": str(tmp_path / "none"),
+        }
+        collector = make_collector(Options(**(defaults | options)), Context())
+        made.append(collector)
+        return collector
+
+    yield make_one
+    for collector in made:
+        collector.close(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def certificate(
+    tmp_path_factory: pytest.TempPathFactory, real_tool: Callable[[str], Path]
+) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 and its key, made by openssl."""
+    folder = tmp_path_factory.mktemp("tls")
+    made, key = folder / "cert.pem", folder / "key.pem"
+    command = [str(real_tool("openssl")), "req", "-x509", "-newkey", "rsa:2048", "-nodes"]
+    command += ["-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-keyout", str(key), "-out", str(made)]
+    subprocess.run(command, check=True, capture_output=True)
+    return made, key
+
+
+@pytest.fixture
+def api(certificate: tuple[Path, Path]) -> Iterator[FakeApiServer]:
+    """An API server of a cluster without pods."""
+    with fake_apiserver(*certificate) as fake:
+        yield fake
