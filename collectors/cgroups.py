@@ -8,10 +8,10 @@ from typing import Literal
 
 import msgspec
 
-from unitcost.collectors import cpu_weight
 from unitcost.collectors.base import Context, NoData, Problem, Reading
-from unitcost.collectors.cgroup_files import Gone, Split, Unified, hierarchy, is_part
-from unitcost.collectors.cgroup_tree import MAX_CONTAINERS, Container, ContainerTree
+from unitcost.collectors.cgroup import weight as cpu_weight
+from unitcost.collectors.cgroup.files import Gone, Split, Unified, hierarchy, is_part
+from unitcost.collectors.cgroup.tree import MAX_CONTAINERS, Container, ContainerTree
 from unitcost.pricing.container import ContainerUse
 
 TOO_MANY = Problem("too_many", f"more than {MAX_CONTAINERS} containers: the rest is left out")

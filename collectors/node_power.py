@@ -15,7 +15,7 @@ import msgspec
 
 from unitcost.collectors import procfs
 from unitcost.collectors.base import Context, NoData, Problem, Reading
-from unitcost.collectors.integrate import MAX_GAP_NS, PowerIntegral
+from unitcost.collectors.power.integral import MAX_GAP_NS, PowerIntegral
 from unitcost.pricing.energy import Meter, Path, Scope
 from unitcost.pricing.resource import CPU
 from unitcost.pricing.sample import Source

@@ -11,7 +11,7 @@ import msgspec
 
 from unitcost.collectors import procfs
 from unitcost.collectors.base import Context, Problem, Reading
-from unitcost.collectors.powercap import Domain, domains
+from unitcost.collectors.power.powercap import Domain, domains
 from unitcost.pricing.energy import Meter, Path, Scope
 from unitcost.pricing.sample import NS_PER_SECOND, Source
 

@@ -19,8 +19,10 @@ from tests.collectors.fake_sysfs import (
     systemd_path,
     write,
 )
-from unitcost.collectors import cgroup_files, cgroup_tree, cpu_weight
 from unitcost.collectors.base import Context, NoData, Reading
+from unitcost.collectors.cgroup import files as cgroup_files
+from unitcost.collectors.cgroup import tree as cgroup_tree
+from unitcost.collectors.cgroup import weight as cpu_weight
 from unitcost.collectors.cgroups import CgroupsCollector, Options, make_collector
 from unitcost.exporter.gathering.validate import validate
 from unitcost.pricing.container import ContainerUse

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.collectors.fake_sysfs import hwmon_link, power_meter, write
 from unitcost.collectors import procfs
 from unitcost.collectors.base import Context, NoData, Reading
-from unitcost.collectors.integrate import MAX_GAP_NS, PowerIntegral
 from unitcost.collectors.node_power import NodePowerCollector, Options, make_collector
+from unitcost.collectors.power.integral import MAX_GAP_NS, PowerIntegral
 from unitcost.exporter.gathering.validate import validate
 from unitcost.pricing.energy import Meter, Scope, of_resources, outermost
 from unitcost.pricing.sample import NS_PER_SECOND, Source

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.collectors.fake_sysfs import RANGE, Powercap
 from unitcost.collectors.base import Context, NoData, Reading
-from unitcost.collectors.powercap import MASKED, NONE
+from unitcost.collectors.power.powercap import MASKED, NONE
 from unitcost.collectors.rapl import (
     MAX_PART_WATTS,
     STUCK_AFTER,

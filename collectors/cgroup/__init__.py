@@ -1,0 +1,1 @@
+"""Control groups of containers: where they are, what their files say."""

@@ -1,0 +1,1 @@
+"""Power meters: where they are, and from power to energy."""
