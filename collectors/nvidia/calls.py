@@ -72,6 +72,17 @@ class Calls:
         """Make a call of the binding. None if it fails. Raises GpuLost, NvmlBroken."""
         return self.attempt(call, lambda: self.nvml.call(call, *arguments))
 
+    def need(self, call: str, *arguments: Any) -> Any:
+        """The same for what nothing goes without: that it is not supported is a problem, too."""
+        self.current = call
+        try:
+            answer = self.nvml.call(call, *arguments)
+        except Fault as fault:
+            self._failed(fault)
+            return None
+        self._answered = True
+        return answer
+
     def attempt(self, call: str, function: Callable[[], T], if_denied: str = "") -> T | None:
         """Run what makes the call, unless it is refused; None if it fails.
 
@@ -97,13 +108,8 @@ class Calls:
         if fault.code in UNSUPPORTED:
             self._refused.add(call)
             self._answered = True
-            return
-        self.note(fault.problem(self.whose))
-        if fault.code in LOST:
-            raise GpuLost
-        if fault.code in BROKEN:
-            raise NvmlBroken(fault)
-        self._unknown = self._unknown or fault.code == Code.UNKNOWN
+        else:
+            self._failed(fault)
 
     def free(self, call: str, *arguments: Any) -> None:
         """Give something back; if that fails, there is nothing more to be done about it."""
@@ -117,3 +123,11 @@ class Calls:
     def garbage(self, call: str, what: str) -> None:
         """Report an answer that cannot be true."""
         self.note(Problem("garbage", f"{self.whose}: {call}: {what}"))
+
+    def _failed(self, fault: Fault) -> None:
+        self.note(fault.problem(self.whose))
+        if fault.code in LOST:
+            raise GpuLost
+        if fault.code in BROKEN:
+            raise NvmlBroken(fault)
+        self._unknown = self._unknown or fault.code == Code.UNKNOWN

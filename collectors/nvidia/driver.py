@@ -97,8 +97,6 @@ class Driver:
                 if self._worked and self._why == "unknown":
                     self._count_unknown()
                 raise NoData(f"NVML cannot be used: {self._why}")
-            if self._worker.busy:
-                raise Fault("nvmlShutdown", "timeout", detail="has not returned")
             self._opening = self._worker.ask(self._initialise)
         try:
             session = self._opening.result(timeout=max(0.0, until - monotonic()))

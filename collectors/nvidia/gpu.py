@@ -1,7 +1,6 @@
 """One GPU: what it is, and everything that is read of it at one reading."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from unitcost.collectors.base import Problem
 from unitcost.collectors.nvidia.binding import Fault, Nvml
@@ -104,17 +103,11 @@ class Gpu:
     def _open(self) -> Board | None:
         """Find the GPU and learn which one it is. Raises GpuLost, NvmlBroken."""
         self.calls = self._new_calls()
-        handle = self._needed("nvmlDeviceGetHandleByIndex", self.index)
-        uuid = None if handle is None else self._needed("nvmlDeviceGetUUID", handle)
+        handle = self.calls.need("nvmlDeviceGetHandleByIndex", self.index)
+        uuid = None if handle is None else self.calls.need("nvmlDeviceGetUUID", handle)
         if not uuid:
             return None
         return Board(self.calls, handle, uuid, self.index, self.wanted, self.generation, self.clock)
-
-    def _needed(self, call: str, *arguments: Any) -> Any:
-        answer = self.calls.ask(call, *arguments)
-        if answer is None and self.calls.refused(call):
-            self.calls.note(Problem("not_supported", f"{self.calls.whose}: {call}"))
-        return answer
 
     def _new_calls(self) -> Calls:
         return Calls(self.nvml, f"GPU {self.index}")

@@ -10,11 +10,10 @@ from typing import Any
 
 from unitcost.collectors.nvidia.binding import Code, Fault, Nvml
 
-MAX_ITEMS = 8_192
+MAX_ITEMS = 3_000
 """No device has more processes or samples; a driver that says so is not believed."""
 
 _TRIES = 3  # processes may begin while we enlarge the room
-_EMPTY = (Code.NOT_FOUND,)
 
 Fill = Callable[[Any, Any], int]
 """Calls the driver with an array and a count (c_uint, to be passed by reference)."""
@@ -32,13 +31,15 @@ class Buffer:
 
         Raises Fault; that there is nothing (NotFound) is none.
         """
+        count = ctypes.c_uint(len(self._array))
+        code = fill(self._array, count)
         for _ in range(_TRIES):
-            count = ctypes.c_uint(len(self._array))
-            code = fill(self._array, count)
             if code != Code.INSUFFICIENT_SIZE:
                 break
             self._grow(count.value)
-        if code in _EMPTY:
+            count.value = len(self._array)
+            code = fill(self._array, count)
+        if code == Code.NOT_FOUND:
             return iter(())
         if code != Code.SUCCESS:
             raise self._nvml.fault(self._call, code)

@@ -57,7 +57,10 @@ class NvmlRun:
 def run_nvml(
     environment: Mapping[str, str], module_path: Path | None = None, **options: Any
 ) -> Iterator[NvmlRun]:
-    """Start it with options of the collector; `module_path`: where modules are found first."""
+    """Start it with options of the collector; `module_path`: where modules are found first.
+
+    It ends when nothing more is asked, however its threads hang.
+    """
     variables = {**os.environ, **environment}
     if module_path is not None:
         variables["PYTHONPATH"] = str(module_path)
@@ -67,9 +70,26 @@ def run_nvml(
     )
     try:
         yield NvmlRun(process)
+        process.communicate(timeout=30)
+        assert process.returncode == 0
     finally:
         process.kill()
         process.communicate()
+
+
+@contextmanager
+def started(driver: FakeNvml, **options: Any) -> Iterator[NvmlRun]:
+    """The collector, with a first reading behind it; the driver's clock stands still."""
+    with run_nvml(driver.environment, **options) as run:
+        run("at", driver.now())
+        run.read()
+        yield run
+
+
+def the(found: list[Any]) -> Any:
+    """The only one."""
+    assert len(found) == 1, found
+    return found[0]
 
 
 def by_label(reading: Reading, quantity: str) -> dict[str, float]:

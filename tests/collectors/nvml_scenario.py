@@ -41,9 +41,17 @@ class Scenario:
 
     def __init__(self, options: dict[str, Any]) -> None:
         self.time = Time()
-        clock = Clock(self.time.mono_ns, self.time.wall_us)
-        self.collector = NvmlCollector(msgspec.convert(options, Options), clock)
+        self.options = msgspec.convert(options, Options)
+        self.collector = self._make()
         assert isinstance(make_collector(Options(), Context()), NvmlCollector)
+
+    def _make(self) -> NvmlCollector:
+        return NvmlCollector(self.options, Clock(self.time.mono_ns, self.time.wall_us))
+
+    def anew(self) -> None:
+        """Another collector in the same process."""
+        self.collector.close()
+        self.collector = self._make()
 
     def collect(self, seconds: float = 30.0) -> dict[str, Any]:
         """One reading, as validation passes it; or what was raised instead."""
@@ -61,6 +69,10 @@ class Scenario:
         for _ in range(times):
             self.collector.collect(time.monotonic() + 30.0)
         return (time.process_time() - started) / times
+
+    def sleep(self, seconds: float) -> None:
+        """Let time really go by."""
+        time.sleep(seconds)
 
     def skip(self, seconds: float) -> None:
         """Let the collector think that time went by."""
