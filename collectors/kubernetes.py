@@ -29,7 +29,7 @@ Seconds = Annotated[float, msgspec.Meta(ge=0.05, le=60)]
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`socket`: the kubelet's, asked every `poll` seconds, `timeout` seconds for an answer.
+    """`socket`: the kubelet's, asked every `poll` seconds; `timeout`: for an answer, in seconds.
 
     `resources`: names of resources and DRA drivers that are devices; ``*`` stands for anything.
     `node_name`: else the environment's NODE_NAME. `service_account`: the folder with our pod's
@@ -133,10 +133,14 @@ def _close(watch: KubeletWatch, roster: Roster, timeout: float = 0.0) -> None:
     roster.close(timeout)
 
 
+def _api_server(options: Options) -> ApiServer | None:
+    return api_server(os.environ, options.service_account, options.node_name, options.timeout)
+
+
 def make_collector(options: Options, context: Context) -> KubernetesCollector:
     """The collector for this node: its kubelet, and its cluster's API server if we run in one."""
     try:
-        api = api_server(os.environ, options.service_account, options.node_name)
+        api = _api_server(options)
     except ApiError as error:
         return KubernetesCollector(options, None, str(error))
     return KubernetesCollector(options, api)

@@ -13,7 +13,6 @@ MAX_BODY = 32 * 1024 * 1024
 MAX_OBJECTS = 5_000
 """More pods or slices of one node than this are none."""
 
-_TIMEOUT = 5.0
 _NODE = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 _CONTINUE = re.compile(r"[A-Za-z0-9_=-]{1,1500}")
 _SLICE_VERSIONS = ("v1", "v1beta2", "v1beta1")
@@ -25,16 +24,17 @@ class ApiError(Exception):
 
 
 class ApiServer:
-    """Lists what belongs to one node. For one thread.
+    """Lists what belongs to one node, `timeout` seconds for each page. For one thread.
 
     The token and the authority are read from the `service_account` folder for each question:
     they are replaced from time to time.
     """
 
-    def __init__(self, url: str, service_account: str, node: str) -> None:
+    def __init__(self, url: str, service_account: str, node: str, timeout: float) -> None:
         self._url = url
         self._folder = service_account
         self._node = node
+        self._timeout = timeout
         self._pods = msgspec.json.Decoder(Page[PodObject]).decode
         self._slices = msgspec.json.Decoder(Page[ResourceSlice]).decode
 
@@ -68,7 +68,7 @@ class ApiServer:
         try:
             return fetch(
                 self._url + target,
-                timeout=_TIMEOUT,
+                timeout=self._timeout,
                 cap=MAX_BODY,
                 bearer_token=self._token(),
                 ca_file=os.path.join(self._folder, "ca.crt"),
@@ -90,7 +90,9 @@ class _NotThere(ApiError):
     """Nothing by that name."""
 
 
-def api_server(environ: Mapping[str, str], service_account: str, node: str) -> ApiServer | None:
+def api_server(
+    environ: Mapping[str, str], service_account: str, node: str, timeout: float
+) -> ApiServer | None:
     """The API server of the cluster we run in; None outside of one.
 
     Raises ApiError where we are in one but do not know on which node.
@@ -103,7 +105,7 @@ def api_server(environ: Mapping[str, str], service_account: str, node: str) -> A
         raise ApiError("the name of this node is not known: set NODE_NAME (spec.nodeName)")
     port = environ.get("KUBERNETES_SERVICE_PORT", "") or "443"
     place = f"[{host}]" if ":" in host else host
-    return ApiServer(f"https://{place}:{port}", service_account, node)
+    return ApiServer(f"https://{place}:{port}", service_account, node, timeout)
 
 
 def _decoded(body: bytes, decode: Callable[[bytes], Page[Item]]) -> Page[Item]:
