@@ -78,6 +78,8 @@ class MigReader:
         return self._state
 
     def _read_slots(self, handle: Any, mono_ns: int) -> None:
+        if self._state is not None and not self._state.on:
+            self._state = None  # that it was not partitioned says nothing any more
         slices = self._state.slices if self._state else 0
         if not slices:
             slices = self._calls.ask("nvmlDeviceGetMaxMigDeviceCount", handle) or 0
@@ -88,7 +90,7 @@ class MigReader:
         if found is None:
             return
         pointers = {slot: _pointer(each) for slot, each in found.items()}
-        known = self._state is not None and self._state.on and not self._doubtful
+        known = self._state is not None and not self._doubtful
         if known and pointers == self._pointers and mono_ns - self._read_ns < _RECHECK_NS:
             return
         self._doubtful = False

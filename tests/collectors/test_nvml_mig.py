@@ -159,3 +159,23 @@ def test_without_privileges_each_mig_instance_is_asked_for_its_processes(tmp_pat
     found = the(reading["devices"])["processes"]
     assert {p["pid"]: p["instance"] for p in found} == {1: one.uuid, 2: two.uuid}
     assert reading["problems"] == []
+
+
+def test_a_gpu_that_was_just_partitioned_is_not_taken_for_a_whole_one(tmp_path: Path) -> None:
+    """Until its instances can be told, nothing is said of who uses it."""
+    driver = pretend(tmp_path, "a100", clock=0.0)
+    gpu = driver.gpu(0)
+    with started(driver) as run:
+        gpu.mig(["1g.10gb"])
+        gpu.run(1, on=gpu.migs[0])
+        driver.fail("nvmlDeviceGetMigDeviceHandleByIndex", 999)
+        reading = run.read_at(driver)
+        device = the(reading["devices"])
+        assert (device["processes"], device["samples"], device["busy"]) == (None, None, None)
+        assert (kinds(reading), len(reading["meters"])) == (["unknown"], 1)
+        driver.clear()
+        assert instances(run.read_at(driver)) == [("1g.10gb", 7, 0, 1)]
+        driver.fail("nvmlDeviceGetMigDeviceHandleByIndex", 999)
+        later = run.read_at(driver)
+        assert instances(later) == [("1g.10gb", 7, 0, 1)]
+        assert the(the(later["devices"])["processes"])["pid"] == 1
