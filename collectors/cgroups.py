@@ -10,12 +10,14 @@ import msgspec
 
 from unitcost.collectors.base import Context, NoData, Problem, Reading
 from unitcost.collectors.cgroup import weight as cpu_weight
-from unitcost.collectors.cgroup.files import Gone, Split, Unified, hierarchy, is_part
+from unitcost.collectors.cgroup.files import Gone, Split, Unified, Used, hierarchy, is_part
 from unitcost.collectors.cgroup.tree import MAX_CONTAINERS, Container, ContainerTree
 from unitcost.pricing.container import ContainerUse
 
 TOO_MANY = Problem("too_many", f"more than {MAX_CONTAINERS} containers: the rest is left out")
 _ALL_PODS = re.compile(r"^.*?/[^/]*kubepods[^/]*")
+REFRESH = 12
+"""After so many readings what is seldom read of a container is read again."""
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -50,6 +52,8 @@ class CgroupsCollector:
         self._tree = ContainerTree("")
         self._containers: list[Container] = []
         self._requests: dict[tuple[int, bool], int | None] = {}
+        self._before: dict[str, Used] = {}
+        self._readings = 0
 
     def collect(self, deadline: float) -> Reading:
         """Read all containers. Raises NoData where there is none, OSError for a broken tree.
@@ -63,6 +67,7 @@ class CgroupsCollector:
         if self._detect and containers != self._containers and isinstance(groups, Unified):
             self._look_for_quadratic(groups, containers)
         self._containers = containers
+        self._forget(containers)
         problems = {} if complete else {TOO_MANY.kind: TOO_MANY}
         used = []
         for container in containers:
@@ -87,16 +92,27 @@ class CgroupsCollector:
 
     def _use(self, groups: Unified | Split, container: Container) -> ContainerUse:
         now = self._now_ns()
-        cpu_ns, memory_bytes, weight = groups.read(container.path)
-        in_pod = bool(container.pod_uid)
+        used = groups.read(container.path, self._before.get(container.id))
+        self._before[container.id] = used
+        weight, in_pod = used.weight, bool(container.pod_uid)
         return ContainerUse(
             id=container.id,
             pod_uid=container.pod_uid,
-            cpu_ns=cpu_ns,
-            memory_bytes=memory_bytes,
+            cpu_ns=used.cpu_ns,
+            memory_bytes=used.memory_bytes,
             mono_ns=now,
             cpu_request_milli=None if weight is None else self._request(weight, in_pod),
         )
+
+    def _forget(self, containers: list[Container]) -> None:
+        """Each container is read whole again every `REFRESH` readings, not all at the same one."""
+        turn = self._readings % REFRESH
+        self._readings += 1
+        self._before = {
+            each.id: self._before[each.id]
+            for number, each in enumerate(containers)
+            if each.id in self._before and number % REFRESH != turn
+        }
 
     def _request(self, weight: int, in_pod: bool) -> int | None:
         key = (weight, in_pod)

@@ -9,11 +9,17 @@ _GONE = frozenset({errno.ENOENT, errno.ENODEV})
 
 
 class Used(NamedTuple):
-    """CPU time (a counter, ns), working set (bytes), and the CPU weight or shares, if any."""
+    """CPU time (a counter, ns), memory charged and inactive; CPU weight or shares if any."""
 
     cpu_ns: int
-    memory_bytes: int
+    charged_bytes: int
+    inactive_bytes: int
     weight: int | None
+
+    @property
+    def memory_bytes(self) -> int:
+        """The working set: what could not be had back at once."""
+        return max(0, self.charged_bytes - self.inactive_bytes)
 
 
 class Gone(Exception):
@@ -26,14 +32,20 @@ class Unified:
 
     root: str
 
-    def read(self, path: str) -> Used:
-        """Read one group. Raises Gone, ValueError or OSError."""
+    def read(self, path: str, before: Used | None = None) -> Used:
+        """Read one group. Raises Gone, ValueError or OSError.
+
+        `before`: a recent reading. Its weight is kept, and its inactive files too while the memory
+        charged is the same: the file that has them is dear to read.
+        """
         folder = self.root + path
         cpu_us = _field(read(f"{folder}/cpu.stat"), b"usage_usec")
         charged = int(read(f"{folder}/memory.current"))
+        if before is not None and before.charged_bytes == charged:
+            return before._replace(cpu_ns=cpu_us * 1000)
         inactive = _field(read(f"{folder}/memory.stat"), b"inactive_file")
-        weight = _optional(f"{folder}/cpu.weight")
-        return Used(cpu_us * 1000, max(0, charged - inactive), weight)
+        weight = before.weight if before else _optional(f"{folder}/cpu.weight")
+        return Used(cpu_us * 1000, charged, inactive, weight)
 
     def weight(self, path: str) -> int:
         """The CPU weight of a group, 0 where it is not known."""
@@ -54,13 +66,17 @@ class Split:
     memory: str
     cpu: str
 
-    def read(self, path: str) -> Used:
-        """Read one group. Raises Gone, ValueError or OSError."""
+    def read(self, path: str, before: Used | None = None) -> Used:
+        """Read one group. Raises Gone, ValueError or OSError. `before`: as with version 2."""
         cpu_ns = int(read(f"{self.root}{path}/cpuacct.usage"))
         charged = int(read(f"{self.memory}{path}/memory.usage_in_bytes"))
+        if before is not None and before.charged_bytes == charged:
+            return before._replace(cpu_ns=cpu_ns)
         inactive = _field(read(f"{self.memory}{path}/memory.stat"), b"total_inactive_file")
+        if before is not None:
+            return Used(cpu_ns, charged, inactive, before.weight)
         shares = _optional(f"{self.cpu}{path}/cpu.shares") if self.cpu else None
-        return Used(cpu_ns, max(0, charged - inactive), shares)
+        return Used(cpu_ns, charged, inactive, shares)
 
 
 def hierarchy(root: str) -> Unified | Split | None:

@@ -23,7 +23,7 @@ from unitcost.collectors.base import Context, NoData, Reading
 from unitcost.collectors.cgroup import files as cgroup_files
 from unitcost.collectors.cgroup import tree as cgroup_tree
 from unitcost.collectors.cgroup import weight as cpu_weight
-from unitcost.collectors.cgroups import CgroupsCollector, Options, make_collector
+from unitcost.collectors.cgroups import REFRESH, CgroupsCollector, Options, make_collector
 from unitcost.exporter.gathering.validate import validate
 from unitcost.pricing.container import ContainerUse
 
@@ -189,6 +189,33 @@ def test_a_container_that_ends_while_it_is_read_is_left_out(
 
     monkeypatch.setattr(cgroup_files, "read", read_)
     assert set(uses(collector)) == {container_id(2)}
+
+
+def test_what_did_not_change_is_not_read_again(
+    tree: Unified, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights are seldom read, inactive files only after the charge changed; in the end all is."""
+    path = systemd_path(1, 1)
+    tree.group(path, memory=1000, inactive=100)
+    collector = collector_of(tree.root)
+    files: list[str] = []
+    original = cgroup_files.read
+
+    def read_(name: str) -> bytes:
+        files.append(name.rpartition("/")[2])
+        return original(name)
+
+    monkeypatch.setattr(cgroup_files, "read", read_)
+    uses(collector)
+    files.clear()
+    (tree.root / path.lstrip("/") / "memory.stat").write_text("inactive_file 300\n")
+    seen = [uses(collector)[container_id(1)].memory_bytes for _ in range(REFRESH)]
+    assert seen[0] == 900
+    assert seen[-1] == 700
+    assert (files.count("memory.stat"), files.count("cpu.weight")) == (1, 1)
+    assert files.count("cpu.stat") == REFRESH
+    (tree.root / path.lstrip("/") / "memory.current").write_text("2000\n")
+    assert uses(collector)[container_id(1)].memory_bytes == 1700
 
 
 def test_what_cannot_be_read_is_reported_and_never_zero(tree: Unified) -> None:
