@@ -48,7 +48,9 @@ def clean_name(text: str) -> str:
     Control characters become ``_``; a name that is reserved gets a leading ``_``, so input from
     outside cannot book itself on ``__unallocated__``.
     """
-    printable = "".join(ch if ch.isprintable() else "_" for ch in text.strip())
+    printable = text.strip()
+    if not printable.isprintable():
+        printable = "".join(ch if ch.isprintable() else "_" for ch in printable)
     encoded = printable.encode("utf-8", "replace")[:MAX_NAME_BYTES]
     name = encoded.decode("utf-8", "ignore")
     return f"_{name}"[:MAX_NAME_BYTES] if name in RESERVED else name
