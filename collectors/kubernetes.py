@@ -15,6 +15,7 @@ import msgspec
 from unitcost.collectors.base import Context, NoData, Problem, Reading
 from unitcost.collectors.kube.apiserver import ApiError, ApiServer, api_server
 from unitcost.collectors.kube.kubelet import ExtraMissing
+from unitcost.collectors.kube.pod_groups import PodGroups
 from unitcost.collectors.kube.pods import Labels
 from unitcost.collectors.kube.presence import Holding, Presence
 from unitcost.collectors.kube.roster import Roster
@@ -31,6 +32,8 @@ Seconds = Annotated[float, msgspec.Meta(ge=0.05, le=60)]
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`socket`: the kubelet's, asked every `poll` seconds; `timeout`: for an answer, in seconds.
 
+    `cgroups`: where the host's control groups are seen. While those of pods stay as they are the
+    kubelet is asked every fifth time only.
     `resources`: names of resources and DRA drivers that are devices; ``*`` stands for anything.
     `node_name`: else the environment's NODE_NAME. `service_account`: the folder with our pod's
     token. `owner_labels`, `group_labels`: labels or annotations that say who owns a pod, and what
@@ -38,6 +41,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """
 
     socket: str = "/var/lib/kubelet/pod-resources/kubelet.sock"
+    cgroups: str = "/sys/fs/cgroup"
     poll: Seconds = 1.0
     timeout: Seconds = 5.0
     resources: tuple[str, ...] = ("nvidia.com/*", "gpu.nvidia.com")
@@ -70,6 +74,7 @@ class KubernetesCollector:
             options.timeout,
             presence,
             self._roster.look_for,
+            PodGroups(options.cgroups),
         )
         # Whoever drops this without closing it leaves no threads behind.
         weakref.finalize(self, _close, self._watch, self._roster)

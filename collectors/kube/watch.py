@@ -9,11 +9,16 @@ from dataclasses import dataclass
 from unitcost.collectors.base import NoData
 from unitcost.collectors.kube.grants import Patterns, allocatable, holdings
 from unitcost.collectors.kube.kubelet import KubeletClient, KubeletError
+from unitcost.collectors.kube.pod_groups import PodGroups
 from unitcost.collectors.kube.presence import Holding, Presence, Span
 from unitcost.collectors.kube.repeater import Repeater
 from unitcost.pricing.container import Allocatable
 
 _ALLOCATABLE_NS = 60 * 10**9
+_EAGER = 3
+"""How many times in a row the kubelet is asked after pods came or went."""
+_CALM = 5
+"""One of how many times it is asked while none does."""
 _MARGIN = 0.25
 """Seconds before the deadline of a tick at which waiting ends."""
 
@@ -29,8 +34,9 @@ class Watched:
 class KubeletWatch:
     """Asks the kubelet in a thread of its own, from the first `take` on until it is closed.
 
-    `poll` and `timeout` are in seconds. What is seen goes into `presence`; `changed` is called, in
-    that thread, with what is listed whenever that differs from before.
+    `poll` and `timeout` are in seconds. While `groups` tells that no pod comes or goes, the kubelet
+    is asked more seldom: its answer costs more than a look at them. What is seen goes into
+    `presence`; `changed` is called, in that thread, with what is listed whenever that differs.
     """
 
     def __init__(
@@ -41,6 +47,7 @@ class KubeletWatch:
         timeout: float,
         presence: Presence,
         changed: Callable[[frozenset[Holding]], None],
+        groups: PodGroups,
     ) -> None:
         self._presence = presence
         self._path = path
@@ -48,7 +55,10 @@ class KubeletWatch:
         self._timeout = timeout
         self._changed = changed
         self._client = KubeletClient(path)
-        self._thread = Repeater("kubelet-poll", self._poll, poll, poll, self._client.close)
+        self._groups = groups
+        self._names: frozenset[str] | None = None
+        self._quiet = 0
+        self._thread = Repeater("kubelet-poll", self._look, poll, poll, self._client.close)
         self._asked = threading.Event()
         self._lock = threading.Lock()
         self._error: KubeletError | None = None
@@ -84,6 +94,15 @@ class KubeletWatch:
     def close(self, timeout: float = 0.0) -> None:
         """End the thread, and wait until it has ended, `timeout` seconds at most."""
         self._thread.close(timeout)
+
+    def _look(self) -> None:
+        """Ask the kubelet, unless it is known to have nothing new to say."""
+        names, before = self._groups.names(), self._names
+        self._names = names
+        calm = names is not None and names == before and self._error is None
+        self._quiet = self._quiet + 1 if calm else 0
+        if self._quiet < _EAGER or self._quiet % _CALM == 0:
+            self._poll()
 
     def _poll(self) -> None:
         try:

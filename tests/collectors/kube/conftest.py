@@ -31,6 +31,7 @@ def make(tmp_path: Path) -> Iterator[MakeCollector]:
             "socket": str(tmp_path / "kubelet.sock"),
             "poll": POLL,
             "pod_logs": str(tmp_path / "logs"),
+            "cgroups": str(tmp_path / "cgroup"),
             "service_account": str(tmp_path / "none"),
         }
         collector = make_collector(Options(**(defaults | options)), Context())
