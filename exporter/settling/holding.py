@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from unitcost.exporter.settling.devices import DeviceMeter, Signals
 from unitcost.exporter.settling.observed import Observed
-from unitcost.exporter.settling.owners import Book, Owners, owners_of, reserved
+from unitcost.exporter.settling.owners import Book, Owners, grounds_of, owners_of, reserved
 from unitcost.exporter.settling.rules import Rules
 from unitcost.exporter.settling.state import State
 from unitcost.exporter.settling.states import busy_of, holding_account, now_ready, still_loading
@@ -49,6 +49,7 @@ class HostMeter:
     finder: ContainerFinder = field(default_factory=ContainerFinder)
     host: Observed | None = None
     owners: Owners | None = None
+    grounds: object = None
     busy: dict[Account, Busy] = field(default_factory=dict)
     running: frozenset[Account] = frozenset()
     read_at_mono_ns: int | None = None
@@ -74,8 +75,7 @@ class HostMeter:
         elif self.host is None:
             return None
         seen = replace(observed, processes=self.host.processes, listeners=self.host.listeners)
-        known = _device_holders(state, observed)
-        self.owners = owners = owners_of(seen, self.matcher, self.finder, book, known)
+        owners = self._owners(seen, book, _device_holders(state, observed))
         ready = now_ready(observed.subjects, owners.holders, units, state.ready, owners.ready)
         loading = still_loading(rules, observed.subjects, owners.holders, ready, owners.seen())
         span_ns = self._span(clock)
@@ -97,6 +97,14 @@ class HostMeter:
             {account: busy.signal for account, busy in signals.items()},
             dict(self.devices.signals),
         )
+
+    def _owners(self, seen: Observed, book: Book, known: Mapping[str, Account]) -> Owners:
+        """Whose everything is; worked out again only when something came, went or changed."""
+        grounds = (self.matcher, grounds_of(seen), known)
+        if self.owners is None or grounds != self.grounds:
+            self.owners = owners_of(seen, self.matcher, self.finder, book, known)
+            self.grounds = grounds
+        return self.owners
 
     def _span(self, clock: ClockReading) -> int:
         """Nanoseconds since the last tick, 0 at the first."""

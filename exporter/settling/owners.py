@@ -88,6 +88,23 @@ def owners_of(
     return _booked(observed, account_of, holders, tenants, names)
 
 
+def grounds_of(observed: Observed) -> object:
+    """All of an observation that decides who owns what; equal for two that lead to the same."""
+    kubelet, uses = observed.kubelet, observed.containers
+    return (
+        [
+            (p.pid, p.started, p.parent, p.command, p.user, p.cgroup, p.visible_devices)
+            for p in observed.processes
+        ],
+        observed.listeners,
+        [claim_of(subject) for subject in observed.subjects],
+        observed.pods,
+        None if uses is None else [(use.id, use.pod_uid, use.cpu_request_milli) for use in uses],
+        {(grant.namespace, grant.pod) for grant in kubelet.grants} if kubelet else None,
+        [(p.pid, p.graphics) for each in observed.devices or () for p in each.processes or ()],
+    )
+
+
 def _booked(
     observed: Observed,
     account_of: Mapping[str, Account],
