@@ -2,17 +2,20 @@
 
 import os
 import socket
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
-from unitcost.collectors.base import Collector, Context, Found, NoData, Reading, Target
+from unitcost.collectors.base import Found, NoData, Reading, Target
 from unitcost.exporter.config.load import Loaded, local_port
 from unitcost.exporter.config.settings import Settings
+from unitcost.exporter.doctor.ask import MAX_PROBLEMS, Explain, Result, Scene, ask, explain
+from unitcost.exporter.doctor.cluster import explain_cgroups, explain_host, explain_kubernetes
+from unitcost.exporter.doctor.devices import explain_nvml
+from unitcost.exporter.doctor.holders import holder_findings
 from unitcost.exporter.doctor.host import (
     PROC,
     Finding,
@@ -24,18 +27,21 @@ from unitcost.exporter.doctor.host import (
     ok,
     warn,
 )
-from unitcost.exporter.gathering.gather import make_sources
-from unitcost.exporter.gathering.validate import validate
+from unitcost.exporter.doctor.power import explain_node_power, explain_rapl, power_findings
 from unitcost.exporter.settling.rules import matcher_of, price_book
 from unitcost.pricing.attribute import Claim, attribute
 from unitcost.pricing.workload import Account
 
-COLLECT_SECONDS = 5.0
-GRACE_SECONDS = 1.0
-MAX_PROBLEMS = 5
-"""How many problems of one collector are told; of the others only the number."""
-
 ENDPOINTS, TRAINING, HOST = "openmetrics", "training", "host"
+EXPLAIN: Mapping[str, Explain] = {
+    "cgroups": explain_cgroups,
+    HOST: explain_host,
+    "kubernetes": explain_kubernetes,
+    "node_power": explain_node_power,
+    "nvml": explain_nvml,
+    "rapl": explain_rapl,
+}
+"""Who says more of a collector's answer than `explain` can."""
 
 
 def report(loaded: Loaded, out: TextIO) -> int:
@@ -55,9 +61,12 @@ def findings(loaded: Loaded) -> Iterator[Finding]:
     yield from host_findings(proc)
     yield from _configuration(loaded)
     readings: dict[str, Reading] = {}
+    scene = _scene(loaded, proc)
     for found in loaded.collectors:
         if found.name != ENDPOINTS or found.module is None or not loaded.context.targets:
-            yield from _collector(found, loaded, readings)
+            yield from _collector(found, loaded, scene, readings)
+    yield from power_findings(readings)
+    yield from holder_findings(loaded.settings, readings, scene)
     yield from _endpoints(loaded)
     if TRAINING in {found.name for found in loaded.collectors}:
         yield from _training_folders(loaded)
@@ -72,6 +81,12 @@ def _procfs(loaded: Loaded) -> Path:
     return Path(getattr(loaded.collector_options.get(HOST), "procfs", str(PROC)))
 
 
+def _scene(loaded: Loaded, proc: Path) -> Scene:
+    options = loaded.collector_options
+    sysfs = Path(getattr(options.get("rapl"), "sysfs", "/sys"))
+    return Scene(proc, sysfs, environ=os.environ, options=options)
+
+
 def _configuration(loaded: Loaded) -> Iterator[Finding]:
     if not loaded.source:
         yield ok("config", "no file: all defaults hold")
@@ -81,58 +96,13 @@ def _configuration(loaded: Loaded) -> Iterator[Finding]:
         yield warn("config", warning)
 
 
-def _collector(found: Found, loaded: Loaded, readings: dict[str, Reading]) -> Iterator[Finding]:
-    subject = f"read {found.name}"
-    result = _collect(found, loaded, loaded.context)
-    if isinstance(result, str):
-        mend = f"mend it or set collectors.{found.name}.enabled: false"
-        yield fail(subject, result, mend)
-    elif isinstance(result, NoData):
-        yield ok(subject, f"nothing to read: {result}")
-    else:
+def _collector(
+    found: Found, loaded: Loaded, scene: Scene, readings: dict[str, Reading]
+) -> Iterator[Finding]:
+    result = ask(found, loaded.collector_options, loaded.context)
+    if isinstance(result, Reading):
         readings[found.name] = result
-        yield ok(subject, _contents(result))
-        yield from _problems(subject, result)
-
-
-def _collect(found: Found, loaded: Loaded, context: Context) -> Reading | NoData | str:
-    """One reading by the collector's own code; or in words, why there is none."""
-    (source,) = make_sources([found], loaded.collector_options, context)
-    collector = source.collector
-    if collector is None:
-        return f"cannot be used: {source.error}"
-    results: list[Reading | NoData | str] = [f"gave no answer within {COLLECT_SECONDS:g} s"]
-    # A thread, as in the exporter: one that hangs is left behind and ends with the process.
-    thread = threading.Thread(target=_run, args=(collector, results), daemon=True)
-    thread.start()
-    thread.join(COLLECT_SECONDS + GRACE_SECONDS)
-    getattr(collector, "close", lambda: None)()
-    return results[-1]
-
-
-def _run(collector: Collector, results: list[Reading | NoData | str]) -> None:
-    try:
-        results.append(validate(collector.collect(time.monotonic() + COLLECT_SECONDS)))
-    except NoData as nothing:
-        results.append(nothing)
-    except BaseException as error:  # noqa: BLE001 - whatever a collector raises is a finding
-        results.append(f"{type(error).__name__}: {error}")
-
-
-def _contents(reading: Reading) -> str:
-    counts = {
-        "samples": len(reading.samples),
-        "processes": len(reading.processes),
-        "servers and runs": len(reading.subjects),
-    }
-    return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "empty"
-
-
-def _problems(subject: str, reading: Reading) -> Iterator[Finding]:
-    for problem in reading.problems[:MAX_PROBLEMS]:
-        yield warn(subject, f"{problem.kind}: {problem.detail}")
-    if len(reading.problems) > MAX_PROBLEMS:
-        yield warn(subject, f"and {len(reading.problems) - MAX_PROBLEMS} more problems")
+    yield from EXPLAIN.get(found.name, explain)(f"read {found.name}", result, scene)
 
 
 def _endpoints(loaded: Loaded) -> Iterator[Finding]:
@@ -141,10 +111,10 @@ def _endpoints(loaded: Loaded) -> Iterator[Finding]:
         if found.name == ENDPOINTS and found.module is not None:
             for target in loaded.context.targets:
                 context = replace(loaded.context, targets=(target,))
-                yield _endpoint(target, _collect(found, loaded, context))
+                yield _endpoint(target, ask(found, loaded.collector_options, context))
 
 
-def _endpoint(target: Target, result: Reading | NoData | str) -> Finding:
+def _endpoint(target: Target, result: Result) -> Finding:
     subject, url = "endpoint", target.url
     if isinstance(result, str | NoData):
         return fail(subject, f"{url}: {result}")

@@ -18,7 +18,7 @@ import pytest
 from unitcost.collectors.base import Found, NoData, Problem, Reading
 from unitcost.exporter import cli
 from unitcost.exporter.config.load import Loaded, loads
-from unitcost.exporter.doctor import doctor
+from unitcost.exporter.doctor import ask, doctor
 from unitcost.exporter.doctor.host import (
     Finding,
     Mount,
@@ -203,8 +203,8 @@ def test_a_collector_that_hangs_is_left_behind(
     load: Callable[[str], Loaded], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a few seconds; the report goes on."""
-    monkeypatch.setattr(doctor, "COLLECT_SECONDS", 0.1)
-    monkeypatch.setattr(doctor, "GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(ask, "COLLECT_SECONDS", 0.1)
+    monkeypatch.setattr(ask, "GRACE_SECONDS", 0.1)
     released = threading.Event()
 
     def hang(_: float) -> Reading:
@@ -223,7 +223,7 @@ def test_problems_of_a_collector_are_told_up_to_a_number(load: Callable[[str], L
     found = plugin("bad", lambda _: Reading(problems=problems))
     loaded = replace(load(""), collectors=(found,))
     findings = about(doctor.findings(loaded), "read bad")
-    assert len(findings) == doctor.MAX_PROBLEMS + 2
+    assert len(findings) == ask.MAX_PROBLEMS + 2
     assert "and 995 more problems" in findings[-1].text
     assert all(finding.line().isprintable() for finding in findings)
 
