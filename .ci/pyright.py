@@ -11,9 +11,10 @@ from pathlib import Path
 
 
 def expected_files(root: Path) -> int:
-    """How many Python files lie in the folders that pyproject.toml names."""
+    """How many Python files and stubs lie in the folders that pyproject.toml names."""
     include = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["pyright"]["include"]
-    return sum(1 for folder in include for _ in (root / folder).resolve().rglob("*.py"))
+    found = (path for folder in include for path in (root / folder).resolve().rglob("*.py*"))
+    return sum(path.suffix in (".py", ".pyi") for path in found)
 
 
 def main() -> int:

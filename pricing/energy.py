@@ -90,15 +90,27 @@ class Disjoint:
 def outermost(meters: Sequence[Meter]) -> Disjoint:
     """The meters that lie in no other one: together they measure all that is measured, once.
 
-    Of two in the same place the first counts.
+    Of two in the same place the first counts. A superchip's modules may be seen by the board's
+    sensors (``module-0``) and by the GPU's driver (``module:GPU-1``), and nothing says which is
+    which: where the board's are there, the driver's and the GPUs in them are left out.
     """
+    if any(_lies_in(meter, "module-") for meter in meters):
+        meters = [meter for meter in meters if not _lies_in(meter, "module:")]
+    return _outermost(meters)
+
+
+def _lies_in(meter: Meter, prefix: str) -> bool:
+    return bool(meter.path) and meter.path[0].startswith(prefix)
+
+
+def of_resources(meters: Sequence[Meter]) -> Disjoint:
+    """The meters that measure one whole resource each, the outermost of each."""
+    return _outermost([meter for meter in meters if meter.resource])
+
+
+def _outermost(meters: Sequence[Meter]) -> Disjoint:
     kept: list[Meter] = []
     for meter in sorted(meters, key=lambda each: len(each.path)):
         if not any(overlaps(meter.path, other.path) for other in kept):
             kept.append(meter)
     return Disjoint(kept)
-
-
-def of_resources(meters: Sequence[Meter]) -> Disjoint:
-    """The meters that measure one whole resource each, the outermost of each."""
-    return outermost([meter for meter in meters if meter.resource])

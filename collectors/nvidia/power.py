@@ -1,40 +1,18 @@
 """A GPU's power and energy, and where its counter is missing, its power integrated over time."""
 
-import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from unitcost.collectors.nvidia.calls import Calls
 from unitcost.collectors.nvidia.fields import Field, FieldId, Fields, Scope
+from unitcost.collectors.power.integral import PowerIntegral
 from unitcost.pricing.energy import Meter
 from unitcost.pricing.energy import Scope as MeterScope
-from unitcost.pricing.sample import NS_PER_SECOND, Source
+from unitcost.pricing.sample import Source
 
 MAX_WATTS = 100_000.0
 """No board draws this much; a driver that says so is not believed."""
 MAX_JOULES = 2.0**53
-MAX_GAP_NS = 30 * NS_PER_SECOND
-"""Over a longer time without a reading nothing is known of the power."""
-
-
-@dataclass(slots=True)
-class Integral:
-    """Joules, from readings of power by the trapezoid rule; starts at 0 with each new one."""
-
-    joules: float = 0.0
-    generation: str = field(default_factory=lambda: f"integral {uuid.uuid4().hex}")
-    _last: tuple[int, float] | None = None
-
-    def add(self, watts: float, mono_ns: int) -> float:
-        """Take a reading in; returns the joules until now."""
-        if self._last is not None:
-            before_ns, before = self._last
-            span_ns = mono_ns - before_ns
-            if 0 < span_ns <= MAX_GAP_NS:
-                self.joules += (before + watts) / 2 * span_ns / NS_PER_SECOND
-        self._last = (mono_ns, watts)
-        return self.joules
 
 
 class PowerReader:
@@ -48,7 +26,7 @@ class PowerReader:
     ) -> None:
         self._calls, self._fields = calls, fields
         self._uuid, self._superchip, self._generation = uuid_, superchip, generation
-        self._gpu, self._module = Integral(), Integral()
+        self._gpu, self._module = PowerIntegral(), PowerIntegral()
 
     def read(self, handle: Any, values: Mapping[Field, float], mono_ns: int) -> tuple[Meter, ...]:
         """Meters of what could be read; `values` are in the driver's units."""

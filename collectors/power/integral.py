@@ -1,5 +1,7 @@
 """Energy from a power sensor: the integral of what it showed over time."""
 
+import secrets
+
 from unitcost.pricing.sample import NS_PER_SECOND
 
 MAX_GAP_NS = 30 * NS_PER_SECOND
@@ -9,10 +11,12 @@ MAX_GAP_NS = 30 * NS_PER_SECOND
 class PowerIntegral:
     """Joules of one sensor, from 0, by the trapezoid rule; never less than before.
 
-    Two readings more than `max_gap_ns` apart have no energy between them.
+    Two readings more than `max_gap_ns` apart have no energy between them. `generation` tells the
+    joules of one integral from those of another.
     """
 
     def __init__(self, max_gap_ns: int = MAX_GAP_NS) -> None:
+        self.generation = f"integral {secrets.token_hex(8)}"
         self._max_gap_ns = max_gap_ns
         self._joules = 0.0
         self._last: tuple[float, int] | None = None

@@ -34,8 +34,9 @@ def gpu_usd(seconds: float, gpus: int = 1) -> Decimal:
 
 def spent(site: Site, workload: str, state: str | None = None, resource: str = GPU) -> Decimal:
     """Dollars a workload was charged for a GPU so far."""
-    where = {"resource": resource} if state is None else {"resource": resource, "state": state}
-    return site.usd(workload, **where)
+    if state is None:
+        return site.usd(workload, resource=resource)
+    return site.usd(workload, resource=resource, state=state)
 
 
 def methods(site: Site, workload: str) -> set[str]:
