@@ -40,12 +40,11 @@ class Granted:
 
 @dataclass(slots=True)
 class _Pool:
-    """What was granted of one place, and the device ids by which it can be granted."""
+    """What was granted of one place by pod and id, and the ids by which it can be granted."""
 
-    held: dict[Account, int] = field(default_factory=dict)
+    held: dict[tuple[PodName, str], int] = field(default_factory=dict)
     ids: set[str] = field(default_factory=set)
     replicas: bool = False
-    working: set[Account] = field(default_factory=set)
 
 
 def granted(
@@ -58,7 +57,8 @@ def granted(
 
     `loading`: pods that are known not to be ready yet.
     A device shared without replicas (a DRA claim of several pods) is held in parts by what each
-    held of it; replicas that nobody was given count as unheld.
+    held of it; replicas that nobody was given count as unheld. A pod holds a device once, however
+    many of its containers were given it.
     """
     places = _Places(devices)
     pools: dict[Place, _Pool] = {}
@@ -67,26 +67,35 @@ def granted(
         pool = places.pool(pools, each.device)
         if pool is None:
             unknown.append(each)
-            continue
-        pod = (each.namespace, each.pod)
-        account = account_of[pod]
-        pool.held[account] = pool.held.get(account, 0) + each.held_ns
-        if pod not in loading:
-            pool.working.add(account)
+        else:
+            key = ((each.namespace, each.pod), each.device)
+            pool.held[key] = pool.held.get(key, 0) + each.held_ns
     for other in kubelet.allocatable or ():
         places.pool(pools, other.device)
-    holds = {place: _holds(pool, kubelet.span_ns) for place, pool in pools.items()}
+    holds = {
+        place: _holds(pool, max(1, kubelet.span_ns), account_of, loading)
+        for place, pool in pools.items()
+    }
     return Granted(holds, tuple(unknown))
 
 
-def _holds(pool: _Pool, span_ns: int) -> Holds:
-    held = {account: ns for account, ns in pool.held.items() if ns}
-    loading = frozenset(held.keys() - pool.working)
-    whole, all_held = max(1, span_ns), sum(held.values())
+def _holds(
+    pool: _Pool, span_ns: int, account_of: Mapping[PodName, Account], loading: Set[PodName]
+) -> Holds:
+    held: dict[Account, int] = {}
+    working = set()
+    for (pod, _), held_ns in pool.held.items():
+        if held_ns:
+            account = account_of[pod]
+            held[account] = held.get(account, 0) + min(held_ns, span_ns)
+            if pod not in loading:
+                working.add(account)
+    early, all_held = frozenset(held.keys() - working), sum(held.values())
     if pool.replicas:
-        capacity = max(len(pool.ids) * whole, all_held)
-        return Holds(held, capacity, replicated=True, loading=loading)
-    return Holds(held, max(whole, all_held), replicated=all_held > whole, loading=loading)
+        capacity = max(len(pool.ids) * span_ns, all_held)
+        return Holds(held, capacity, replicated=True, loading=early)
+    shared = all_held > span_ns and len(held) > 1
+    return Holds(held, max(span_ns, all_held), replicated=shared, loading=early)
 
 
 class _Places:
@@ -143,15 +152,28 @@ class Holdings:
     configured: Claims = field(default_factory=dict)
 
     def of(self, place: Place) -> Holds:
-        """By the kubelet's grants, else by processes, else as configured; else nobody."""
+        """By the kubelet's grants, else by processes, else as configured; else nobody.
+
+        A MIG instance that nobody has is theirs to whom the whole device was given.
+        """
+        whole = (place[0], "")
+        for known in (self._granted(place), self._claimed(place), self._granted(whole)):
+            if known is not None:
+                return known
+        if claims := self.configured.get(whole):
+            return _at_once(claims, Method.CONFIGURED)
+        return Holds({}, 1, replicated=False)
+
+    def _granted(self, place: Place) -> Holds | None:
         found = self.granted.get(place)
-        if found is not None and (found.held or found.replicated):
-            return found
+        return found if found is not None and (found.held or found.replicated) else None
+
+    def _claimed(self, place: Place) -> Holds | None:
         if claims := self.by_process.get(place):
             return _at_once(claims, Method.EXCLUSIVE)
         if claims := self.configured.get(place):
             return _at_once(claims, Method.CONFIGURED)
-        return found or Holds({}, 1, replicated=False)
+        return None
 
 
 def _at_once(claims: Mapping[Account, int], method: Method) -> Holds:

@@ -56,7 +56,7 @@ def device_shares(
     """
     sizes = [part.slices for part in parts]
     stranded = max(0, slices - sum(sizes))
-    if not any(sizes) and not stranded:
+    if not any(sizes):
         return Split([Share(Account(UNALLOCATED), State.IDLE, Method.REMAINDER, WHOLE)])
     *weights, left = distribute(WHOLE, [*sizes, stranded])
     split = Split([])
@@ -103,10 +103,15 @@ def _part_shares(
 
 
 def _method(part: Part) -> Method:
-    """The innermost split's: SM time or equal parts only where several held it at once."""
+    """The innermost split's: SM time or equal parts only where several held it at once.
+
+    Samples without any SM time say nothing where the device worked: the driver dropped them.
+    """
     if not part.replicated:
         return part.method
-    return Method.EQUAL_SPLIT if part.sm_millionths is None else Method.PROCESS_SM_TIME
+    sm = part.sm_millionths
+    unsampled = sm is None or (bool(part.busy_millionths) and not any(sm.values()))
+    return Method.EQUAL_SPLIT if unsampled else Method.PROCESS_SM_TIME
 
 
 def _signal(part: Part, method: Method) -> str:
@@ -138,13 +143,18 @@ def _by_sm_time(part: Part, weight: int) -> tuple[dict[Account, int], dict[Accou
 
 
 def _by_busy_time(part: Part, weight: int) -> tuple[dict[Account, int], dict[Account, int]]:
-    """The device's busy time by what each held, then the rest by what each held of it all."""
-    busy = min(MILLION, part.busy_millionths or 0) if any(part.held.values()) else 0
+    """The device's busy time by what each held, then the rest by what each held of it all.
+
+    It worked for those that held it: while nobody did it was not busy.
+    """
+    held = sum(part.held.values())
+    busy = min(MILLION, part.busy_millionths or 0) if held else 0
     if part.replicated:
         working, resting = distribute(weight, [busy, MILLION - busy])
-        shared = distribute(working, list(part.held.values())) if working else [0] * len(part.held)
+        shared = distribute(working, list(part.held.values()))
         return dict(zip(part.held, shared, strict=True)), _by_held(part, resting)
-    fraction = Busy(busy, MILLION, part.busy_signal)
+    whole = held * MILLION
+    fraction = Busy(min(busy * part.capacity, whole), whole, part.busy_signal)
     return _by_held_time(part, weight, dict.fromkeys(part.held, fraction))
 
 

@@ -9,7 +9,8 @@ from unitcost.pricing.container_path import container_of
 from unitcost.pricing.sample import Process
 from unitcost.pricing.workload import Account, WorkloadKind, clean_name
 
-_UNIT = re.compile(r"/([^/]+)\.service(?:/|$)")
+_UNIT = re.compile(r"/(?!user@)([^/]+)\.service(?:/|$)")
+"""Not a user's session manager: what it runs has units of its own, or none."""
 _INTERPRETER = re.compile(r"(python|perl|ruby|node|java|bash|sh)[0-9.]*", re.ASCII)
 
 
@@ -107,8 +108,8 @@ def tenants_of(
     """Everything that is known of containers, joined: processes, control groups, pods, grants."""
     within = _containers_of(processes, finder)
     of_pods = [(pod, each) for pod in pods for each in pod.containers if each.id]
-    uids = {use.id: use.pod_uid for use in uses}
-    uids |= {container: uid for uid, container in within.values()}
+    uids = {container: uid for uid, container in within.values()}
+    uids |= {use.id: use.pod_uid or uids.get(use.id, "") for use in uses}
     accounts = _accounts(uids, pods)
     by_weight = {use.id: Request(use.cpu_request_milli or 0) for use in uses}
     requests = by_weight | {each.id: _request(each, by_weight) for _, each in of_pods}
@@ -155,7 +156,7 @@ def _account(pod: Pod | None, uid: str, container: str) -> Account:
     """A pod's workload; of one that is not known its uid, and without a pod the container's id."""
     if pod is not None:
         return Account(clean_name(pod.workload))
-    return Account(f"pod/{uid}" if uid else f"container/{container[:12]}")
+    return Account(clean_name(f"pod/{uid}" if uid else f"container/{container[:12]}"))
 
 
 def _request(container: PodContainer, by_weight: Mapping[str, Request]) -> Request:
@@ -190,7 +191,8 @@ def process_name(process: Process) -> str:
     if unit := _UNIT.search(process.cgroup):
         return clean_name(unit[1])
     words = process.command.split()
-    names = [word.rpartition("/")[2] for word in words if not word.startswith("-")]
+    last = [word.rpartition("/")[2] for word in words if not word.startswith("-")]
+    names = [name for name in last if name]
     if len(names) > 1 and _INTERPRETER.fullmatch(names[0]):
         return clean_name(names[1])
     return clean_name(names[0] if names else f"pid-{process.pid}")

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from unitcost.exporter.settling.batch import Batch
-from unitcost.pricing.allocate import Share, State, unheld
-from unitcost.pricing.energy import Meter, of_resources
+from unitcost.pricing.allocate import Share, State
+from unitcost.pricing.energy import Meter, Path, of_resources, overlaps
 from unitcost.pricing.meter import Event, Point, read_counter
 from unitcost.pricing.money import distribute
 from unitcost.pricing.sample import NS_PER_SECOND
-from unitcost.pricing.workload import SYSTEM, UNMETERED
+from unitcost.pricing.workload import UNALLOCATED, UNMETERED
 
 DEVICE_ENERGY = "unitcost_device_energy_joules_total"
 WORKLOAD_ENERGY = "unitcost_energy_joules_total"
@@ -46,6 +46,7 @@ class EnergyMeter:
     points: dict[str, Point] = field(default_factory=dict)
     floors: dict[str, int] = field(default_factory=dict)
     rejected: int = 0
+    _paths: dict[str, Path] = field(default_factory=dict, init=False)
 
     def read(self, meters: Sequence[Meter]) -> list[Used]:
         """What each resource used since the last reading, each joule once.
@@ -65,15 +66,25 @@ class EnergyMeter:
                 wraps_at=meter.wraps_at,
             )
             if point is not None:
-                self.points[name] = point
+                self.points[name], self._paths[name] = point, meter.path
+            if usage.event is Event.JUNK:
+                self.rejected += 1
             if usage.event not in (Event.COUNTED, Event.WRAP):
                 continue
+            self._drop_others(name, meter.path)
             span = usage.end_ns - usage.start_ns
-            if usage.micro > _most(meter) * span // NS_PER_SECOND:
+            if usage.micro > _most(meter) * max(span, NS_PER_SECOND) // NS_PER_SECOND:
                 self.rejected += 1
                 continue
             found.append(Used(meter.resource, str(meter.source), usage.micro, span))
         return found
+
+    def _drop_others(self, name: str, path: Path) -> None:
+        """Meters of what was counted just now must not count it again when they are back."""
+        for other in [each for each, where in self._paths.items() if overlaps(where, path)]:
+            if other != name:
+                del self._paths[other]
+                self.points.pop(other, None)
 
     def count(
         self,
@@ -87,7 +98,7 @@ class EnergyMeter:
             if used.resource in products:
                 labels = (used.resource, *products[used.resource], used.source)
                 pending.count(DEVICE_ENERGY, labels, used.micro)
-            held = shares.get(used.resource) or unheld(1, UNMETERED)
+            held = shares.get(used.resource, ())
             for workload, micro in self.split(used, held).items():
                 pending.count(WORKLOAD_ENERGY, (workload, used.resource, used.source), micro)
 
@@ -96,11 +107,12 @@ class EnergyMeter:
 
         What the resource draws anyway (the least seen while nobody worked) is counted by what each
         held, the rest by what each worked. Until that least is known, all of it by what each held.
+        Without any shares it is unmetered.
         """
         weights = [share.weight for share in shares]
         working = [share.weight if _works(share) else 0 for share in shares]
         if not any(weights):
-            return {}
+            return {UNMETERED: used.micro}
         if not any(working):
             self._learn(used)
         floor = self.floors.get(used.resource)
@@ -133,4 +145,6 @@ def _most(meter: Meter) -> int:
 
 
 def _works(share: Share) -> bool:
-    return share.state is not State.IDLE or share.account.workload == SYSTEM
+    """Shares of reserved accounts are all idle by name; only what nobody held is sure to be."""
+    reserved = share.account.reserved and share.account.workload != UNALLOCATED
+    return share.state is not State.IDLE or reserved

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from unitcost.collectors.base import Problem, Reading
 from unitcost.exporter.gathering.validate import MAX_ITEMS, MAX_TEXT, MAX_VALUE, Junk, validate
+from unitcost.exporter.gathering.validate_devices import MAX_PARTS
 from unitcost.pricing.container import (
     Allocatable,
     ContainerUse,
@@ -58,7 +59,9 @@ WHOLE = Reading(
             busy_signal="gpu_utilization",
         ),
     ),
-    meters=(Meter("m", Scope.GPU, ("gpu:GPU-1",), 1, 2.5, 3.0, 4.0, wraps_at=9.0, limit_watts=9.0),),
+    meters=(
+        Meter("m", Scope.GPU, ("gpu:GPU-1",), 1, 2.5, 3.0, 4.0, wraps_at=9.0, limit_watts=9.0),
+    ),
     kubelet=Kubelet(
         5, 5, (Grant("n", "p", "c", "nvidia.com/gpu", "GPU-1", 5),), (Allocatable("r", "GPU-1"),)
     ),
@@ -225,6 +228,64 @@ def test_a_device_s_own_limits_hold(field: str, value: object) -> None:
     """A ratio is no more than 1, and a resource's name says what it is."""
     with pytest.raises(Junk):
         validate(broken("devices", field, value))
+
+
+@pytest.mark.parametrize("value", BAD_NUMBERS, ids=lambda v: str(v)[:12] if v == v else "nan")
+@pytest.mark.parametrize(
+    "field", ["joules", "watts", "instant_watts", "wraps_at", "limit_watts", "mono_ns"]
+)
+def test_no_meter_shows_an_impossible_number(field: str, value: Any) -> None:
+    """Of energy, power or time."""
+    with pytest.raises(Junk):
+        validate(broken("meters", field, value))
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value"),
+    [
+        ("devices", "samples", (SmSample(1, 2, 101),)),
+        ("devices", "instances", (Instance("MIG-1", 1, 0, 3, busy=1.01),)),
+        ("devices", "samples", (SmSample(1, 2, 3),) * (MAX_PARTS + 1)),
+        ("devices", "processes", (DeviceProcess(1),) * (MAX_PARTS + 1)),
+        ("devices", "lost", 0),
+        ("meters", "path", ("gpu", 1)),
+        ("meters", "path", ["gpu"]),
+        ("meters", "scope", "gpu"),
+        ("meters", "source", "counter"),
+        ("meters", "power_source", "sensor"),
+        ("pods", "kind", "other"),
+        ("pods", "containers", (PodContainer("c", ready=1),)),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_wrong_with_a_part_is_wrong_with_the_whole(
+    part: str, field: str, value: object
+) -> None:
+    """More than all of the time, more than any host has, texts that only look like names."""
+    with pytest.raises(Junk):
+        validate(broken(part, field, value))
+
+
+def test_the_largest_values_that_can_be_pass() -> None:
+    """All of the time, and as many parts as there may be."""
+    parts = (SmSample(1, 2, 100),) * MAX_PARTS
+    reading = broken("devices", "samples", parts)
+    assert validate(reading) is reading
+    ratio = broken("devices", "instances", (Instance("MIG-1", 1, 0, 3, busy=1),))
+    assert validate(ratio) is ratio
+
+
+@pytest.mark.parametrize("part", ["grants", "allocatable"])
+def test_every_field_of_a_grant_is_looked_at(part: str) -> None:
+    """And of what could be given; there may be nothing that says the latter."""
+    assert WHOLE.kubelet is not None
+    (item,) = getattr(WHOLE.kubelet, part)
+    for each in fields(item):
+        for foreign in (object(), b"x", 1.5, -1, None, Sly("x")):
+            view = replace(WHOLE.kubelet, **{part: (replace(item, **{each.name: foreign}),)})
+            with pytest.raises(Junk):
+                validate(replace(WHOLE, kubelet=view))
+    without = replace(WHOLE, kubelet=replace(WHOLE.kubelet, allocatable=None))
+    assert validate(without) is without
 
 
 def test_a_subclass_of_a_reading_is_refused() -> None:
