@@ -105,8 +105,11 @@ class _Places:
         self._by_uuid: dict[str, Place] = {}
         self._by_instance: dict[tuple[str, int, int], Place] = {}
         self._by_minor: dict[int, Device] = {}
+        self._by_index: dict[str, Device] = {}
         for device in devices:
             self._by_uuid[device.uuid] = (device.id, "")
+            if device.index is not None:
+                self._by_index[str(device.index)] = device
             if device.minor is not None:
                 self._by_minor[device.minor] = device
             for instance in device.instances:
@@ -128,10 +131,11 @@ class _Places:
 
     def find(self, name: DeviceId) -> Place | None:
         """Where the device is that an id names, None if there is none."""
-        uuid = name.uuid
+        uuid, device = name.uuid, self._by_index.get(name.base)
         if name.minor is not None:
             device = self._by_minor.get(name.minor)
-            uuid = device.uuid if device else ""
+        if device is not None:
+            uuid = device.uuid
         if not uuid:
             return None
         if name.gpu_instance is None:

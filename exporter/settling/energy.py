@@ -133,7 +133,7 @@ class EnergyMeter:
 
     def _learn(self, used: Used) -> None:
         """The least power of an interval in which nobody worked."""
-        if used.span_ns < NS_PER_SECOND:
+        if used.span_ns < NS_PER_SECOND or not used.micro:
             return
         drawn = used.micro * NS_PER_SECOND // used.span_ns
         self.floors[used.resource] = min(drawn, self.floors.get(used.resource, drawn))

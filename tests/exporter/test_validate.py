@@ -83,6 +83,11 @@ class Unmade:
     """Knows nothing of the fields it should have."""
 
 
+def other(item: Any, field: str, value: object) -> Any:
+    """The same item with another value in a field, whatever its type."""
+    return replace(item, **{field: value})
+
+
 def broken(part: str, field: str, value: object) -> Reading:
     """The whole reading, with one field of one item set to something else."""
     item = getattr(WHOLE, part)[0]
@@ -90,7 +95,8 @@ def broken(part: str, field: str, value: object) -> Reading:
     for each in fields(item):
         object.__setattr__(twin, each.name, getattr(item, each.name))
     object.__setattr__(twin, field, value)
-    return replace(WHOLE, **{part: (twin,)})
+    reading: Reading = other(WHOLE, part, (twin,))
+    return reading
 
 
 def test_a_reading_with_everything_in_it_passes_as_it_is() -> None:
@@ -122,7 +128,7 @@ def test_a_field_that_was_never_set_is_refused(part: str, field: str) -> None:
         if each.name != field:
             object.__setattr__(item, each.name, getattr(getattr(WHOLE, part)[0], each.name))
     with pytest.raises(Junk):
-        validate(replace(WHOLE, **{part: (item,)}))
+        validate(other(WHOLE, part, (item,)))
 
 
 BAD_NUMBERS = [math.nan, math.inf, -math.inf, -1, -0.5, True, 10**400, -(10**400), MAX_VALUE * 2]
@@ -220,7 +226,7 @@ def test_a_kubelet_s_view_is_looked_at_too(field: str) -> None:
     with pytest.raises(Junk):
         validate(replace(WHOLE, kubelet=object.__new__(Kubelet)))
     with pytest.raises(Junk):
-        validate(replace(WHOLE, kubelet="view"))
+        validate(other(WHOLE, "kubelet", "view"))
 
 
 @pytest.mark.parametrize(("field", "value"), [("busy", 1.5), ("busy", math.inf), ("id", "GPU-1")])
@@ -281,7 +287,7 @@ def test_every_field_of_a_grant_is_looked_at(part: str) -> None:
     (item,) = getattr(WHOLE.kubelet, part)
     for each in fields(item):
         for foreign in (object(), b"x", 1.5, -1, None, Sly("x")):
-            view = replace(WHOLE.kubelet, **{part: (replace(item, **{each.name: foreign}),)})
+            view = other(WHOLE.kubelet, part, (other(item, each.name, foreign),))
             with pytest.raises(Junk):
                 validate(replace(WHOLE, kubelet=view))
     without = replace(WHOLE, kubelet=replace(WHOLE.kubelet, allocatable=None))

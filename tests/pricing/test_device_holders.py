@@ -76,6 +76,8 @@ def given_out(*grants: Grant, device: Device = GPU, could: tuple[str, ...] | Non
     [
         (UUID, WHOLE_GPU),
         ("nvidia3", WHOLE_GPU),
+        ("4", WHOLE_GPU),
+        ("4::1", WHOLE_GPU),
         (f"{UUID}::1", WHOLE_GPU),
         ("nvidia3/vgpu1", WHOLE_GPU),
         ("MIG-bbb", (GPU.id, "MIG-bbb")),
@@ -100,7 +102,8 @@ def test_an_id_in_any_form_names_the_same_place(device: str, place: tuple[str, s
         "GPU-another",
         "MIG-another",
         "nvidia4",
-        "4",
+        "3",
+        "4:0",
         f"MIG-{UUID}/9/0",
         "MIG-GPU-another/9/1",
         "nvidia3/gi2",
@@ -119,8 +122,9 @@ def test_what_names_no_device_that_there_is_stays_unknown(device: str) -> None:
 
 def test_a_device_without_a_number_is_not_found_by_one() -> None:
     """Its minor number may be unknown, and `nvidia0` is not it."""
-    unnumbered = replace(GPU, minor=None)
-    assert resolved(grant("a", "nvidia0"), devices=(unnumbered,)).holds == {}
+    unnumbered = replace(GPU, minor=None, index=None)
+    wanted = (grant("a", "nvidia0"), grant("a", "4"))
+    assert resolved(*wanted, devices=(unnumbered,)).holds == {}
     unnamed = replace(GPU, id="gpu:")
     assert resolved(grant("a", "0"), grant("a", "nvidia4"), devices=(unnamed,)).holds == {}
 
