@@ -36,7 +36,7 @@ class KubeletClient:
         self._no_allocatable = False
 
     def list_pods(self, timeout: float) -> tuple[bytes, bool]:
-        """What was given to whom, and whether over a new connection. Raises KubeletError."""
+        """What was given to whom, and whether by another kubelet. Raises KubeletError."""
         new = self._connect()
         return self._ask("List", timeout), new
 
@@ -50,22 +50,28 @@ class KubeletClient:
             self._no_allocatable = True
             return None
 
-    def close(self) -> None:
-        """Close the connection."""
+    def rest(self) -> None:
+        """Close the connection until the next question: one that is open costs time of its own."""
         if self._channel is not None:
             self._channel.close()
             self._channel = None
 
+    def close(self) -> None:
+        """Close the connection, and know nothing of who was at its other end."""
+        self.rest()
+        self._socket = None
+
     def _connect(self) -> bool:
-        """Have a connection to the socket as it is now; whether it is a new one."""
+        """Have a connection to the socket as it is now; whether another kubelet made it."""
         socket = _identity(self._path)
-        if self._channel is not None and socket == self._socket:
-            return False
-        self.close()
-        self._channel = _open(self._path)
+        new = socket != self._socket
+        if new:
+            self.close()
+            self._no_allocatable = False
+        if self._channel is None:
+            self._channel = _open(self._path)
         self._socket = socket
-        self._no_allocatable = False
-        return True
+        return new
 
     def _ask(self, method: str, timeout: float) -> bytes:
         import grpc

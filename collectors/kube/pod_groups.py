@@ -19,22 +19,32 @@ class PodGroups:
 
     def __init__(self, root: str) -> None:
         self._root = root
+        self._places: list[str] = []
+        self._before: frozenset[str] | None = None
 
     def names(self) -> frozenset[str] | None:
         """What is in them; None where they cannot be seen, so that nothing can be told."""
+        now = self._listed()
+        if now is None or now != self._before:
+            # One of the classes may have come with it.
+            self._places = self._found()
+            now = self._listed()
+        self._before = now
+        return now
+
+    def _listed(self) -> frozenset[str] | None:
+        found: list[str] = []
+        try:
+            for place in self._places:
+                found += os.listdir(place)
+        except OSError:
+            return None
+        return frozenset(found) if self._places else None
+
+    def _found(self) -> list[str]:
         for tree in _TREES:
             for pods in _PODS:
-                place = os.path.join(self._root, tree, pods)
-                if os.path.isdir(place):
-                    return frozenset(_listed(place))
-        return None
-
-
-def _listed(place: str) -> list[str]:
-    found: list[str] = []
-    for name in _CLASSES:
-        try:
-            found += os.listdir(os.path.join(place, name))
-        except OSError:
-            continue
-    return found
+                top = os.path.join(self._root, tree, pods)
+                if os.path.isdir(top):
+                    return [place for name in _CLASSES if os.path.isdir(place := f"{top}/{name}")]
+        return []

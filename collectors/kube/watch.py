@@ -103,6 +103,8 @@ class KubeletWatch:
         self._quiet = self._quiet + 1 if calm else 0
         if self._quiet < _EAGER or self._quiet % _CALM == 0:
             self._poll()
+        if self._quiet:
+            self._client.rest()
 
     def _poll(self) -> None:
         try:

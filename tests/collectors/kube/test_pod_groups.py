@@ -31,6 +31,17 @@ def test_pods_are_seen_in_every_kind_of_tree(tmp_path: Path, place: str) -> None
     assert groups.names() == before
 
 
+def test_a_class_that_comes_later_is_looked_into(tmp_path: Path) -> None:
+    """It is made with its first pod."""
+    (tmp_path / "kubepods").mkdir()
+    groups = PodGroups(str(tmp_path))
+    assert groups.names() == frozenset()
+    (tmp_path / "kubepods/burstable/pod1").mkdir(parents=True)
+    assert groups.names() == {"burstable", "pod1"}
+    (tmp_path / "kubepods/burstable/pod2").mkdir()
+    assert groups.names() == {"burstable", "pod1", "pod2"}
+
+
 def test_where_none_can_be_seen_nothing_is_told(tmp_path: Path) -> None:
     """None is not the same as no pods."""
     assert PodGroups(str(tmp_path)).names() is None
