@@ -71,14 +71,24 @@ def measure(child: subprocess.Popen[str], seconds: float) -> None:
     print(f"cpu: {share:.2%} of one core over {seconds:.0f} s (target <= 1 %)")
     print(f"     {share * seconds / ticks * 1000:.0f} ms a tick")
     print(f"rss: {max(rss):.1f} MiB (target <= 100 MiB); first {first:.1f}, last {rss[-1]:.1f}")
-    held = {line for line in text.splitlines() if "allocation_info{" in line and "gpu:" in line}
-    print(f"shares of GPUs told: {len(held)}; series: {text.count(chr(10)) - text.count('# ')}")
-    down = [line for line in text.splitlines() if line.startswith("unitcost_collector_up")]
-    print("\n".join(down))
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    held = [line for line in lines if "allocation_info{" in line and "gpu:" in line]
+    down = [line for line in lines if "collector_up{" in line and not line.endswith(" 1.0")]
+    print(f"shares of GPUs told: {len(held)}; series: {len(lines)}; collectors down: {down}")
+
+
+def run(node: GpuNode, folder: Path, ports: list[int], seconds: float) -> None:
+    """One exporter, from its start."""
+    folder.mkdir()
+    config = folder / "unitcost.yaml"
+    config.write_text(json.dumps(configuration(folder, node, ports)))
+    command = [sys.executable, "-Im", "unitcost.exporter.cli", "run", "--config", str(config)]
+    with running(command) as child:
+        measure(child, seconds)
 
 
 def main() -> None:
-    """One line for each figure."""
+    """One line for each figure, without servers first."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
     with (
         tempfile.TemporaryDirectory() as name,
@@ -87,12 +97,10 @@ def main() -> None:
         endpoints(SERVERS) as ports,
     ):
         fill(node)
-        config = Path(name) / "unitcost.yaml"
-        config.write_text(json.dumps(configuration(Path(name), node, ports)))
         os.environ.update(node.environment)
-        command = [sys.executable, "-Im", "unitcost.exporter.cli", "run", "--config", str(config)]
-        with running(command) as child:
-            measure(child, seconds)
+        for title, served in (("no server", []), (f"{SERVERS} servers of 50 kB", ports)):
+            print(f"# {GPUS} GPUs x {SHARERS} processes, {PODS} pods, {title}")
+            run(node, Path(name) / f"run-{len(served)}", served, seconds)
         print_peer(1)
 
 

@@ -1,6 +1,7 @@
 """The host: its CPUs and memory, every process on it, and who listens on the ports of interest.
 
-Reads /proc only. What the exporter itself is limited to (affinity, cgroup) makes no difference.
+Reads /proc, and how many accelerators are on the PCI bus. What the exporter itself is limited to
+(affinity, cgroup) makes no difference.
 """
 
 import os
@@ -12,16 +13,19 @@ import msgspec
 from unitcost.collectors import procfs
 from unitcost.collectors.base import Context, NoData, Problem, Reading
 from unitcost.collectors.listeners import ListenerTable
+from unitcost.collectors.pci import gpu_drivers
 from unitcost.collectors.processes import ProcessTable
-from unitcost.pricing.sample import Kind, Quantity, Sample
+from unitcost.pricing.sample import NS_PER_SECOND, Kind, Quantity, Sample
 
 SUBJECT = "host"
+LOOK_NS = 60 * NS_PER_SECOND
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`procfs`: where the host's /proc is seen; in a container it may be mounted elsewhere."""
+    """`procfs`, `sysfs`: where the host's are seen; a container may have them mounted elsewhere."""
 
     procfs: str = "/proc"
+    sysfs: str = "/sys"
 
 
 class HostCollector:
@@ -40,6 +44,9 @@ class HostCollector:
         self._processes = ProcessTable(options.procfs, context.visible_devices)
         self._listeners = ListenerTable(options.procfs, context.ports, now_ns)
         self._tick_seconds = os.sysconf("SC_CLK_TCK")
+        self._sysfs = options.sysfs
+        self._present = 0
+        self._present_ns: int | None = None
 
     def collect(self, deadline: float) -> Reading:
         """Read everything. Raises NoData without a /proc, OSError where it is out of order.
@@ -53,11 +60,21 @@ class HostCollector:
         processes, problems = self._processes.read()
         listeners, unseen = self._listeners.read(processes)
         return Reading(
-            samples=cpu + memory,
+            samples=cpu + memory + self._devices(),
             processes=processes,
             listeners=listeners,
             problems=cpu_problems + memory_problems + problems + unseen,
         )
+
+    def _devices(self) -> tuple[Sample, ...]:
+        """How many accelerators there are, looked at once a minute; nothing where none is seen."""
+        now = self._now_ns()
+        if self._present_ns is None or now - self._present_ns >= LOOK_NS:
+            self._present, self._present_ns = len(gpu_drivers(self._sysfs)), now
+        if not self._present:
+            return ()
+        present = float(self._present)
+        return (Sample(SUBJECT, Quantity.DEVICES_PRESENT, present, now, Kind.GAUGE),)
 
     def _cpu(self) -> tuple[tuple[Sample, ...], tuple[Problem, ...]]:
         try:

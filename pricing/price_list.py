@@ -22,7 +22,7 @@ def unit_prices(
     found = [(component, book.at(component, instant_ns)) for component in book.components]
     total = sum(price.pico_per_hour for _, price in found if price)
     parts = split_host(total, resources, rule)
-    everything = list(resources)
+    everything = [resource for resource in resources if resource.id != REST]
     if REST in parts or not everything:
         everything.append(REST_RESOURCE)
     listed = []

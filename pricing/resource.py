@@ -49,6 +49,9 @@ DEFAULT_SPLIT = SplitRule("default_weights", Decimal("0.0316"), Decimal("0.0042"
 def split_host(total_pico: int, resources: Sequence[Resource], rule: SplitRule) -> dict[str, int]:
     """Split the host's price an hour over its resources; the parts sum to it exactly.
 
+    A resource `rest` among them stands for GPUs that are there and were never seen (one for each
+    million of its capacity): their part is the rest's, and not CPU's and memory's.
+
     `rest` gets its fixed amount first (never more than the total). CPU and memory get their
     weights if there are GPUs to take the remainder and the weights do not exceed the total;
     else they are scaled to it. Nothing to weigh by: equal parts.
@@ -57,14 +60,19 @@ def split_host(total_pico: int, resources: Sequence[Resource], rule: SplitRule) 
     parts = {REST: rest} if rest else {}
     left = total_pico - rest
     gpus = [resource for resource in resources if resource.is_gpu]
-    others = [resource for resource in resources if not resource.is_gpu]
+    unseen = sum(each.capacity_micro for each in resources if each.id == REST) // MICRO
+    others = [each for each in resources if not each.is_gpu and each.id != REST]
     weights = [rule.weight(resource) for resource in others]
-    if gpus and sum(weights) <= left:
+    if (gpus or unseen) and sum(weights) <= left:
         parts.update(zip((r.id for r in others), weights, strict=True))
-        shares = distribute(left - sum(weights), [1] * len(gpus))
+        *shares, missing = distribute(left - sum(weights), [*[1] * len(gpus), unseen])
         parts.update(zip((r.id for r in gpus), shares, strict=True))
+        if unseen:
+            parts[REST] = rest + missing
         return parts
     parts.update(dict.fromkeys((r.id for r in gpus), 0))
+    if unseen:
+        parts[REST] = rest
     if others:
         shares = distribute(left, weights if any(weights) else [1] * len(others))
         parts.update(zip((r.id for r in others), shares, strict=True))

@@ -45,6 +45,7 @@ class Quantity(StrEnum):
     CPU_SECONDS = "cpu_seconds"  # seconds of CPU that were busy, all CPUs
     MEMORY_CAPACITY = "memory_capacity"  # gauge: bytes
     MEMORY_USED = "memory_used"  # gauge: bytes
+    DEVICES_PRESENT = "devices_present"  # gauge: accelerators on the bus, seen by a driver or not
     DEVICE_UTILIZATION = "device_utilization"  # gauge: part of the time a kernel ran, 0 to 1
     DEVICE_MEMORY_USED = "device_memory_used"  # gauge: bytes
     DEVICE_MEMORY_CAPACITY = "device_memory_capacity"  # gauge: bytes

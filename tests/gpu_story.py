@@ -19,6 +19,7 @@ class GpuStory(Story):
         super().__init__(site, births=births)
         assert isinstance(site.host, GpuHost)
         self.gpu_host = site.host
+        self.gpu_host.present = len(site.host.gpus)
         shared, cut = self.gpu_host.gpus[1:3]
         shared.replicas = REPLICAS
         cut.mig(a=3, b=2, c=1)
@@ -33,6 +34,10 @@ class GpuStory(Story):
         seen = {gpu.id for gpu in self.gpu_host.gpus} if self.gpu_host.driver else set()
         gpus = sorted(seen | {name for name in before if name.startswith("gpu:")})
         return (*super().capacities(), *(Resource(name, MICRO) for name in gpus))
+
+    def capacities_unread(self, before: tuple[Resource, ...]) -> tuple[Resource, ...]:
+        """GPUs are seen all the same."""
+        return tuple(dict.fromkeys((*before, *self.capacities()[2:])))
 
     def check_who(self, batch: Batch) -> None:
         """CPU and memory as ever; devices by whom the kubelet or their processes name now."""

@@ -15,7 +15,7 @@ from unitcost.pricing.container import (
 from unitcost.pricing.device import Device, DeviceProcess, Instance, SmSample
 from unitcost.pricing.energy import Meter, Scope
 from unitcost.pricing.resource import GIB
-from unitcost.pricing.sample import NS_PER_SECOND, EpochMark
+from unitcost.pricing.sample import NS_PER_SECOND, EpochMark, Kind, Quantity, Sample
 from unitcost.pricing.workload import WorkloadKind
 
 IDLE_WATTS, BUSY_WATTS = 70.0, 500.0
@@ -106,6 +106,7 @@ class GpuHost(Host):
         super().__init__(cores, gibs)
         self.gpus = [Gpu(f"GPU-{number}", number) for number in range(gpus)]
         self.driver = True
+        self.present = 0
         self.pods: dict[str, FakePod] = {}
         self.kubelet = False
         self.kubelet_fails = False
@@ -181,8 +182,10 @@ class GpuHost(Host):
             self.old = (self._known_pods(), self._view(now) if self.kubelet else None)
             self._forget()
         pods, kubelet = self.old
+        present = Sample("host", Quantity.DEVICES_PRESENT, float(self.present), now, Kind.GAUGE)
         observed = replace(
             observed,
+            samples=(*observed.samples, *((present,) if self.present and host else ())),
             devices=devices,
             meters=self._meters(now) if self.driver else (),
             pods=pods,

@@ -10,7 +10,7 @@ from tests.sites import Site, price_now
 from tests.worlds import Job
 from unitcost.exporter.serving.publish import Points
 from unitcost.exporter.settling.batch import Batch
-from unitcost.pricing.resource import GIB, MICRO, Resource
+from unitcost.pricing.resource import GIB, MICRO, REST, Resource
 from unitcost.pricing.sample import NS_PER_SECOND, Quantity, TokenType
 
 Step = tuple[str, int, float]
@@ -70,6 +70,10 @@ class Story:
             Resource("memory", self.host.memory * MICRO // GIB),
         )
 
+    def capacities_unread(self, before: tuple[Resource, ...]) -> tuple[Resource, ...]:
+        """Those it must know of where it cannot read the host."""
+        return before
+
     # --- What happens to the exporter and to time ---
 
     def settle(self, read: bool = True, commit: bool = True) -> None:
@@ -77,8 +81,10 @@ class Story:
         before = self.site.settler.state
         position = before.position
         clock = self.host.clock.read()
-        resources = tuple(each.resource for each in before.shares)
-        known = self.capacities() if read and self.site.settler.present else resources
+        resources = tuple(each.resource for each in before.shares if each.resource.id != REST)
+        known = resources
+        if self.site.settler.present:
+            known = self.capacities() if read else self.capacities_unread(resources)
         batch = self.site.settle(read, commit=commit)
         if self.passed.rebooted_ns is not None and position is not None:
             self.passed.rebooted_ns = max(0, clock.wall_ns - position.at_ns)

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from unitcost.collectors.pci import gpu_drivers
 from unitcost.exporter.doctor.ask import Scene
 
 LIBRARY = "libnvidia-ml.so.1"
-_VENDOR, _DISPLAY = "0x10de", "0x03"
-"""NVIDIA's PCI vendor, and how the class of a GPU begins: its sound device has another one."""
-_MAX_PCI = 4096
 # Where installers of drivers put the library on hosts, as a container may see them.
 _FOLDERS = (
     "run/nvidia/driver/usr/lib64",
@@ -44,7 +42,7 @@ class Traces:
 
 def traces_of(scene: Scene) -> Traces:
     """Look for them; what cannot be read is not there."""
-    drivers = _pci_drivers(scene.sysfs)
+    drivers = gpu_drivers(str(scene.sysfs))
     others = sorted({name for name in drivers if name not in ("", "nvidia")})
     return Traces(
         _kernel_driver(scene.proc),
@@ -63,31 +61,3 @@ def _kernel_driver(proc: Path) -> str:
         return ""
     dotted = [word for word in words if word.replace(".", "").isdigit() and "." in word]
     return dotted[0] if dotted else "of unknown version"
-
-
-def _pci_drivers(sysfs: Path) -> list[str]:
-    """The driver of each GPU of NVIDIA's on the PCI bus, empty where it has none."""
-    found = []
-    try:
-        entries = sorted((sysfs / "bus/pci/devices").iterdir())[:_MAX_PCI]
-    except OSError:
-        return []
-    for entry in entries:
-        if _text(entry / "vendor") == _VENDOR and _text(entry / "class").startswith(_DISPLAY):
-            found.append(_driver(entry / "driver"))
-    return found
-
-
-def _driver(link: Path) -> str:
-    try:
-        return link.readlink().name
-    except OSError:
-        return ""
-
-
-def _text(path: Path) -> str:
-    try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            return file.read(64).strip()
-    except OSError:
-        return ""

@@ -10,9 +10,17 @@ from unitcost.exporter.settling.rules import Rules
 from unitcost.exporter.settling.state import State
 from unitcost.exporter.settling.states import busy_of, holding_account, now_ready, still_loading
 from unitcost.exporter.settling.usage import CpuUse, UsageMeter, memory_used
-from unitcost.pricing.allocate import ALWAYS, Busy, Holding, Share, cpu_shares, memory_shares
+from unitcost.pricing.allocate import (
+    ALWAYS,
+    Busy,
+    Holding,
+    Share,
+    cpu_shares,
+    memory_shares,
+    unheld,
+)
 from unitcost.pricing.attribute import RuleMatcher
-from unitcost.pricing.resource import CPU, GIB, MEMORY, MICRO, Resource
+from unitcost.pricing.resource import CPU, GIB, MEMORY, MICRO, REST, Resource
 from unitcost.pricing.sample import Quantity, Subject
 from unitcost.pricing.tenants import ContainerFinder, Request
 from unitcost.pricing.timeline import ClockReading
@@ -82,15 +90,16 @@ class HostMeter:
         signals = self._signals(observed.subjects, units, span_ns)
         own = resources_of(observed) if host else _without_devices(before)
         gpus = self.devices.resources(observed, before, clock.mono_ns, rules.retire_after_ns)
-        shares: dict[str, list[Share]] = {}
+        unseen = _unseen(_present(observed, host, before) - len(gpus))
+        shares = {each.id: unheld(1) for each in unseen}
         if host:
-            shares = self._host_shares(rules, observed, owners, clock, loading, signals)
+            shares |= self._host_shares(rules, observed, owners, clock, loading, signals)
         if span_ns:
             shares |= self.devices.shares(
                 rules, observed, owners, ready, loading, signals, state.shares
             )
         return Held(
-            own + gpus,
+            own + gpus + unseen,
             shares,
             owners.holders,
             ready,
@@ -189,7 +198,22 @@ def resources_of(observed: Observed) -> tuple[Resource, ...]:
 
 
 def _without_devices(resources: Sequence[Resource]) -> tuple[Resource, ...]:
-    return tuple(each for each in resources if not each.is_gpu)
+    return tuple(each for each in resources if not each.is_gpu and each.id != REST)
+
+
+def _present(observed: Observed, host: bool, before: Sequence[Resource]) -> int:
+    """How many accelerators are on the bus; as many as before where the host cannot be read."""
+    if not host:
+        return (
+            sum(each.capacity_micro for each in before if each.is_gpu or each.id == REST) // MICRO
+        )
+    sample = observed.host(Quantity.DEVICES_PRESENT)
+    return int(sample.value) if sample else 0
+
+
+def _unseen(count: int) -> tuple[Resource, ...]:
+    """GPUs that are there and were never shown by a driver: they are a part of the rest."""
+    return (Resource(REST, count * MICRO),) if count > 0 else ()
 
 
 def _cpu(

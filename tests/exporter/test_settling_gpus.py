@@ -411,3 +411,24 @@ def test_every_dollar_is_charged_whatever_the_gpus_do() -> None:
     assert site.point("unitcost_unresolved_grants") == 1
     assert to_usd(site.counter("unitcost_cost_usd_total")) == site.total()
     assert host.procs[1].memory < GIB
+
+
+def test_gpus_that_no_driver_has_shown_yet_are_the_rest_and_not_the_cpu_s() -> None:
+    """A node that boots: its driver comes minutes after the exporter. The rest is nobody's."""
+    site = gpu_site(2)
+    host = host_of(site)
+    host.driver, host.present = False, 2
+    host.start("web-x", cores=1.0)
+    site.settle()
+    site.tick(12)
+    cpu = 4 * Decimal("0.0316") * 60 / 3600
+    assert near(to_usd(sum(site.charged(resource="cpu").values())), cpu)
+    assert near(spent(site, UNALLOCATED, resource="rest"), gpu_usd(60))
+    host.driver = True
+    site.tick(12)
+    assert near(spent(site, UNALLOCATED), gpu_usd(60, 2))
+    assert near(spent(site, UNALLOCATED, resource="rest"), gpu_usd(60))
+    host.present = 3
+    batch = site.tick()
+    assert near(site.usd(UNALLOCATED, batch, resource="rest"), gpu_usd(5, 3))
+    assert near(site.total(), USD * 125 / 3600)

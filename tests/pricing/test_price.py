@@ -1,6 +1,7 @@
 """Prices: what holds when, and how a host's price becomes the prices of its resources."""
 
 import itertools
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -292,3 +293,20 @@ def test_a_price_s_id_changes_with_whatever_was_charged_by() -> None:
         unit_price(cpu, POWER, 5, price(), "rule"),
     )
     assert len({base.id, *(each.id for each in others)}) == 1 + len(others)
+
+
+def test_gpus_that_nobody_has_seen_take_their_part_of_the_price_as_the_rest() -> None:
+    """One of three: CPU and memory have their weights, the rest a third of the remainder."""
+    resources = [
+        Resource("cpu", 4 * MICRO),
+        Resource("gpu:1", MICRO),
+        Resource("gpu:2", MICRO),
+        Resource(REST, MICRO),
+    ]
+    parts = split_host(10 * 10**12, resources, DEFAULT_SPLIT)
+    cpu = to_pico(4 * DEFAULT_SPLIT.usd_per_core_hour)
+    assert parts["cpu"] == cpu
+    assert sum(parts.values()) == 10 * 10**12
+    assert all(abs(3 * parts[name] - (10 * 10**12 - cpu)) <= 3 for name in ("gpu:1", "gpu:2", REST))
+    fixed = replace(DEFAULT_SPLIT, rest_usd_per_hour=Decimal(1))
+    assert split_host(10 * 10**12, resources, fixed)[REST] > 10**12

@@ -14,8 +14,10 @@ GPU_STEPS = ("pod", "pod", "unpod", "compute", "driver", "lose", "blind", "deaf"
 
 
 def tell(history: list[Step], book: Prices) -> GpuStory:
-    """The story of a host with three GPUs."""
-    story = GpuStory(Site(rules_of(book), GpuHost(3)))
+    """The story of a host with three GPUs; in some the driver comes later."""
+    host = GpuHost(3)
+    host.driver = len(history) % 3 > 0
+    story = GpuStory(Site(rules_of(book), host))
     story.tell(history)
     return story
 

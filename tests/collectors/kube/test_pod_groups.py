@@ -37,9 +37,9 @@ def test_a_class_that_comes_later_is_looked_into(tmp_path: Path) -> None:
     groups = PodGroups(str(tmp_path))
     assert groups.names() == frozenset()
     (tmp_path / "kubepods/burstable/pod1").mkdir(parents=True)
-    assert groups.names() == {"burstable", "pod1"}
+    assert groups.names() == frozenset({"burstable", "pod1"})
     (tmp_path / "kubepods/burstable/pod2").mkdir()
-    assert groups.names() == {"burstable", "pod1", "pod2"}
+    assert groups.names() == frozenset({"burstable", "pod1", "pod2"})
 
 
 def test_where_none_can_be_seen_nothing_is_told(tmp_path: Path) -> None:
