@@ -1,9 +1,9 @@
 """CPU and memory of `unitcost run` on a GPU node: 8 GPUs x 4 processes, 64 pods, by a kubelet.
 
-Run: python bench/gpus.py [seconds]. Beside the pods there are other processes, 200 in all, and eight
-servers of 50 kB. The GPUs are the tests' library with NVML's interface, loaded by the real
-nvidia-ml-py: its own work is counted too, that of a real driver may be more or less. The kubelet and
-the API server speak the real protocols; the pods' control groups are real ones of version 1.
+Run: python bench/gpus.py [seconds]. Beside the pods there are other processes, 200 in all; then
+once more with eight servers of 50 kB. The GPUs are the tests' library with NVML's interface, loaded
+by the real nvidia-ml-py: its own work is counted too, that of a real driver may be more or less.
+The kubelet and the API server speak the real protocols; the pods' control groups are real ones.
 """
 
 import json
