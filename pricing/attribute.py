@@ -120,9 +120,8 @@ def attribute(
 ) -> Attribution:
     """Say for each process which account it is booked on, and which processes hold each account.
 
-    Of two claims of the same strength the first counts. A claim on a pid without its start is
-    void: pids are reused, and are others inside a container. `contained` and `devices`: accounts
-    of processes, by identity, by the container they are in and by the accelerator they hold.
+    Of two claims of the same strength the first counts. A claim on a pid without its start is void:
+    pids are reused. `contained` and `devices`: by identity, whose container or accelerator it is.
     """
     parents = parent_identities(processes)
     ports = _ports(listeners)

@@ -66,6 +66,8 @@ class DeviceMeter:
     ) -> dict[str, list[Share]]:
         """The shares of each device; of one that cannot be read now, its last ones (`before`)."""
         devices = observed.devices or ()
+        names = {account.workload for account in owners.holders}
+        self.signals = {key: each for key, each in self.signals.items() if key[0] in names}
         grants = self._granted(observed, owners, ready)
         configured = _configured(rules, devices, owners)
         found = {

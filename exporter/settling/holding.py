@@ -88,10 +88,8 @@ class HostMeter:
         loading = still_loading(rules, observed.subjects, owners.holders, ready, owners.seen())
         span_ns = self._span(clock)
         signals = self._signals(observed.subjects, units, span_ns)
-        own = resources_of(observed) if host else _without_devices(before)
-        gpus = self.devices.resources(observed, before, clock.mono_ns, rules.retire_after_ns)
-        unseen = _unseen(_present(observed, host, before) - len(gpus))
-        shares = {each.id: unheld(1) for each in unseen}
+        resources = self._resources(rules, observed, clock, before)
+        shares = {each.id: unheld(1) for each in resources if each.id == REST}
         if host:
             shares |= self._host_shares(rules, observed, owners, clock, loading, signals)
         if span_ns:
@@ -99,13 +97,22 @@ class HostMeter:
                 rules, observed, owners, ready, loading, signals, state.shares
             )
         return Held(
-            own + gpus + unseen,
+            resources,
             shares,
             owners.holders,
             ready,
             {account: busy.signal for account, busy in signals.items()},
             dict(self.devices.signals),
         )
+
+    def _resources(
+        self, rules: Rules, observed: Observed, clock: ClockReading, before: Sequence[Resource]
+    ) -> tuple[Resource, ...]:
+        """Everything there is: what was read now, and what can only not be seen."""
+        host = _host_is_read(observed)
+        own = resources_of(observed) if host else _without_devices(before)
+        gpus = self.devices.resources(observed, before, clock.mono_ns, rules.retire_after_ns)
+        return own + gpus + _unseen(_present(observed, host, before) - len(gpus))
 
     def _owners(self, seen: Observed, book: Book, known: Mapping[str, Account]) -> Owners:
         """Whose everything is; worked out again only when something came, went or changed."""
@@ -204,9 +211,8 @@ def _without_devices(resources: Sequence[Resource]) -> tuple[Resource, ...]:
 def _present(observed: Observed, host: bool, before: Sequence[Resource]) -> int:
     """How many accelerators are on the bus; as many as before where the host cannot be read."""
     if not host:
-        return (
-            sum(each.capacity_micro for each in before if each.is_gpu or each.id == REST) // MICRO
-        )
+        known = [each for each in before if each.is_gpu or each.id == REST]
+        return sum(each.capacity_micro for each in known) // MICRO
     sample = observed.host(Quantity.DEVICES_PRESENT)
     return int(sample.value) if sample else 0
 

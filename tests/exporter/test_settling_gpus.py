@@ -432,3 +432,20 @@ def test_gpus_that_no_driver_has_shown_yet_are_the_rest_and_not_the_cpu_s() -> N
     batch = site.tick()
     assert near(site.usd(UNALLOCATED, batch, resource="rest"), gpu_usd(5, 3))
     assert near(site.total(), USD * 125 / 3600)
+
+
+def test_nothing_is_remembered_of_pods_that_are_gone() -> None:
+    """Hundreds of controllers, one after the other; what the next tick needs stays small."""
+    site = gpu_site()
+    host = host_of(site)
+    for number in range(300):
+        host.start(f"job{number}-x", "GPU-0", cores=0.1)
+        site.tick(seconds=1.0)
+        host.stop(f"job{number}-x")
+    site.tick(2)
+    meter = site.settler.host
+    assert meter.devices.signals == {}
+    assert meter.usage.container_ns == {}
+    assert meter.owners is not None
+    assert meter.owners.tenants.account_of_container == {}
+    assert near(site.total(), USD * 309 / 3600)
