@@ -27,6 +27,7 @@ class GpuStory(Story):
         self.known: set[str] = set()
         self.recent: dict[str, set[str]] = {}
         self.named_before: set[str] = set()
+        self.named: set[str] = set()
 
     def capacities(self) -> tuple[Resource, ...]:
         """GPUs are known from their first sight on, whatever becomes of the driver."""
@@ -42,14 +43,25 @@ class GpuStory(Story):
     def check_who(self, batch: Batch) -> None:
         """CPU and memory as ever; devices by whom the kubelet or their processes name now."""
         charges = batch.posting.charges
-        named = self._named()
         for key in charges:
             assert key.resource in ("cpu", "memory", "rest") or (
-                key.account.workload in named | self.named_before | RESERVED
+                key.account.workload in self.named | self.named_before | RESERVED
             ), key
-        self.named_before = named
+        self.named_before, self.named = self._named(), set()
         own = {key: row for key, row in charges.items() if not key.resource.startswith("gpu:")}
         audit.check_who(Batch(Posting(own)), self.stuck.allowed, self.stuck.measured)
+
+    def _allowed(self, read: bool) -> set[str]:
+        """Whoever is there at a tick that is committed later is charged then."""
+        self.named |= self._named()
+        return super()._allowed(read)
+
+    def alive_unread(self) -> dict[str, set[str]]:
+        """Containers are seen all the same, by their control groups and by the cluster."""
+        found = {name: set(identities) for name, identities in self.alive.items()}
+        for pod in self.gpu_host.pods.values():
+            found.setdefault(pod.pod.workload, set()).add(pod.container)
+        return found
 
     def _named(self) -> set[str]:
         """Whoever holds a device now, or did in the kubelet's last word."""

@@ -101,8 +101,7 @@ class Story:
             self.stuck.ticks += 1
         self.stuck.stepped += self.stepped
         self.stepped = 0
-        if read:
-            self.alive = self._identities()
+        self.alive = self._identities() if read else self.alive_unread()
         if commit:
             self.stuck.before = copy.deepcopy((self.oracle, self.alive, self.since_ns))
 
@@ -128,6 +127,10 @@ class Story:
         audit.check_scrape(points, self.points)
         self.points = points
         audit.check_state(site)
+
+    def alive_unread(self) -> dict[str, set[str]]:
+        """Whose holders are known where the host cannot be read: those of before."""
+        return self.alive
 
     def check_who(self, batch: Batch) -> None:
         """Only those are charged who may be."""
