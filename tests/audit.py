@@ -82,10 +82,12 @@ def check_time(batch: Batch, site: Site, passed: Passed, resources: Iterable[Res
     for component in site.rules.book.components:
         rest = spent.pop((REST, component), 0)
         due = passed.due(component, site.rules.owned)
-        found = {spent.pop((each.id, component), 0) for each in resources}
-        # While it is not known what the host has, its whole price is on the rest; and a GPU's part
-        # until it is first seen.
-        assert found <= {due, due - rest} if found else rest == due
+        gpus = {spent.pop((each.id, component), 0) for each in resources if each.is_gpu}
+        found = {spent.pop((each.id, component), 0) for each in resources if not each.is_gpu}
+        # While it is not known what the host has, its whole price is on the rest.
+        assert found in ({due}, {due - rest}) if found else rest == due
+        # A GPU's part is on the rest until it is first seen.
+        assert gpus <= {due, due - rest}
     assert spent == {}
 
 

@@ -23,6 +23,7 @@ from tests.collectors.fake_apiserver import (
     FakeApiServer,
     Json,
     fake_apiserver,
+    make_certificate,
     owner,
     pod,
     service_account,
@@ -173,21 +174,11 @@ def real_groups() -> None:
         pytest.skip(f"control groups (version 1) cannot be made here: {error.strerror}")
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 and its key."""
-    made, key = folder / "cert.pem", folder / "key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command += ["-keyout", str(key), "-out", str(made)]
-    subprocess.run(command, check=True, capture_output=True)
-    return made, key
-
-
 @contextmanager
 def gpu_node(folder: Path, profile: str = "h200") -> Iterator[GpuNode]:
     """A node with the GPUs of a profile (`tests/fake_nvml_profiles.py`) and no pods yet."""
     folder.mkdir(exist_ok=True)
-    made, key = certificate(folder)
+    made, key = make_certificate(folder)
     service_account(folder / "account", made)
     with ExitStack() as stack:
         kubelet = stack.enter_context(fake_kubelet(folder))

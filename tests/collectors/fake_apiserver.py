@@ -2,6 +2,7 @@
 
 import json
 import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,6 +81,16 @@ def service_account(folder: Path, certificate: Path, token: str = TOKEN) -> Path
     (folder / "token").write_text(token)
     (folder / "ca.crt").write_bytes(certificate.read_bytes())
     return folder
+
+
+def make_certificate(folder: Path, openssl: str = "openssl") -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 and its key, made by openssl."""
+    made, key = folder / "cert.pem", folder / "key.pem"
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-keyout", str(key), "-out", str(made)]
+    subprocess.run(command, check=True, capture_output=True)
+    return made, key
 
 
 @contextmanager

@@ -1,13 +1,12 @@
 """A kubelet, an API server, and collectors that ask them."""
 
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.collectors.fake_apiserver import FakeApiServer, fake_apiserver
+from tests.collectors.fake_apiserver import FakeApiServer, fake_apiserver, make_certificate
 from tests.collectors.fake_kubelet import FakeKubelet, fake_kubelet
 from tests.collectors.kube.reading import POLL, MakeCollector
 from unitcost.collectors.base import Context
@@ -48,13 +47,7 @@ def certificate(
     tmp_path_factory: pytest.TempPathFactory, real_tool: Callable[[str], Path]
 ) -> tuple[Path, Path]:
     """A certificate for 127.0.0.1 and its key, made by openssl."""
-    folder = tmp_path_factory.mktemp("tls")
-    made, key = folder / "cert.pem", folder / "key.pem"
-    command = [str(real_tool("openssl")), "req", "-x509", "-newkey", "rsa:2048", "-nodes"]
-    command += ["-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command += ["-keyout", str(key), "-out", str(made)]
-    subprocess.run(command, check=True, capture_output=True)
-    return made, key
+    return make_certificate(tmp_path_factory.mktemp("tls"), str(real_tool("openssl")))
 
 
 @pytest.fixture
