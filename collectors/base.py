@@ -18,7 +18,7 @@ from unitcost.collectors.tables import ServerTable
 from unitcost.pricing.container import ContainerUse, Kubelet, Pod
 from unitcost.pricing.device import Device
 from unitcost.pricing.energy import Meter
-from unitcost.pricing.sample import EpochMark, Listener, Process, Sample, Subject
+from unitcost.pricing.sample import EpochMark, Layer, Listener, Process, Sample, Subject
 from unitcost.pricing.workload import WorkloadKind
 
 
@@ -64,6 +64,11 @@ class Target:
     """One metrics endpoint from the configuration, and the workload it counts for.
 
     `server` names a table or is ``auto``; `model` is the name to use where the server has none.
+    `models`: count only these; all where empty. `role`: ``prefill`` or ``decode`` where the server
+    does only that part of each request. `layer`: where it counts, None as its table says.
+    `by_tenant`: tell tenants apart, by `tenant_label` (as its table says where that is empty);
+    `tenant_names` says what some values of that are called. `pod` (``namespace/name``) and
+    `fallback` are for an empty `workload`: see `Subject`.
     """
 
     url: str
@@ -72,6 +77,19 @@ class Target:
     server: str = "auto"
     model: str = ""
     bearer_token_file: str = ""
+    models: tuple[str, ...] = ()
+    role: str = ""
+    layer: Layer | None = None
+    by_tenant: bool = False
+    tenant_label: str = ""
+    tenant_names: Mapping[str, str] = field(default_factory=dict)
+    pod: str = ""
+    fallback: str = ""
+
+    @property
+    def id(self) -> str:
+        """The id of the subject that is counted from it."""
+        return f"server:{self.url}" + ("#" + ",".join(self.models) if self.models else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +106,14 @@ class Context:
     visible_devices: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """What the other collectors saw last: what is on this host, for those who look for it."""
+
+    processes: tuple[Process, ...] = ()
+    pods: tuple[Pod, ...] = ()
+
+
 class Collector(Protocol):
     """Reads one kind of thing. `collect` runs in a thread of its own, never twice at once."""
 
@@ -102,7 +128,8 @@ class Collector(Protocol):
         any other exception counts as an error of this collector alone.
 
         A collector may also have ``pause()`` and ``resume()``, called from another thread: between
-        them it holds nothing of its devices open and raises `NoData` (docs/configuration.md).
+        them it holds nothing of its devices open and raises `NoData` (docs/configuration.md), and
+        ``meet(neighbours)``, called in its own thread before each `collect`.
         """
         ...
 

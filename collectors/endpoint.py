@@ -47,7 +47,7 @@ class Endpoint:
     @property
     def id(self) -> str:
         """The subject's id."""
-        return f"server:{self.target.url}"
+        return self.target.id
 
     @property
     def port(self) -> int | None:

@@ -4,7 +4,7 @@ Endpoints are read side by side; one that hangs, lies or is gone breaks only its
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
@@ -15,10 +15,10 @@ from unitcost.collectors import fetch
 from unitcost.collectors.base import Context, NoData, Problem, Reading, discover
 from unitcost.collectors.endpoint import Endpoint, Instant
 from unitcost.collectors.exposition import ExpositionError
-from unitcost.collectors.table_reading import Plan, has_marker, make_plan, read_table
+from unitcost.collectors.recognise import Recogniser, Unrecognised
+from unitcost.collectors.table_reading import has_marker, make_plan, read_table
 
 MAX_THREADS = 16
-AUTO = "auto"
 _MARGIN = 0.1
 
 
@@ -130,36 +130,6 @@ class OpenMetricsCollector:
             return endpoint.down(Problem("malformed", f"{url}: {error}"), ready=True)
         except _TokenError as error:
             return endpoint.down(Problem("token", f"{url}: {error}"))
-
-
-class Unrecognised(Exception):
-    """The text is of none of the servers that are known, or of several."""
-
-
-class Recogniser:
-    """Finds the table for what an endpoint serves; tables of the configuration come first."""
-
-    def __init__(self, own: Mapping[str, Plan], built_in: Mapping[str, Plan]) -> None:
-        self._named = {**built_in, **own}
-        self._groups = (own, {n: plan for n, plan in built_in.items() if n not in own})
-
-    def plan(self, server: str, body: bytes) -> Plan:
-        """The table named, or for ``auto`` the one whose marker is there. Raises Unrecognised."""
-        if server != AUTO:
-            if server not in self._named:
-                raise Unrecognised(f"there is no table {server!r}")
-            return self._named[server]
-        for group in self._groups:
-            names = [name for name, plan in group.items() if has_marker(body, plan.table)]
-            if len(names) == 1:
-                return group[names[0]]
-            if names:
-                raise Unrecognised(f"it may be any of {', '.join(names)}: say which by server:")
-        markers = [m for plan in self._named.values() for m in plan.table.marker]
-        raise Unrecognised(
-            f"no sample name begins with {', '.join(sorted(markers))}: "
-            "name the server by server:, or describe it under servers:"
-        )
 
 
 class _TokenError(Exception):

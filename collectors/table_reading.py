@@ -37,6 +37,10 @@ FIELDS = (
     Field("compute_seconds", Quantity.PHASE_SECONDS, Phase.COMPUTE),
     Field("request_seconds", Quantity.REQUEST_SECONDS),
     Field("requests_timed", Quantity.REQUESTS_TIMED),
+    Field("failed_seconds", Quantity.OUTCOME_SECONDS, Outcome.FAILED),
+    Field("aborted_seconds", Quantity.OUTCOME_SECONDS, Outcome.ABORTED),
+    Field("failed_tokens", Quantity.OUTCOME_TOKENS, Outcome.FAILED),
+    Field("aborted_tokens", Quantity.OUTCOME_TOKENS, Outcome.ABORTED),
     Field("requests_running", Quantity.REQUESTS_RUNNING, kind=Kind.GAUGE),
     Field("requests_waiting", Quantity.REQUESTS_WAITING, kind=Kind.GAUGE),
 )
@@ -174,8 +178,16 @@ def _present(
 
 def _matches(sample: Sample, series: Series) -> bool:
     labels = sample.labels
-    return all(labels.get(name) in values for name, values in series.labels.items()) and not any(
-        labels.get(name) in values for name, values in series.without.items()
+    return all(
+        _is_one_of(labels.get(name, ""), values) for name, values in series.labels.items()
+    ) and not any(
+        _is_one_of(labels.get(name, ""), values) for name, values in series.without.items()
+    )
+
+
+def _is_one_of(value: str, values: tuple[str, ...]) -> bool:
+    return value in values or any(
+        each.endswith("*") and value.startswith(each[:-1]) for each in values
     )
 
 

@@ -2,13 +2,17 @@
 
 import msgspec
 
+from unitcost.pricing.sample import Layer
+
 
 class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where one quantity is found: a sample name, the label values it must have, and a scale.
 
     `labels` keeps only series whose label has one of the values given (``{"status": ("2xx",)}``);
-    `without` drops series whose label has one of them. Matching series are summed for each model
-    and part. `scale` turns the server's unit into ours (1e-6 for microseconds).
+    `without` drops series whose label has one of them. A value that ends in ``*`` stands for all
+    that begin so; any other has no ``*`` in it. A label that a series lacks is empty.
+    Matching series are summed for each model and part. `scale` turns the server's unit into ours
+    (1e-6 for microseconds).
     """
 
     metric: str
@@ -31,9 +35,23 @@ class ServerTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     name: str = ""
     marker: tuple[str, ...] = ()
     """Prefixes of sample names that no other server has; how `server: auto` recognises it."""
+    yields_to: tuple[str, ...] = ()
+    """Names of tables that are taken instead where a page has the markers of both."""
+    layer: Layer = Layer.ENGINE
+    """Where on a request's way it counts. Of several layers the outermost is billed."""
+    processes: tuple[str, ...] = ()
+    """Texts found in the command lines of its processes; how discovery knows where to look."""
+    ports: tuple[int, ...] = ()
+    """TCP ports it listens on unless told otherwise."""
+    paths: tuple[str, ...] = ()
+    """Paths of its metrics page, most usual first; ``/metrics`` where there are none."""
+    advice: str = ""
+    """For a server that has no metrics page: what to do instead. It has no fields then."""
     model_label: str = ""
     part_labels: tuple[str, ...] = ()
     """Labels that tell engines or replicas apart, which may start anew alone."""
+    tenant_labels: tuple[str, ...] = ()
+    """Labels that say on whose behalf a request was and hold no secret, the default one first."""
     requests_succeeded: tuple[Series, ...] = ()
     requests_failed: tuple[Series, ...] = ()
     requests_aborted: tuple[Series, ...] = ()
@@ -45,6 +63,12 @@ class ServerTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     compute_seconds: tuple[Series, ...] = ()
     request_seconds: tuple[Series, ...] = ()
     requests_timed: tuple[Series, ...] = ()
+    failed_seconds: tuple[Series, ...] = ()
+    """Seconds of failed requests; they must be in `request_seconds` too."""
+    aborted_seconds: tuple[Series, ...] = ()
+    failed_tokens: tuple[Series, ...] = ()
+    """Input and output tokens of failed requests; they must be in the token fields too."""
+    aborted_tokens: tuple[Series, ...] = ()
     requests_running: tuple[Series, ...] = ()
     requests_waiting: tuple[Series, ...] = ()
     start_time_seconds: tuple[Series, ...] = ()

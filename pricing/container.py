@@ -20,12 +20,23 @@ class PodContainer:
 
 
 @dataclass(frozen=True, slots=True)
+class Scrape:
+    """Where a pod's metrics page is, as its annotations or labels say. Untrusted, but bounded."""
+
+    port: int
+    path: str = "/metrics"
+    server: str = "auto"
+    scheme: str = "http"
+
+
+@dataclass(frozen=True, slots=True)
 class Pod:
     """One pod of this host.
 
     `controller` outlives it: ``namespace/kind/name`` of its top controller. `group` names pods of
     several controllers that are one workload together (tensor or pipeline parallel), `hosts` on how
-    many hosts that workload runs.
+    many hosts that workload runs. `address` is its own IP address, empty where it has none (yet) or
+    shares the host's. `scrape`: what it says of its metrics page, None where it says nothing.
     """
 
     uid: str
@@ -37,6 +48,8 @@ class Pod:
     group: str = ""
     hosts: int = 1
     containers: tuple[PodContainer, ...] = ()
+    address: str = ""
+    scrape: Scrape | None = None
 
     @property
     def workload(self) -> str:

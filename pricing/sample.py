@@ -36,11 +36,14 @@ class Quantity(StrEnum):
     PHASE_SECONDS = "phase_seconds"  # seconds of request time; label: a Phase
     REQUEST_SECONDS = "request_seconds"  # Σ over finished requests of their time in the server
     REQUESTS_TIMED = "requests_timed"  # how many requests REQUEST_SECONDS sums over
+    OUTCOME_SECONDS = "outcome_seconds"  # part of REQUEST_SECONDS; label: an Outcome
+    OUTCOME_TOKENS = "outcome_tokens"  # part of TOKENS (input and output); label: an Outcome
     REQUESTS_RUNNING = "requests_running"  # gauge: requests being worked on
     REQUESTS_WAITING = "requests_waiting"  # gauge: requests queued
     EPOCHS = "epochs"  # passes over the data; may be fractional
     STEPS = "steps"  # optimiser updates
     SAMPLES = "samples"  # training examples
+    STALL_SECONDS = "stall_seconds"  # seconds a training process waited; label: a Stall
     CPU_CAPACITY = "cpu_capacity"  # gauge: logical CPUs
     CPU_SECONDS = "cpu_seconds"  # seconds of CPU that were busy, all CPUs
     MEMORY_CAPACITY = "memory_capacity"  # gauge: bytes
@@ -71,6 +74,22 @@ class TokenType(StrEnum):
     OUTPUT = "output"
 
 
+class Layer(StrEnum):
+    """Where on a request's way it is counted: by the engine, its own front, or a gateway."""
+
+    ENGINE = "engine"
+    FRONTEND = "frontend"
+    GATEWAY = "gateway"
+
+
+class Stall(StrEnum):
+    """What a training process waited for."""
+
+    DATA_LOADING = "data_loading"
+    CHECKPOINT = "checkpoint"
+    STRAGGLER = "straggler"
+
+
 class Phase(StrEnum):
     """Which part of the work request seconds were spent in."""
 
@@ -85,7 +104,8 @@ class Sample:
 
     `subject` says whose it is (`Subject.id`, or ``host``). `label` splits the quantity (outcome,
     token type, phase). `part` is the replica or engine it was read from: differences are taken
-    for each part, then summed, so a part that comes or goes moves nothing else.
+    for each part, then summed, so a part that comes or goes moves nothing else. `tenant` says on
+    whose behalf; such a sample is a part of one without, and never adds to it.
     """
 
     subject: str
@@ -96,6 +116,7 @@ class Sample:
     label: str = ""
     model: str = ""
     part: str = ""
+    tenant: str = ""
     source: Source = Source.COUNTER
     wraps_at: float | None = None
 
@@ -109,6 +130,11 @@ class Subject:
     `ready` and `running` are None where they cannot be seen. `born_wall_ns` is when its counters
     stood at zero, if the source proves it; `generation` changes whenever they start anew.
     `failed`: its process ended without success.
+
+    `layer` and `claims` say where its requests are counted, and which quantities it counts. With
+    an empty `workload` it is whosever the process on its `port` or its `pod` (``namespace/name``)
+    is, and `fallback` where that is nobody's. `resumed_*`: where this attempt at a run resumed;
+    `goal_*`: where the run will end, None where nobody said.
     """
 
     id: str
@@ -127,7 +153,14 @@ class Subject:
     generation: str = ""
     hosts: int = 1
     resumed_epoch: float = 0.0
+    resumed_step: int = 0
+    goal_epochs: float | None = None
+    goal_steps: int | None = None
     failed: bool = False
+    layer: Layer = Layer.ENGINE
+    claims: frozenset[Quantity] = frozenset()
+    pod: str = ""
+    fallback: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,13 @@ from unitcost.collectors.address import Place, parse_url
 from unitcost.collectors.tables import Series, ServerTable
 from unitcost.exporter.config.decode import Mistake, shown
 from unitcost.exporter.config.regex import MAX_REGEX_LENGTH, regex_problem
-from unitcost.exporter.config.settings import Match, Price, Settings, WorkloadSettings
+from unitcost.exporter.config.settings import (
+    Match,
+    Price,
+    Settings,
+    Tenants,
+    WorkloadSettings,
+)
 from unitcost.exporter.config.yaml_strict import Path
 from unitcost.pricing.workload import MAX_NAME_BYTES
 
@@ -20,6 +26,10 @@ __all__ = ["MAX_REGEX_LENGTH", "mistakes", "name_problem"]
 AUTO = "auto"
 MAX_WORKLOADS = 256
 
+SECRET_LABELS = ("hashed_api_key", "api_key", "key", "token", "authorization")
+"""Labels that hold a key or its hash, which are of use only where each value gets a name."""
+
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)
 _GPU = re.compile(r"(GPU|MIG)-[0-9A-Za-z/-]{1,100}|[0-9]{1,4}", re.ASCII)
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
@@ -59,7 +69,11 @@ def _names(settings: Settings) -> Iterator[Mistake]:
         named.append((("workloads", i, "name"), workload.name, False))
         named.append((("workloads", i, "owner"), workload.owner, True))
         for j, endpoint in enumerate(workload.endpoints):
-            named.append((("workloads", i, "endpoints", j, "model"), endpoint.model, True))
+            where: Path = ("workloads", i, "endpoints", j)
+            named.append(((*where, "model"), endpoint.model, True))
+            named += [
+                ((*where, "models", k), name, False) for k, name in enumerate(endpoint.models)
+            ]
     named.extend((("servers", name), name, False) for name in settings.servers)
     for path, name, empty in named:
         problem = name_problem(name, empty=empty)
@@ -195,6 +209,20 @@ def _workload(workload: WorkloadSettings, known: frozenset[str], path: Path) -> 
             options = ", ".join([AUTO, *sorted(known)])
             problem = f"unknown server {shown(endpoint.server)}, expected one of {options}"
             yield Mistake((*path, "endpoints", index, "server"), problem)
+    if workload.tenants is not None:
+        yield from _tenants(workload.tenants, (*path, "tenants"))
+
+
+def _tenants(tenants: Tenants, path: Path) -> Iterator[Mistake]:
+    label = tenants.label
+    if label and not _LABEL.fullmatch(label):
+        yield Mistake((*path, "label"), f"expected the name of a label, got {shown(label)}")
+    if label in SECRET_LABELS and not tenants.names:
+        problem = f"{label} holds a key or its hash: say under names what each is to be called"
+        yield Mistake((*path, "label"), problem)
+    for value, name in tenants.names.items():
+        if wrong := name_problem(name):
+            yield Mistake((*path, "names", value), wrong)
 
 
 def url_problem(url: str) -> str | None:
@@ -234,7 +262,7 @@ def _doubles(settings: Settings) -> Iterator[Mistake]:
         yield Mistake(("workloads",), problem)
     names: dict[str, int] = {}
     matches: dict[Match, int] = {}
-    places: dict[Place, str] = {}
+    places: dict[Place, list[tuple[str, frozenset[str]]]] = {}
     for index, workload in enumerate(settings.workloads):
         first = names.setdefault(workload.name, index)
         if first != index:
@@ -244,9 +272,12 @@ def _doubles(settings: Settings) -> Iterator[Mistake]:
             if url_problem(endpoint.url):
                 continue
             here = f"workloads[{index}].endpoints[{j}]"
-            if (there := places.setdefault(_same_place(endpoint.url), here)) != here:
-                problem = f"{there} is the same endpoint: its units would be counted twice"
-                yield Mistake(("workloads", index, "endpoints", j, "url"), problem)
+            for there, models in places.setdefault(_same_place(endpoint.url), []):
+                if not models or not endpoint.models or models & set(endpoint.models):
+                    problem = f"{there} is the same endpoint: its units would be counted twice"
+                    yield Mistake(("workloads", index, "endpoints", j, "url"), problem)
+                    break
+            places[_same_place(endpoint.url)].append((here, frozenset(endpoint.models)))
         if workload.match is not None:
             first = matches.setdefault(workload.match, index)
             if first != index:

@@ -20,6 +20,7 @@ from unitcost.exporter.config.checks import mistakes
 from unitcost.exporter.config.decode import Mistake, decode, shown
 from unitcost.exporter.config.host import complete, host_mistakes, host_warnings
 from unitcost.exporter.config.settings import Settings
+from unitcost.pricing.sample import Layer
 from unitcost.pricing.workload import WorkloadKind
 
 NEEDS_RESTART = ("host", "ledger.path", "web", "period", "gather_deadline", "time_scale")
@@ -189,6 +190,12 @@ def _context(settings: Settings) -> Context:
             server=endpoint.server,
             model=endpoint.model,
             bearer_token_file=endpoint.bearer_token_file,
+            models=endpoint.models,
+            role=endpoint.role,
+            layer=None if endpoint.layer == "auto" else Layer(endpoint.layer),
+            by_tenant=workload.tenants is not None,
+            tenant_label=workload.tenants.label if workload.tenants else "",
+            tenant_names=workload.tenants.names if workload.tenants else {},
         )
         for workload in settings.workloads
         for endpoint in workload.endpoints

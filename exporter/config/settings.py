@@ -107,6 +107,23 @@ class Endpoint(Section, frozen=True):
     server: str = "auto"
     model: str = ""
     bearer_token_file: str = ""
+    models: tuple[str, ...] = ()
+    """Count only these models: for a gateway that several workloads share."""
+    role: Literal["", "prefill", "decode"] = ""
+    """Where a server does only one part of each request."""
+    layer: Literal["auto", "engine", "frontend", "gateway"] = "auto"
+    """Where on a request's way it counts; as its table says if left out."""
+
+
+class Tenants(Section, frozen=True):
+    """Whose requests they are: `label` of the server's or gateway's series tells tenants apart."""
+
+    label: str = ""
+    """As the server's table says where it is empty."""
+    names: dict[str, str] = {}
+    """What some values of the label are called."""
+    limit: Annotated[int, _between("1", "1000")] = 50
+    """Most tenants with a series of their own; the others are ``__other__``."""
 
 
 class WorkloadSettings(Section, frozen=True):
@@ -118,6 +135,7 @@ class WorkloadSettings(Section, frozen=True):
     match: Match | None = None
     endpoints: tuple[Endpoint, ...] = ()
     reserve: Reserve = Reserve()
+    tenants: Tenants | None = None
 
 
 class Host(Section, frozen=True):

@@ -15,7 +15,15 @@ from threading import Thread
 from types import MappingProxyType
 from typing import Any
 
-from unitcost.collectors.base import Collector, Context, Found, NeedsRestart, NoData, Reading
+from unitcost.collectors.base import (
+    Collector,
+    Context,
+    Found,
+    NeedsRestart,
+    Neighbours,
+    NoData,
+    Reading,
+)
 from unitcost.exporter.clock import Clock
 from unitcost.exporter.gathering.errors import (
     IMPORT,
@@ -122,6 +130,7 @@ class Gatherer:
         self._asked_at: dict[str, float] = {}
         self._last_success: dict[str, int] = {}
         self._errors: dict[str, CollectorErrors] = {}
+        self._neighbours = Neighbours()
         for source in sources:
             self._errors[source.name] = CollectorErrors(source.name)
             if source.collector is None:
@@ -139,11 +148,12 @@ class Gatherer:
             if name not in self._asked_at:
                 round_.asked.add(name)
                 self._asked_at[name] = time.monotonic()
-                worker.ask(deadline)
+                worker.ask(deadline, self._neighbours)
         self._receive(round_, until=deadline)
         for name in self._asked_at:
             self._errors[name].count(TIMEOUT, "did not answer in time")
         states = {name: self._state(name, round_) for name in self._errors}
+        self._neighbours = _neighbours(round_.readings.values())
         return Gathered(MappingProxyType(round_.readings), MappingProxyType(states))
 
     def pause(self, paused: bool) -> None:
@@ -210,6 +220,15 @@ class Gatherer:
         )
 
 
+def _neighbours(readings: Iterable[Reading]) -> Neighbours:
+    """What collectors may be told of what the others saw."""
+    found = list(readings)
+    return Neighbours(
+        processes=tuple(process for reading in found for process in reading.processes),
+        pods=tuple(pod for reading in found for pod in reading.pods or ()),
+    )
+
+
 def _joined(late: Reading, fresh: Reading) -> Reading:
     """Of two readings the later one holds: its counters contain the other's. Marks are events."""
     return replace(fresh, marks=late.marks + fresh.marks)
@@ -225,13 +244,13 @@ class _Worker:
         self._collector = collector
         self._clock = clock
         self._answers = answers
-        self._questions: SimpleQueue[float | bool | None] = SimpleQueue()
+        self._questions: SimpleQueue[tuple[float, Neighbours] | bool | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name=f"collector-{name}", daemon=True)
         self._thread.start()
 
-    def ask(self, deadline: float) -> None:
+    def ask(self, deadline: float, neighbours: Neighbours) -> None:
         """Have the collector run; its answer comes through the queue."""
-        self._questions.put(deadline)
+        self._questions.put((deadline, neighbours))
 
     def pause(self, paused: bool) -> None:
         """Have the collector let go of its devices, or take them up again, in its own thread."""
@@ -250,7 +269,7 @@ class _Worker:
             if isinstance(asked, bool):
                 self._pause(asked)
             else:
-                self._answers.put(self._answer(asked))
+                self._answers.put(self._answer(*asked))
         self._call("close")
 
     def _pause(self, paused: bool) -> None:
@@ -264,10 +283,11 @@ class _Worker:
             detail = f"{name}: {_describe(error)}"
             _log.warning("collector error", extra=fields(collector=self._name, detail=detail))
 
-    def _answer(self, deadline: float) -> _Answer:
+    def _answer(self, deadline: float, neighbours: Neighbours) -> _Answer:
         started = time.monotonic()
         reading, error, detail = None, "", ""
         try:
+            getattr(self._collector, "meet", lambda _: None)(neighbours)
             reading = validate(self._collector.collect(deadline))
         except NoData:
             pass

@@ -28,6 +28,7 @@ from unitcost.pricing.energy import Meter
 from unitcost.pricing.sample import (
     EpochMark,
     Kind,
+    Layer,
     Listener,
     Process,
     Quantity,
@@ -81,7 +82,7 @@ def _check_part(name: str, part: Any, type_: type, check: Callable[[Any], str]) 
 
 
 def _sample(sample: Sample) -> str:
-    texts = (sample.subject, sample.label, sample.model, sample.part)
+    texts = (sample.subject, sample.label, sample.model, sample.part, sample.tenant)
     if type(sample.quantity) is not Quantity or type(sample.kind) is not Kind:
         return f"{short(sample.quantity)} or {short(sample.kind)} is unknown"
     if type(sample.source) is not Source:
@@ -102,10 +103,33 @@ def _subject(subject: Subject) -> str:
         return f"ready {short(subject.ready)} or running {short(subject.running)} is unknown"
     if not is_number(subject.resumed_epoch):
         return f"resumed epoch {short(subject.resumed_epoch)}"
-    texts = (subject.id, subject.workload, subject.model, subject.run, subject.generation)
-    optional = (subject.pid, subject.started, subject.port, subject.born_wall_ns)
+    if subject.goal_epochs is not None and not is_number(subject.goal_epochs):
+        return f"goal of epochs {short(subject.goal_epochs)}"
+    if type(subject.layer) is not Layer or type(subject.claims) is not frozenset:
+        return f"layer {short(subject.layer)} or claims {short(subject.claims)} is unknown"
+    if any(type(each) is not Quantity for each in subject.claims):
+        return f"claims {short(subject.claims)}"
+    return _subject_numbers(subject) or wrong_texts(
+        subject.id,
+        subject.workload,
+        subject.model,
+        subject.run,
+        subject.generation,
+        subject.pod,
+        subject.fallback,
+    )
+
+
+def _subject_numbers(subject: Subject) -> str:
+    optional = (
+        subject.pid,
+        subject.started,
+        subject.port,
+        subject.born_wall_ns,
+        subject.goal_steps,
+    )
     given = [number for number in optional if number is not None]
-    return wrong_integers(subject.attempt, subject.hosts, *given) or wrong_texts(*texts)
+    return wrong_integers(subject.attempt, subject.hosts, subject.resumed_step, *given)
 
 
 def _process(process: Process) -> str:

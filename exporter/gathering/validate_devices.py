@@ -11,6 +11,7 @@ from unitcost.pricing.container import (
     Kubelet,
     Pod,
     PodContainer,
+    Scrape,
 )
 from unitcost.pricing.device import Device, DeviceProcess, Instance, SmSample
 from unitcost.pricing.energy import Meter, Scope
@@ -100,11 +101,21 @@ def pod_fault(pod: Pod) -> str:
     """What is wrong with a pod, empty if nothing is."""
     if type(pod.kind) is not WorkloadKind:
         return f"kind {short(pod.kind)} is unknown"
+    names = (pod.uid, pod.namespace, pod.name, pod.controller, pod.owner, pod.group, pod.address)
     return (
         wrong_integers(pod.hosts)
-        or wrong_texts(pod.uid, pod.namespace, pod.name, pod.controller, pod.owner, pod.group)
+        or wrong_texts(*names)
+        or _scrape(pod.scrape)
         or _wrong_parts(pod.containers, PodContainer, _pod_container)
     )
+
+
+def _scrape(scrape: Scrape | None) -> str:
+    if scrape is None:
+        return ""
+    if type(scrape) is not Scrape:
+        return f"scrape {short(scrape)} is unknown"
+    return wrong_integers(scrape.port) or wrong_texts(scrape.path, scrape.server, scrape.scheme)
 
 
 def _pod_container(container: PodContainer) -> str:
