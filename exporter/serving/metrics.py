@@ -9,12 +9,14 @@ from unitcost.exporter.serving.metric import Metric
 from unitcost.exporter.serving.metrics_cost import COST, PRICE, UNIT_COSTS, UNITS
 from unitcost.exporter.serving.metrics_device import DEVICES, ENERGY, PODS
 from unitcost.exporter.serving.metrics_state import EXPORTER, HOST, HTTP_REQUESTS, WORKLOADS
+from unitcost.exporter.serving.metrics_training import TRAINING
 
 SECTIONS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
     ("What it cost", COST),
     ("What it costs an hour", PRICE),
     ("What was done", UNITS),
     ("What a unit costs", UNIT_COSTS),
+    ("What training costs", TRAINING),
     ("Workloads", (*WORKLOADS, *PODS)),
     ("Accelerators", DEVICES),
     ("Power and energy", ENERGY),

@@ -141,14 +141,6 @@ UNIT_COSTS = (
         "USD per token",
     ),
     Metric(
-        "unitcost_epoch_cost_usd",
-        "gauge",
-        "US dollars the last whole epoch cost, held until the next one ends; basis as for "
-        "requests. Absent before the first epoch ends and where ranks run on other hosts.",
-        ("workload", "model", "basis"),
-        "USD per epoch",
-    ),
-    Metric(
         "unitcost_step_cost_usd",
         "gauge",
         f"US dollars for each training step, {_PER_UNIT}",
@@ -161,28 +153,6 @@ UNIT_COSTS = (
         f"US dollars for each training example, {_PER_UNIT}",
         ("workload", "model", "basis"),
         "USD per sample",
-    ),
-    Metric(
-        "unitcost_epoch_cost_part_usd",
-        "gauge",
-        "US dollars of the last whole epoch that this host cost. For a run on several hosts, sum "
-        "it where unitcost_epoch_last agrees.",
-        ("workload", "run"),
-        "USD",
-    ),
-    Metric(
-        "unitcost_epoch_last",
-        "gauge",
-        "Number of the last whole epoch, the one unitcost_epoch_cost_part_usd is about.",
-        ("workload", "run"),
-        "epochs",
-    ),
-    Metric(
-        "unitcost_run_cost_usd",
-        "gauge",
-        "US dollars this training run has cost on this host so far, all attempts together.",
-        ("workload", "run"),
-        "USD",
     ),
     Metric(
         "unitcost_unit_coverage_ratio",
