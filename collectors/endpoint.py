@@ -2,13 +2,38 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from unitcost.collectors.address import is_loopback, parse_url
 from unitcost.collectors.base import Problem, Reading, Target
-from unitcost.collectors.table_reading import NO_BIRTH, Birth, Field, Key, Readout, Value
-from unitcost.pricing.sample import NS_PER_SECOND, Kind, Quantity, Sample, Source, Subject
+from unitcost.collectors.readout import NO_BIRTH, Birth, Field, Key, Readout, Value
+from unitcost.collectors.tenant_names import tenant_name
+from unitcost.pricing.sample import (
+    NS_PER_SECOND,
+    Kind,
+    Layer,
+    Quantity,
+    Sample,
+    Source,
+    Subject,
+)
 
+ROLES = {
+    "": frozenset[str](),
+    "prefill": frozenset(
+        {
+            "requests_succeeded",
+            "requests_failed",
+            "requests_aborted",
+            "tokens_output",
+            "decode_seconds",
+            "request_seconds",
+            "requests_timed",
+        }
+    ),
+    "decode": frozenset({"tokens_input", "tokens_cached_input", "prefill_seconds"}),
+}
+"""Fields that are left out where a server does one part of each request: the other one has them."""
 MAX_REMEMBERED = 1024
 """Differences of one endpoint that are kept from falling; more only a hostile server has."""
 CLOCK_SLACK_NS = 5 * NS_PER_SECOND
@@ -42,6 +67,8 @@ class Endpoint:
     model: str = ""
     life: _Life | None = None
     muted: frozenset[Field] = frozenset()
+    layer: Layer = Layer.ENGINE
+    claims: frozenset[Quantity] = frozenset()
     highest: dict[tuple[Field, Key], Value] = field(default_factory=dict)
 
     @property
@@ -75,6 +102,13 @@ class Endpoint:
             self.muted = frozenset(readout.unusable)
             self.highest.clear()
         self.life = life
+        self.layer = readout.layer
+        left_out = ROLES[self.target.role]
+        self.claims = frozenset(
+            field.quantity
+            for field in readout.values.keys() | readout.declared
+            if field not in self.muted and field.name not in left_out
+        )
         samples = tuple(self._samples(readout, at.mono_ns))
         self.model = self._model(samples)
         running = [s.value for s in samples if s.quantity is Quantity.REQUESTS_RUNNING]
@@ -106,22 +140,43 @@ class Endpoint:
         return life.birth.at * NS_PER_SECOND + (life.last.mono_ns - life.first.mono_ns)
 
     def _samples(self, readout: Readout, mono_ns: int) -> Iterator[Sample]:
-        for what, values in readout.values.items():
-            if what in self.muted:
-                continue
+        """Samples of all values that are counted here, and beside them those of each tenant."""
+        for values in (readout.values, self._tenants(readout)):
+            for what, each in values.items():
+                if what not in self.muted and what.name not in ROLES[self.target.role]:
+                    for key, found in each.items():
+                        yield from self._sample(what, key, found, mono_ns)
+
+    def _tenants(self, readout: Readout) -> dict[Field, dict[Key, Value]]:
+        """The tenants' values under the tenants' names; two that are called the same are one."""
+        named: dict[Field, dict[Key, Value]] = {}
+        for what, values in readout.tenants.items():
+            sums = named.setdefault(what, {})
             for key, found in values.items():
-                value = self._rising(what, key, found)
-                yield Sample(
-                    subject=self.id,
-                    quantity=what.quantity,
-                    value=value.value,
-                    mono_ns=mono_ns,
-                    kind=what.kind,
-                    label=what.label,
-                    model=key.model or self.target.model,
-                    part=key.part,
-                    source=Source.COUNTER if value.minuend is None else Source.DERIVED,
-                )
+                name = tenant_name(key.tenant, self.target.tenant_names)
+                if name:
+                    called = replace(key, tenant=name)
+                    sums[called] = sums[called].plus(found) if called in sums else found
+        return named
+
+    def _sample(self, what: Field, key: Key, found: Value, mono_ns: int) -> Iterator[Sample]:
+        """The sample of a value; none of a model that is not counted here."""
+        model = key.model or self.target.model
+        if self.target.models and model not in self.target.models:
+            return
+        value = self._rising(what, key, found)
+        yield Sample(
+            subject=self.id,
+            quantity=what.quantity,
+            value=value.value,
+            mono_ns=mono_ns,
+            kind=what.kind,
+            label=what.label,
+            model=model,
+            part=key.part,
+            tenant=key.tenant,
+            source=Source.COUNTER if value.minuend is None else Source.DERIVED,
+        )
 
     def _rising(self, what: Field, key: Key, value: Value) -> Value:
         """Keep a difference of two counters from falling while the first of them does not.
@@ -156,6 +211,10 @@ class Endpoint:
             running=running,
             born_wall_ns=self._born_wall_ns(born),
             generation=born.mark,
+            layer=self.target.layer or self.layer,
+            claims=self.claims,
+            pod=self.target.pod,
+            fallback=self.target.fallback,
         )
 
     def _born_wall_ns(self, born: Birth) -> int | None:
@@ -171,5 +230,8 @@ class Endpoint:
             yield Problem("malformed", f"{url}: {reason}")
         for what in sorted(item.name for item in self.muted - readout.unusable.keys()):
             yield Problem("muted", f"{url}: {what} is left out until the server starts anew")
+        keys = {key.tenant for values in readout.tenants.values() for key in values}
+        if any(tenant_name(key, self.target.tenant_names) is None for key in keys):
+            yield Problem("nameless_tenant", f"{url}: a tenant's label holds a key or its hash")
         if readout.dropped:
             yield Problem("too_many_models", f"{url}: some models are left out")

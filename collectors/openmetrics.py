@@ -115,7 +115,8 @@ class OpenMetricsCollector:
             endpoint.local = response.local
             at = Instant(time.monotonic_ns(), self._wall_clock())
             plan = self.recogniser.plan(endpoint.target.server, response.body)
-            readout = read_table(plan, response.body)
+            label = endpoint.target.tenant_label if endpoint.target.by_tenant else None
+            readout = read_table(plan, response.body, label)
             if not readout.values and not has_marker(response.body, plan.table):
                 # Not the server itself, perhaps a proxy's page: its counters are not zero.
                 raise Unrecognised(

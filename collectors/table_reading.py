@@ -2,92 +2,30 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from unitcost.collectors import exposition
 from unitcost.collectors.exposition import VALUE_LIMIT, Exposition, Sample
+from unitcost.collectors.readout import (
+    COUNTERS,
+    FIELDS,
+    NO_BIRTH,
+    Birth,
+    Field,
+    Key,
+    Readout,
+    Value,
+)
 from unitcost.collectors.tables import Series, ServerTable
-from unitcost.pricing.sample import Kind, Outcome, Phase, Quantity, TokenType
+from unitcost.pricing.sample import Kind, Outcome, Quantity
 from unitcost.pricing.workload import clean_name
 
 MAX_KEYS = 256
 """Most models times parts of one server."""
+MAX_TENANT_KEYS = 2048
+"""Most models times parts times tenants; what the others did is nobody's."""
 
 _SUFFIXES = ("_total", "_sum", "_count")
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A field of `ServerTable` that becomes samples, and which."""
-
-    name: str
-    quantity: Quantity
-    label: str = ""
-    kind: Kind = Kind.COUNTER
-
-
-FIELDS = (
-    Field("requests_succeeded", Quantity.REQUESTS, Outcome.SUCCEEDED),
-    Field("requests_failed", Quantity.REQUESTS, Outcome.FAILED),
-    Field("requests_aborted", Quantity.REQUESTS, Outcome.ABORTED),
-    Field("tokens_input", Quantity.TOKENS, TokenType.INPUT),
-    Field("tokens_cached_input", Quantity.TOKENS, TokenType.CACHED_INPUT),
-    Field("tokens_output", Quantity.TOKENS, TokenType.OUTPUT),
-    Field("prefill_seconds", Quantity.PHASE_SECONDS, Phase.PREFILL),
-    Field("decode_seconds", Quantity.PHASE_SECONDS, Phase.DECODE),
-    Field("compute_seconds", Quantity.PHASE_SECONDS, Phase.COMPUTE),
-    Field("request_seconds", Quantity.REQUEST_SECONDS),
-    Field("requests_timed", Quantity.REQUESTS_TIMED),
-    Field("failed_seconds", Quantity.OUTCOME_SECONDS, Outcome.FAILED),
-    Field("aborted_seconds", Quantity.OUTCOME_SECONDS, Outcome.ABORTED),
-    Field("failed_tokens", Quantity.OUTCOME_TOKENS, Outcome.FAILED),
-    Field("aborted_tokens", Quantity.OUTCOME_TOKENS, Outcome.ABORTED),
-    Field("requests_running", Quantity.REQUESTS_RUNNING, kind=Kind.GAUGE),
-    Field("requests_waiting", Quantity.REQUESTS_WAITING, kind=Kind.GAUGE),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """Whose value it is: the model, and the replica or engine."""
-
-    model: str
-    part: str
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A value; `minuend` is what it was subtracted from, where it is a difference."""
-
-    value: float
-    minuend: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Birth:
-    """When the counters stood at zero (Unix time, seconds), and a mark of that start.
-
-    The mark changes whenever they start anew; it is empty where that cannot be told.
-    """
-
-    at: float | None
-    mark: str
-
-
-NO_BIRTH = Birth(None, "")
-
-
-@dataclass(frozen=True, slots=True)
-class Readout:
-    """What a table found. A field that is in neither mapping is unknown: the server has none.
-
-    `unusable` says for a field why it could not be used this time, though the server has it;
-    `birth` is None where that holds for the birth. `dropped`: there were more than `MAX_KEYS`.
-    """
-
-    values: Mapping[Field, Mapping[Key, Value]]
-    unusable: Mapping[Field, str]
-    birth: Birth | None
-    dropped: bool
 
 
 class _Unusable(ValueError):
@@ -132,34 +70,67 @@ def has_marker(body: bytes, table: ServerTable) -> bool:
     return False
 
 
-def read_table(plan: Plan, body: bytes) -> Readout:
-    """Read what the table names. Raises exposition.ExpositionError."""
+def read_table(plan: Plan, body: bytes, tenant_label: str | None = None) -> Readout:
+    """Read what the table names. Raises exposition.ExpositionError.
+
+    `tenant_label`: also tell tenants apart by it; where it is empty, by the table's own.
+    """
     found = exposition.read(body, plan.wanted)
+    table = plan.table
     values: dict[Field, dict[Key, Value]] = {}
     unusable: dict[Field, str] = {}
     for field in FIELDS:
         try:
-            field_values = _first(found, _series(plan.table, field), plan.table)
+            field_values = _first(found, _series(table, field), _Keyer(table))
         except _Unusable as error:
             unusable[field] = str(error)
         else:
             if field_values:
                 values[field] = field_values
-    if plan.table.lazy:
-        _fill_zeros(values, unusable, plan.table, body)
+    declared = frozenset[Field]()
+    if table.lazy:
+        declared = frozenset(each for each in COUNTERS if _is_declared(body, table, each))
+        _fill_zeros(values, unusable, table, declared)
     dropped = _limit(values)
-    return Readout(values, unusable, _birth(plan, found, body), dropped)
+    return Readout(
+        values,
+        unusable,
+        _birth(plan, found, body),
+        dropped,
+        table.layer,
+        declared,
+        _by_tenant(found, table, values, tenant_label),
+    )
 
 
-def _first(
-    found: Exposition, alternatives: Iterable[Series], table: ServerTable
-) -> dict[Key, Value]:
+def _by_tenant(
+    found: Exposition, table: ServerTable, known: Iterable[Field], label: str | None
+) -> dict[Field, dict[Key, Value]]:
+    """The requests and tokens of each tenant, those of the first `MAX_TENANT_KEYS` keys."""
+    if label is None or not (label or table.tenant_labels):
+        return {}
+    keyer = _Keyer(table, label or table.tenant_labels[0])
+    values: dict[Field, dict[Key, Value]] = {}
+    kept: dict[Key, None] = {}
+    for field in known:
+        if field.quantity in (Quantity.TOKENS, Quantity.REQUESTS):
+            each = _first(found, _series(table, field), keyer)
+            kept.update(dict.fromkeys(key for key in each if key.tenant))
+            values[field] = each
+    allowed = set(islice(kept, MAX_TENANT_KEYS))
+    return {
+        field: {key: value for key, value in each.items() if key in allowed}
+        for field, each in values.items()
+    }
+
+
+def _first(found: Exposition, alternatives: Iterable[Series], keyer: "_Keyer") -> dict[Key, Value]:
     """The values of the first alternative that the exposition has. Raises _Unusable."""
     for series, samples in _present(found, alternatives):
         if not series.minus:
-            return _sums(samples, series.scale, table)
+            return _sums(samples, series.scale, keyer)
         if series.minus in found.samples:
-            return _differences(samples, found.samples[series.minus], series, table)
+            return _differences(samples, found.samples[series.minus], series, keyer)
     return {}
 
 
@@ -191,22 +162,30 @@ def _is_one_of(value: str, values: tuple[str, ...]) -> bool:
     )
 
 
-def _key(sample: Sample, table: ServerTable) -> Key:
-    labels = sample.labels
-    model = clean_name(labels.get(table.model_label, ""))
-    return Key(model, clean_name(",".join(labels.get(name, "") for name in table.part_labels)))
+@dataclass(frozen=True, slots=True)
+class _Keyer:
+    """Says whose a sample is."""
+
+    table: ServerTable
+    tenant_label: str = ""
+
+    def key(self, sample: Sample) -> Key:
+        labels, table = sample.labels, self.table
+        model = clean_name(labels.get(table.model_label, ""))
+        part = clean_name(",".join(labels.get(name, "") for name in table.part_labels))
+        return Key(model, part, labels.get(self.tenant_label, "") if self.tenant_label else "")
 
 
-def _sums(samples: Sequence[Sample], scale: float, table: ServerTable) -> dict[Key, Value]:
+def _sums(samples: Sequence[Sample], scale: float, keyer: _Keyer) -> dict[Key, Value]:
     sums: dict[Key, float] = {}
     for sample in samples:
-        key = _key(sample, table)
+        key = keyer.key(sample)
         sums[key] = sums.get(key, 0.0) + sample.value * scale
     return {key: Value(value) for key, value in sums.items() if value < VALUE_LIMIT}
 
 
 def _differences(
-    samples: Sequence[Sample], subtracted: Iterable[Sample], series: Series, table: ServerTable
+    samples: Sequence[Sample], subtracted: Iterable[Sample], series: Series, keyer: _Keyer
 ) -> dict[Key, Value]:
     """Minuend less what is subtracted. A key where that is below zero is unknown just now.
 
@@ -214,10 +193,10 @@ def _differences(
     """
     less = {frozenset(sample.labels.items()): sample.value for sample in subtracted}
     pairs = [(s, less.get(frozenset(s.labels.items()))) for s in samples]
-    unknown = {_key(sample, table) for sample, other in pairs if other is None}
+    unknown = {keyer.key(sample) for sample, other in pairs if other is None}
     sums: dict[Key, Value] = {}
     for sample, other in pairs:
-        key = _key(sample, table)
+        key = keyer.key(sample)
         if other is not None and key not in unknown:
             before = sums.get(key, Value(0.0, 0.0))
             value = before.value + (sample.value - other) * series.scale
@@ -229,23 +208,27 @@ def _fill_zeros(
     values: dict[Field, dict[Key, Value]],
     unusable: Mapping[Field, str],
     table: ServerTable,
-    body: bytes,
+    declared: Iterable[Field],
 ) -> None:
     """A lazy server's counter that it declares, but has no series of yet, is zero.
 
     For which models, the other counters say; without any the server has served none.
     """
-    counters = [field for field in FIELDS if field.kind is Kind.COUNTER and field not in unusable]
+    counters = [field for field in COUNTERS if field not in unusable]
     keys = {key: None for field in counters for key in values.get(field, ())}
     if not keys and not table.model_label and not table.part_labels:
         keys = {Key("", ""): None}
-    for field in counters:
-        alternatives = _series(table, field)
-        if any(not series.minus and _declares(body, series.metric) for series in alternatives):
+    for field in declared:
+        if field not in unusable:
             known = values.setdefault(field, {})
             known.update((key, Value(0.0)) for key in keys if key not in known)
             if not known:
                 del values[field]
+
+
+def _is_declared(body: bytes, table: ServerTable, field: Field) -> bool:
+    alternatives = _series(table, field)
+    return any(not series.minus and _declares(body, series.metric) for series in alternatives)
 
 
 def _declares(body: bytes, metric: str) -> bool:

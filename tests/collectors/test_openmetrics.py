@@ -30,7 +30,8 @@ from unitcost.collectors.base import Context, NoData, Reading
 from unitcost.collectors.endpoint import Endpoint, Instant
 from unitcost.collectors.fetch import FetchKind, Response
 from unitcost.collectors.openmetrics import MAX_THREADS, Options, Unrecognised, make_collector
-from unitcost.collectors.table_reading import Plan, Readout, read_table
+from unitcost.collectors.readout import Readout
+from unitcost.collectors.table_reading import Plan, read_table
 from unitcost.collectors.tables import Series, ServerTable
 from unitcost.exporter.gathering.validate import validate
 from unitcost.pricing.sample import Quantity, Subject
@@ -200,10 +201,10 @@ def test_an_error_of_ours_is_a_problem_of_one_target(monkeypatch: pytest.MonkeyP
     """And it is counted, not hidden."""
     real = read_table
 
-    def faulty(plan: Plan, content: bytes) -> Readout:
+    def faulty(plan: Plan, content: bytes, label: str | None = None) -> Readout:
         if b"llamacpp" in content:
             raise ZeroDivisionError
-        return real(plan, content)
+        return real(plan, content, label)
 
     monkeypatch.setattr(openmetrics, "read_table", faulty)
     with raw_server(body(VLLM)) as server, raw_server(body(LLAMA)) as other:
