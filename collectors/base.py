@@ -4,6 +4,7 @@ A collector is one file in this folder with a function ``make_collector(options,
 class ``Options`` (a frozen msgspec.Struct that forbids unknown fields, all with defaults): its
 section under ``collectors:`` in the configuration. An inference server is one file in
 ``servers/`` with a constant ``SERVER`` (a `ServerTable`). Nothing else is edited to add one.
+Those of other distributions are found by entry point: plugins.py.
 """
 
 import importlib
@@ -97,13 +98,15 @@ class Context:
     """What the configuration says that more than one collector may need.
 
     `ports`: TCP ports whose listening process is wanted. `servers`: tables written in the
-    configuration, by name. `visible_devices`: whether CUDA_VISIBLE_DEVICES of processes is wanted.
+    configuration, by name; `plugin_servers`: those of plugins, which give way to the built-in ones.
+    `visible_devices`: whether CUDA_VISIBLE_DEVICES of processes is wanted.
     """
 
     targets: tuple[Target, ...] = ()
     servers: Mapping[str, ServerTable] = field(default_factory=dict)
     ports: frozenset[int] = frozenset()
     visible_devices: bool = False
+    plugin_servers: Mapping[str, ServerTable] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +143,15 @@ MakeCollector = Callable[[Any, Context], Collector]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One module found on disk: what it makes, or why it could not be imported."""
+    """One module that was found: what it makes, or why it could not be imported.
+
+    `origin`: the distribution that brought it and its version, empty for what is built in.
+    """
 
     name: str
     module: ModuleType | None
     error: str | None
+    origin: str = ""
 
 
 def discover(

@@ -46,6 +46,7 @@ class OpenMetricsCollector:
     ) -> None:
         found = discover(unitcost.collectors.servers, "SERVER")
         tables = [item.module.SERVER for item in found if item.module is not None]
+        tables = [*context.plugin_servers.values(), *tables]
         built_in = {table.name: make_plan(table) for table in tables}
         own = {name: make_plan(table) for name, table in context.servers.items()}
         self._options = options

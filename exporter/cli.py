@@ -83,6 +83,7 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
         ("run", _run_exporter, "run the exporter"),
         ("once", _once, "gather once and print the metrics"),
         ("doctor", _doctor, "say what this host lets us read, what it does not, and the mend"),
+        ("plugins", _plugins, "list the collectors and server tables that others have brought"),
     ):
         _add_config(add(name, command, text))
     check = add("check-config", _check_config, "check a configuration file; start nothing")
@@ -169,8 +170,21 @@ def _check_config(arguments: argparse.Namespace) -> int:
         return BAD_USAGE
     for warning in loaded.warnings:
         print(f"{loaded.source}: {warning} (warning)", file=sys.stderr)
+    for plugin in loaded.plugins:
+        print(f"{loaded.source}: plugin {plugin.line()}")
     print(f"{loaded.source}: ok")
     return GOOD
+
+
+def _plugins(arguments: argparse.Namespace) -> int:
+    loaded = _loaded(arguments.config)
+    if loaded is None:
+        return BAD_USAGE
+    for plugin in loaded.plugins:
+        print(plugin.line())
+    if not loaded.plugins:
+        print("no plugins are installed")
+    return FAILED if any(plugin.failed for plugin in loaded.plugins) else GOOD
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

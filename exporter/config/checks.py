@@ -8,7 +8,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from unitcost.collectors.address import Place, parse_url
-from unitcost.collectors.tables import Series, ServerTable
+from unitcost.collectors.recognise import AUTO
+from unitcost.collectors.table_checks import table_faults
+from unitcost.collectors.tables import ServerTable
 from unitcost.exporter.config.decode import Mistake, shown
 from unitcost.exporter.config.regex import MAX_REGEX_LENGTH, regex_problem
 from unitcost.exporter.config.settings import (
@@ -23,14 +25,12 @@ from unitcost.pricing.workload import MAX_NAME_BYTES
 
 __all__ = ["MAX_REGEX_LENGTH", "mistakes", "name_problem"]
 
-AUTO = "auto"
 MAX_WORKLOADS = 256
 
 SECRET_LABELS = ("hashed_api_key", "api_key", "key", "token", "authorization")
 """Labels that hold a key or its hash, which are of use only where each value gets a name."""
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
-_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)
 _GPU = re.compile(r"(GPU|MIG)-[0-9A-Za-z/-]{1,100}|[0-9]{1,4}", re.ASCII)
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
 
@@ -171,28 +171,8 @@ def _web(settings: Settings) -> Iterator[Mistake]:
 
 
 def _server(name: str, table: ServerTable, path: Path) -> Iterator[Mistake]:
-    if name == AUTO:
-        yield Mistake(path, "auto means: recognise the server; choose another name")
-    if table.name not in ("", name):
-        yield Mistake((*path, "name"), f"must be {shown(name)}, the key it stands under, or absent")
-    described = False
-    for field in ServerTable.__struct_fields__:
-        value = getattr(table, field)
-        if not isinstance(value, tuple) or not value or not isinstance(value[0], Series):
-            continue
-        described = True
-        for index, series in enumerate(value):
-            yield from _series(series, (*path, field, index))
-    if not described:
-        yield Mistake(path, "names no series, expected at least one such as requests_succeeded")
-
-
-def _series(series: Series, path: Path) -> Iterator[Mistake]:
-    for key, name in (("metric", series.metric), ("minus", series.minus)):
-        if not _METRIC.fullmatch(name) and (name or key == "metric"):
-            yield Mistake((*path, key), f"expected a sample name, got {shown(name)}")
-    if not 0 < series.scale < 1e18:
-        yield Mistake((*path, "scale"), "must be above 0 and below 1e18")
+    for place, problem in table_faults(name, table):
+        yield Mistake((*path, *place), problem)
 
 
 def _workload(workload: WorkloadSettings, known: frozenset[str], path: Path) -> Iterator[Mistake]:

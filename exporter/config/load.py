@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
-import unitcost.collectors.servers
 from unitcost.collectors.address import is_loopback, parse_url
-from unitcost.collectors.base import Context, Found, Target, discover
+from unitcost.collectors.base import Context, Found, Target
+from unitcost.collectors.plugins import Plugin
 from unitcost.collectors.tables import ServerTable
-from unitcost.exporter.config import yaml_strict
+from unitcost.exporter.config import plugins, yaml_strict
 from unitcost.exporter.config.checks import mistakes
 from unitcost.exporter.config.decode import Mistake, decode, shown
 from unitcost.exporter.config.host import complete, host_mistakes, host_warnings
@@ -48,7 +48,8 @@ class Loaded:
 
     `settings` has the host's name and absolute paths filled in. `source` is the file, "" where
     there is none. `collectors` are the modules to run, those that could not be imported included;
-    `collector_options` has the options of each that could.
+    `collector_options` has the options of each that could. `plugins`: all that other distributions
+    bring, and what became of each.
     """
 
     settings: Settings
@@ -57,6 +58,7 @@ class Loaded:
     collector_options: Mapping[str, Any]
     context: Context
     collectors: tuple[Found, ...]
+    plugins: tuple[Plugin, ...] = ()
 
 
 def load(path: str | Path | None, *, environ: Mapping[str, str] | None = None) -> Loaded:
@@ -108,34 +110,24 @@ def loads(
 
 def _checked(value: Any, source: str, folder: Path, environ: Mapping[str, str]) -> Loaded:
     settings = complete(decode(value, Settings), folder, environ)
-    tables = server_tables()
-    for mistake in itertools.chain(mistakes(settings, frozenset(tables)), host_mistakes(settings)):
+    present = plugins.installed(settings)
+    names = present.server_names()
+    for mistake in itertools.chain(mistakes(settings, names), host_mistakes(settings)):
         raise mistake
-    found = discover()
-    enabled = _enabled(settings.collectors, found)
-    options = {
-        item.name: _options(item, settings.collectors.get(item.name, {}))
-        for item in enabled
-        if item.module is not None
-    }
+    enabled = _enabled(settings.collectors, present.collectors)
+    enabled, options = plugins.with_options(enabled, settings.collectors)
     return Loaded(
         settings=settings,
         source=source,
-        warnings=tuple(_warnings(settings, enabled, tables)),
+        warnings=tuple(_warnings(settings, enabled, present)),
         collector_options=MappingProxyType(options),
-        context=_context(settings),
+        context=_context(settings, present.plugin_tables),
         collectors=enabled,
+        plugins=plugins.after(present.plugins, enabled),
     )
 
 
-def server_tables() -> dict[str, ServerTable]:
-    """The tables of the inference servers that are built in, by the name `server:` takes."""
-    found = discover(unitcost.collectors.servers, "SERVER")
-    tables = [(item.name, item.module.SERVER) for item in found if item.module is not None]
-    return {table.name or name: table for name, table in tables}
-
-
-def _enabled(sections: Mapping[str, dict[str, Any]], found: list[Found]) -> tuple[Found, ...]:
+def _enabled(sections: Mapping[str, dict[str, Any]], found: tuple[Found, ...]) -> tuple[Found, ...]:
     known = [item.name for item in found]
     for name, section in sections.items():
         if name not in known:
@@ -149,21 +141,8 @@ def _enabled(sections: Mapping[str, dict[str, Any]], found: list[Found]) -> tupl
     return tuple(item for item in found if sections.get(item.name, {}).get("enabled", True))
 
 
-def _options(found: Found, section: Mapping[str, Any]) -> Any:
-    own = {key: value for key, value in section.items() if key != "enabled"}
-    path = ("collectors", found.name)
-    type_ = getattr(found.module, "Options", None)
-    if type_ is None:
-        return decode(own, _NoOptions, path)
-    return decode(own, type_, path)
-
-
-class _NoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """For a collector that has none."""
-
-
 def _warnings(
-    settings: Settings, enabled: tuple[Found, ...], tables: Mapping[str, ServerTable]
+    settings: Settings, enabled: tuple[Found, ...], present: plugins.Installed
 ) -> Iterator[str]:
     price = settings.price
     if price.usd_per_hour is None and price.owned is None and settings.host.scope != "units":
@@ -171,17 +150,13 @@ def _warnings(
     cpus = os.cpu_count() or 1
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     yield from host_warnings(settings, cpus, memory)
-    for item in enabled:
-        if item.error is not None:
-            yield f"collectors.{item.name}: cannot be imported: {item.error}"
-    for name in sorted(settings.servers.keys() & tables.keys()):
-        yield f"servers.{name}: takes the place of the built-in table of that name"
+    yield from plugins.warnings(settings, enabled, present)
     endpoints = any(workload.endpoints for workload in settings.workloads)
     if endpoints and "openmetrics" not in {item.name for item in enabled}:
         yield "collectors.openmetrics: not enabled, so no endpoint is read"
 
 
-def _context(settings: Settings) -> Context:
+def _context(settings: Settings, plugin_tables: Mapping[str, ServerTable]) -> Context:
     targets = tuple(
         Target(
             url=endpoint.url,
@@ -209,7 +184,13 @@ def _context(settings: Settings) -> Context:
         item.match is not None and item.match.cuda_visible_devices is not None
         for item in settings.workloads
     )
-    return Context(targets, MappingProxyType(servers), frozenset(ports - {0}), environment)
+    return Context(
+        targets,
+        MappingProxyType(servers),
+        frozenset(ports - {0}),
+        environment,
+        MappingProxyType(dict(plugin_tables)),
+    )
 
 
 def local_port(url: str) -> int:

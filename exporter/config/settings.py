@@ -175,6 +175,13 @@ class UnitCosts(Section, frozen=True):
     minimum_units: Annotated[float, _between("0.001", "1000000000")] = 1.0
 
 
+class Plugins(Section, frozen=True):
+    """Which installed distributions may bring collectors and server tables."""
+
+    allow: tuple[str, ...] | None = None
+    """Names of distributions; all where it is left out, none where it is empty."""
+
+
 class Settings(Section, frozen=True):
     """The whole file."""
 
@@ -184,6 +191,7 @@ class Settings(Section, frozen=True):
     servers: dict[str, ServerTable] = {}
     collectors: dict[str, dict[str, Any]] = {}
     """A section for each collector by name: `enabled` and whatever its own `Options` has."""
+    plugins: Plugins = Plugins()
     timezone: str = "UTC"
     """IANA name, for days and tariffs."""
     period: Annotated[float, _between("0.2", "300")] = 5.0

@@ -94,6 +94,12 @@ def _configuration(loaded: Loaded) -> Iterator[Finding]:
         yield ok("config", loaded.source)
     for warning in loaded.warnings:
         yield warn("config", warning)
+    for plugin in loaded.plugins:
+        if plugin.failed:
+            mend = f"mend it, remove {plugin.distribution}, or leave it out of plugins.allow"
+            yield fail("plugin", plugin.line(), mend)
+        else:
+            yield ok("plugin", plugin.line())
 
 
 def _collector(

@@ -1,0 +1,129 @@
+"""What is installed: built-in collectors and tables, those of plugins, and what to warn of."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+import unitcost.collectors.servers
+from unitcost.collectors.base import Found, discover
+from unitcost.collectors.plugins import (
+    Part,
+    Plugin,
+    State,
+    collectors_of,
+    find_plugins,
+    normalized,
+    tables_of,
+)
+from unitcost.collectors.tables import ServerTable
+from unitcost.exporter.config.decode import Mistake, decode
+from unitcost.exporter.config.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """Collectors and server tables by where they come from; `plugins` has those unused, too."""
+
+    collectors: tuple[Found, ...]
+    built_in_tables: Mapping[str, ServerTable]
+    plugin_tables: Mapping[str, ServerTable]
+    plugins: tuple[Plugin, ...]
+
+    def server_names(self) -> frozenset[str]:
+        """What `server:` takes. That a plugin's table is broken breaks its endpoints alone."""
+        broken = {
+            each.name
+            for each in self.plugins
+            if each.part is Part.SERVER and each.state is State.BROKEN
+        }
+        return frozenset({*self.built_in_tables, *self.plugin_tables, *broken})
+
+
+def installed(settings: Settings) -> Installed:
+    """Find what this package and the other distributions bring; a broken one comes with why."""
+    built_in = discover()
+    tables = server_tables()
+    taken = {Part.COLLECTOR: [item.name for item in built_in], Part.SERVER: list(tables)}
+    plugins = find_plugins(taken, settings.plugins.allow)
+    collectors = (*built_in, *collectors_of(plugins))
+    return Installed(collectors, tables, tables_of(plugins), plugins)
+
+
+def server_tables() -> dict[str, ServerTable]:
+    """The tables of the inference servers that are built in, by the name `server:` takes."""
+    found = discover(unitcost.collectors.servers, "SERVER")
+    tables = [(item.name, item.module.SERVER) for item in found if item.module is not None]
+    return {table.name or name: table for name, table in tables}
+
+
+def with_options(
+    found: tuple[Found, ...], sections: Mapping[str, dict[str, Any]]
+) -> tuple[tuple[Found, ...], dict[str, Any]]:
+    """The collectors, and the options of each that has any. Raises Mistake for a bad section.
+
+    A plugin that cannot be made by its defaults, or whose options fail by an error of their own,
+    comes back with that as its error: nobody wrote a mistake into the configuration.
+    """
+    proven: list[Found] = []
+    options: dict[str, Any] = {}
+    for item in found:
+        section = sections.get(item.name, {})
+        try:
+            if item.module is not None:
+                options[item.name] = _options(item, section)
+        except Mistake as mistake:
+            if not item.origin or section.keys() - {"enabled"}:
+                raise
+            where = ".".join(map(str, mistake.path))
+            item = replace(item, module=None, error=f"by default, {where}: {mistake.problem}")
+        except Exception as error:  # a plugin's own code runs in there
+            if not item.origin:
+                raise
+            item = replace(item, module=None, error=f"its Options: {type(error).__name__}")
+        proven.append(item)
+    return tuple(proven), options
+
+
+def after(plugins: tuple[Plugin, ...], proven: tuple[Found, ...]) -> tuple[Plugin, ...]:
+    """The plugins with what `with_options` found out about them."""
+    errors = {item.name: item.error for item in proven if item.origin and item.error is not None}
+    return tuple(
+        each.ended(State.BROKEN, errors[each.name])
+        if each.part is Part.COLLECTOR and each.state is State.USED and each.name in errors
+        else each
+        for each in plugins
+    )
+
+
+def _options(found: Found, section: Mapping[str, Any]) -> Any:
+    own = {key: value for key, value in section.items() if key != "enabled"}
+    type_ = getattr(found.module, "Options", _NoOptions)
+    return decode(own, type_, ("collectors", found.name))
+
+
+class _NoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """For a collector that has none."""
+
+
+def warnings(settings: Settings, enabled: tuple[Found, ...], present: Installed) -> Iterator[str]:
+    """What an operator should know of what is installed."""
+    for item in enabled:
+        if item.error is not None:
+            of = f" ({item.origin})" if item.origin else ""
+            yield f"collectors.{item.name}{of}: cannot be imported: {item.error}"
+    for each in present.plugins:
+        text = f"plugin {each.part} {each.name} ({each.origin})"
+        if each.state is State.REFUSED:
+            yield f"{text}: is not used: {each.reason}"
+        elif each.state is State.BROKEN and each.part is Part.SERVER:
+            yield f"{text}: cannot be used: {each.reason}"
+    for name in sorted(settings.servers.keys() & present.built_in_tables.keys()):
+        yield f"servers.{name}: takes the place of the built-in table of that name"
+    for name in sorted(settings.servers.keys() & present.plugin_tables.keys()):
+        yield f"servers.{name}: takes the place of the table that a plugin brings"
+    brought = {normalized(each.distribution) for each in present.plugins}
+    for name in settings.plugins.allow or ():
+        if normalized(name) not in brought:
+            yield f"plugins.allow: {name} is not installed, or brings no plugin"
