@@ -1,11 +1,11 @@
 """From an exposition to what a server's table says is in it: values by field, model and part."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
 from unitcost.collectors import exposition
-from unitcost.collectors.exposition import VALUE_LIMIT, Exposition, Sample
+from unitcost.collectors.exposition import Exposition, Sample
 from unitcost.collectors.readout import (
     COUNTERS,
     FIELDS,
@@ -16,9 +16,9 @@ from unitcost.collectors.readout import (
     Readout,
     Value,
 )
+from unitcost.collectors.table_sums import Keyer, combined, differences, matching, sums_of
 from unitcost.collectors.tables import Series, ServerTable
 from unitcost.pricing.sample import Kind, Outcome, Quantity
-from unitcost.pricing.workload import clean_name
 
 MAX_KEYS = 256
 """Most models times parts of one server."""
@@ -45,7 +45,7 @@ def make_plan(table: ServerTable) -> Plan:
     """Make a table ready for reading."""
     counted = [s for field in FIELDS if field.kind is Kind.COUNTER for s in _series(table, field)]
     every = [series for field in FIELDS for series in _series(table, field)]
-    names = {name for s in [*every, *table.start_time_seconds] for name in (s.metric, s.minus)}
+    names = {name for s in [*every, *table.start_time_seconds] for name in _names(s)}
     created = frozenset(f"{_family(series.metric)}_created" for series in counted)
     return Plan(table, frozenset(names - {""}), created)
 
@@ -53,6 +53,10 @@ def make_plan(table: ServerTable) -> Plan:
 def _series(table: ServerTable, field: Field) -> tuple[Series, ...]:
     alternatives: tuple[Series, ...] = getattr(table, field.name)
     return alternatives
+
+
+def _names(series: Series) -> tuple[str, ...]:
+    return (series.metric, series.minus, *(term.metric for term in series.plus + series.less))
 
 
 def _family(metric: str) -> str:
@@ -81,7 +85,7 @@ def read_table(plan: Plan, body: bytes, tenant_label: str | None = None) -> Read
     unusable: dict[Field, str] = {}
     for field in FIELDS:
         try:
-            field_values = _first(found, _series(table, field), _Keyer(table))
+            field_values = _first(found, _series(table, field), Keyer(table))
         except _Unusable as error:
             unusable[field] = str(error)
         else:
@@ -109,7 +113,7 @@ def _by_tenant(
     """The requests and tokens of each tenant, those of the first `MAX_TENANT_KEYS` keys."""
     if label is None or not (label or table.tenant_labels):
         return {}
-    keyer = _Keyer(table, label or table.tenant_labels[0])
+    keyer = Keyer(table, label or table.tenant_labels[0])
     values: dict[Field, dict[Key, Value]] = {}
     kept: dict[Key, None] = {}
     for field in known:
@@ -124,13 +128,15 @@ def _by_tenant(
     }
 
 
-def _first(found: Exposition, alternatives: Iterable[Series], keyer: "_Keyer") -> dict[Key, Value]:
+def _first(found: Exposition, alternatives: Iterable[Series], keyer: Keyer) -> dict[Key, Value]:
     """The values of the first alternative that the exposition has. Raises _Unusable."""
     for series, samples in _present(found, alternatives):
+        if series.plus or series.less:
+            return combined(found, samples, series, keyer)
         if not series.minus:
-            return _sums(samples, series.scale, keyer)
+            return sums_of(samples, series.scale, keyer)
         if series.minus in found.samples:
-            return _differences(samples, found.samples[series.minus], series, keyer)
+            return differences(samples, found.samples[series.minus], series, keyer)
     return {}
 
 
@@ -139,69 +145,12 @@ def _present(
 ) -> Iterator[tuple[Series, list[Sample]]]:
     """Alternatives with samples. One with a refused line ends it: the next may not fit on."""
     for series in alternatives:
-        for name in (series.metric, series.minus):
+        for name in _names(series):
             if name in found.rejected:
                 raise _Unusable(f"{name}: {found.rejected[name]}")
-        samples = [s for s in found.samples.get(series.metric, ()) if _matches(s, series)]
+        samples = matching(found, series)
         if samples:
             yield series, samples
-
-
-def _matches(sample: Sample, series: Series) -> bool:
-    labels = sample.labels
-    return all(
-        _is_one_of(labels.get(name, ""), values) for name, values in series.labels.items()
-    ) and not any(
-        _is_one_of(labels.get(name, ""), values) for name, values in series.without.items()
-    )
-
-
-def _is_one_of(value: str, values: tuple[str, ...]) -> bool:
-    return value in values or any(
-        each.endswith("*") and value.startswith(each[:-1]) for each in values
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Keyer:
-    """Says whose a sample is."""
-
-    table: ServerTable
-    tenant_label: str = ""
-
-    def key(self, sample: Sample) -> Key:
-        labels, table = sample.labels, self.table
-        model = clean_name(labels.get(table.model_label, ""))
-        part = clean_name(",".join(labels.get(name, "") for name in table.part_labels))
-        return Key(model, part, labels.get(self.tenant_label, "") if self.tenant_label else "")
-
-
-def _sums(samples: Sequence[Sample], scale: float, keyer: _Keyer) -> dict[Key, Value]:
-    sums: dict[Key, float] = {}
-    for sample in samples:
-        key = keyer.key(sample)
-        sums[key] = sums.get(key, 0.0) + sample.value * scale
-    return {key: Value(value) for key, value in sums.items() if value < VALUE_LIMIT}
-
-
-def _differences(
-    samples: Sequence[Sample], subtracted: Iterable[Sample], series: Series, keyer: _Keyer
-) -> dict[Key, Value]:
-    """Minuend less what is subtracted. A key where that is below zero is unknown just now.
-
-    It can be, because a server counts the two at different instants.
-    """
-    less = {frozenset(sample.labels.items()): sample.value for sample in subtracted}
-    pairs = [(s, less.get(frozenset(s.labels.items()))) for s in samples]
-    unknown = {keyer.key(sample) for sample, other in pairs if other is None}
-    sums: dict[Key, Value] = {}
-    for sample, other in pairs:
-        key = keyer.key(sample)
-        if other is not None and key not in unknown:
-            before = sums.get(key, Value(0.0, 0.0))
-            value = before.value + (sample.value - other) * series.scale
-            sums[key] = Value(value, (before.minuend or 0.0) + sample.value * series.scale)
-    return {key: value for key, value in sums.items() if 0 <= value.value < VALUE_LIMIT}
 
 
 def _fill_zeros(
@@ -228,7 +177,10 @@ def _fill_zeros(
 
 def _is_declared(body: bytes, table: ServerTable, field: Field) -> bool:
     alternatives = _series(table, field)
-    return any(not series.minus and _declares(body, series.metric) for series in alternatives)
+    return any(
+        not (series.minus or series.less) and _declares(body, series.metric)
+        for series in alternatives
+    )
 
 
 def _declares(body: bytes, metric: str) -> bool:

@@ -5,8 +5,8 @@ import msgspec
 from unitcost.pricing.sample import Layer
 
 
-class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where one quantity is found: a sample name, the label values it must have, and a scale.
+class Term(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A sample name, the label values its series must have, and a scale.
 
     `labels` keeps only series whose label has one of the values given (``{"status": ("2xx",)}``);
     `without` drops series whose label has one of them. A value that ends in ``*`` stands for all
@@ -19,10 +19,26 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     labels: dict[str, tuple[str, ...]] = {}
     without: dict[str, tuple[str, ...]] = {}
     scale: float = 1.0
+
+
+class Series(Term, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where one quantity is found: the sums of a sample name, and what they are corrected by.
+
+    It is there if the page has a series of `metric` that matches.
+    """
+
     minus: str = ""
     """A second sample name with the same labels, subtracted (all prompt tokens minus cached).
 
     Each series needs its counterpart; where the difference is negative, it is unknown just then.
+    """
+    plus: tuple[Term, ...] = ()
+    """More sums, added for each model and part; one that the page lacks adds nothing."""
+    less: tuple[Term, ...] = ()
+    """More sums, subtracted for each model and part, whatever other labels they have.
+
+    One that the page lacks is zero: for what is born with the first of its kind (a cached token,
+    a failure). Where the difference is negative, it is unknown just then.
     """
 
 
@@ -36,7 +52,10 @@ class ServerTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     marker: tuple[str, ...] = ()
     """Prefixes of sample names that no other server has; how `server: auto` recognises it."""
     yields_to: tuple[str, ...] = ()
-    """Names of tables that are taken instead where a page has the markers of both."""
+    """Names of tables that are taken instead where a page has the markers of both.
+
+    ``*`` stands for every table that does not say so itself.
+    """
     layer: Layer = Layer.ENGINE
     """Where on a request's way it counts. Of several layers the outermost is billed."""
     processes: tuple[str, ...] = ()
