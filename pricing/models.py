@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from unitcost.pricing.allocate import Share, State
+from unitcost.pricing.layers import Counted
 from unitcost.pricing.money import distribute
 from unitcost.pricing.sample import Quantity
-from unitcost.pricing.units import Counted
 from unitcost.pricing.workload import Account
 
 Weights = Mapping[str, Mapping[Account, int]]
@@ -20,19 +20,40 @@ def model_weights(units: Counted) -> dict[str, dict[Account, int]]:
 
     The same quantity is used for all models of a workload: the best that any of them has.
     """
-    sums: dict[str, dict[Quantity, dict[Account, int]]] = {}
-    for (account, quantity, _), micro in units.items():
-        if account.run:
-            continue
-        by_account = sums.setdefault(account.workload, {}).setdefault(quantity, {})
-        by_account[account] = by_account.get(account, 0) + micro
     weights = {}
-    for name, quantities in sums.items():
+    for name, quantities in _sums(units).items():
         accounts = {account for by_account in quantities.values() for account in by_account}
-        best = next((q for q in _BEST_FIRST if any(quantities.get(q, {}).values())), None)
+        best = _best(quantities)
         chosen = quantities[best] if best else {}
         weights[name] = {account: chosen.get(account, 0) for account in sorted(accounts)}
     return weights
+
+
+def split_methods(units: Counted) -> dict[str, str]:
+    """By what each workload's cost is split over its models; only of those that have several."""
+    found = {}
+    for name, quantities in _sums(units).items():
+        models = {account.model for by_account in quantities.values() for account in by_account}
+        if len(models) > 1:
+            found[name] = str(_best(quantities) or "equal")
+    return found
+
+
+_Sums = dict[Quantity, dict[Account, int]]
+
+
+def _sums(units: Counted) -> dict[str, _Sums]:
+    """What each model of each workload did, by quantity."""
+    sums: dict[str, _Sums] = {}
+    for (account, quantity, _), micro in units.items():
+        if not account.run:
+            by_account = sums.setdefault(account.workload, {}).setdefault(quantity, {})
+            by_account[account] = by_account.get(account, 0) + micro
+    return sums
+
+
+def _best(quantities: _Sums) -> Quantity | None:
+    return next((q for q in _BEST_FIRST if any(quantities.get(q, {}).values())), None)
 
 
 def split_by_model(shares: Sequence[Share], now: Weights, window: Weights) -> list[Share]:

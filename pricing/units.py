@@ -4,16 +4,18 @@ Differences are taken for each replica and engine first and then summed, so that
 goes or restarts moves nothing but its own part.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from unitcost.pricing import layers
+from unitcost.pricing.layers import Authority, Claim, Counted, LayeredKey
 from unitcost.pricing.meter import Event, Point, read_counter
-from unitcost.pricing.sample import Kind, Quantity, Sample, Subject
+from unitcost.pricing.sample import Kind, Layer, Quantity, Sample, Subject
 from unitcost.pricing.timeline import ClockReading
 from unitcost.pricing.workload import Account
 
-Counted = dict[tuple[Account, Quantity, str], int]
-"""Units of an account by quantity and label (outcome, token type, phase), in millionths."""
+TenantKey = tuple[Account, str, Quantity, str]
+"""Account, tenant, quantity and label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +27,17 @@ class Series:
     label: str
     model: str
     part: str
+    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A subject as it last answered: its counters' generation, and when (CLOCK_BOOTTIME)."""
+    """A subject as it last answered: its generation, when (CLOCK_BOOTTIME), what it counts."""
 
     generation: str
     boot_ns: int
+    layer: Layer = Layer.ENGINE
+    claims: frozenset[Quantity] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +50,19 @@ class UnitMeter:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What a tick counted, the gauges beside it, and how often each event happened."""
+    """What a tick counted, the gauges beside it, and how often each event happened.
+
+    `units` is what is billed, `by_layer` what each layer that counts the same work counted of it,
+    `tenants` the parts of `units` that are known to be somebody's. `authority`: who is billed.
+    """
 
     meter: UnitMeter
     units: Counted
     gauges: Counted
     events: Mapping[Event, int]
+    by_layer: Mapping[LayeredKey, int] = field(default_factory=dict)
+    tenants: Mapping[TenantKey, int] = field(default_factory=dict)
+    authority: Authority = field(default_factory=dict)
 
 
 def account_of(subject: Subject, model: str = "") -> Account:
@@ -73,25 +85,36 @@ def count(
     did not answer, or is gone, keeps its points; they are dropped by `forget`. Of a series that is
     given twice the first reading counts. `clock`: the clocks of this tick.
     """
-    known = {subject.id: subject for subject in subjects if subject.up}
+    everyone = list(subjects)
+    known = {subject.id: subject for subject in everyone if subject.up}
     points = dict(meter.points)
     seen = {
-        name: Seen(_generation(subject, meter.seen.get(name), clock), clock.boot_ns)
+        name: Seen(
+            _generation(subject, meter.seen.get(name), clock),
+            clock.boot_ns,
+            subject.layer,
+            subject.claims,
+        )
         for name, subject in known.items()
     }
-    units: Counted = {}
-    gauges: Counted = {}
+    round_ = _Round()
     events: dict[Event, int] = {}
     fresh: set[Series] = set()
     for sample in samples:
         subject = known.get(sample.subject)
         if subject is None:
             continue
-        key = (account_of(subject, sample.model), sample.quantity, sample.label)
         if sample.kind is Kind.GAUGE:
-            gauges[key] = gauges.get(key, 0) + round(sample.value * 10**6)
+            round_.gauge(subject, sample)
             continue
-        series = Series(sample.subject, sample.quantity, sample.label, sample.model, sample.part)
+        series = Series(
+            sample.subject,
+            sample.quantity,
+            sample.label,
+            sample.model,
+            sample.part,
+            sample.tenant,
+        )
         if series in fresh:
             events[Event.DUPLICATE] = events.get(Event.DUPLICATE, 0) + 1
             continue
@@ -107,8 +130,85 @@ def count(
         if point is not None:
             points[series] = point
         events[usage.event] = events.get(usage.event, 0) + 1
-        units[key] = units.get(key, 0) + usage.micro
-    return Count(UnitMeter(points, {**meter.seen, **seen}), units, gauges, events)
+        round_.count(subject, sample, usage.micro)
+    after = UnitMeter(points, {**meter.seen, **seen})
+    return round_.billed(after, everyone, events)
+
+
+@dataclass(slots=True)
+class _Round:
+    """What is counted in one round, before it is said which layer is billed."""
+
+    units: dict[LayeredKey, int] = field(default_factory=dict)
+    gauges: dict[LayeredKey, int] = field(default_factory=dict)
+    tenants: dict[tuple[Layer, TenantKey], int] = field(default_factory=dict)
+
+    def gauge(self, subject: Subject, sample: Sample) -> None:
+        _add(self.gauges, _layered(subject, sample), round(sample.value * 10**6))
+
+    def count(self, subject: Subject, sample: Sample, micro: int) -> None:
+        key = _layered(subject, sample)
+        if not sample.tenant:
+            _add(self.units, key, micro)
+        elif micro:
+            layer, account, quantity, label = key
+            theirs = (layer, (account, sample.tenant, quantity, label))
+            self.tenants[theirs] = self.tenants.get(theirs, 0) + micro
+
+    def billed(
+        self, meter: UnitMeter, subjects: Sequence[Subject], events: Mapping[Event, int]
+    ) -> Count:
+        """The count, by the layers that are billed."""
+        authority = layers.authority_of(_claims(subjects, meter.seen))
+        models = _models(meter, subjects) if _has_layers(subjects, meter.seen) else {}
+        tenants: dict[TenantKey, int] = {}
+        for (layer, (account, tenant, quantity, label)), micro in self.tenants.items():
+            own = {(layer, account, quantity, label): micro}
+            for (booked, _, _), part in layers.billed(own, authority, models).items():
+                key = (booked, tenant, quantity, label)
+                tenants[key] = tenants.get(key, 0) + part
+        return Count(
+            meter,
+            layers.billed(self.units, authority, models),
+            layers.billed(self.gauges, authority, models),
+            events,
+            by_layer=self.units,
+            tenants=tenants,
+            authority=authority,
+        )
+
+
+def _layered(subject: Subject, sample: Sample) -> LayeredKey:
+    account = account_of(subject, sample.model)
+    return subject.layer, account, sample.quantity, sample.label
+
+
+def _add(sums: dict[LayeredKey, int], key: LayeredKey, micro: int) -> None:
+    sums[key] = sums.get(key, 0) + micro
+
+
+def _claims(subjects: Iterable[Subject], seen: Mapping[str, Seen]) -> Iterator[Claim]:
+    """What all subjects count: those that do not answer, what they said last."""
+    for subject in subjects:
+        last = seen.get(subject.id)
+        if last is not None and last.claims:
+            yield Claim(subject.workload, last.layer, last.claims)
+
+
+def _has_layers(subjects: Iterable[Subject], seen: Mapping[str, Seen]) -> bool:
+    return any(each.id in seen and seen[each.id].layer is not Layer.ENGINE for each in subjects)
+
+
+def _models(meter: UnitMeter, subjects: Iterable[Subject]) -> dict[tuple[str, Layer], set[str]]:
+    """The names that each layer of each workload has for its models."""
+    known = {subject.id: subject for subject in subjects if subject.id in meter.seen}
+    found: dict[tuple[str, Layer], set[str]] = {}
+    for series in meter.points:
+        subject = known.get(series.subject)
+        if subject is not None:
+            place = (subject.workload, meter.seen[subject.id].layer)
+            found.setdefault(place, set()).add(subject.model or series.model)
+    return found
 
 
 def _generation(subject: Subject, before: Seen | None, clock: ClockReading) -> str:

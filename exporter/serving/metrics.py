@@ -8,6 +8,7 @@ prints docs/metrics.md.
 from unitcost.exporter.serving.metric import Metric
 from unitcost.exporter.serving.metrics_cost import COST, PRICE, UNIT_COSTS, UNITS
 from unitcost.exporter.serving.metrics_device import DEVICES, ENERGY, PODS
+from unitcost.exporter.serving.metrics_memo import METHODS, TENANTS, WASTE
 from unitcost.exporter.serving.metrics_state import EXPORTER, HOST, HTTP_REQUESTS, WORKLOADS
 from unitcost.exporter.serving.metrics_training import TRAINING
 
@@ -17,6 +18,9 @@ SECTIONS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
     ("What was done", UNITS),
     ("What a unit costs", UNIT_COSTS),
     ("What training costs", TRAINING),
+    ("Waste and savings", WASTE),
+    ("Tenants", TENANTS),
+    ("Layers and models", METHODS),
     ("Workloads", (*WORKLOADS, *PODS)),
     ("Accelerators", DEVICES),
     ("Power and energy", ENERGY),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from unitcost.exporter.serving.publish_devices import device_points, pod_points
+from unitcost.exporter.serving.publish_memos import method_points
 from unitcost.exporter.serving.publish_runs import run_points
 from unitcost.exporter.serving.snapshot import Point
 from unitcost.exporter.settling.batch import CounterKey
@@ -10,13 +11,13 @@ from unitcost.exporter.settling.observed import Observed
 from unitcost.exporter.settling.settle import Settler
 from unitcost.exporter.settling.tally import Tally
 from unitcost.pricing.allocate import State
+from unitcost.pricing.layers import Counted
 from unitcost.pricing.money import PICO
 from unitcost.pricing.price import UnitPrice
 from unitcost.pricing.price_list import unit_prices
 from unitcost.pricing.resource import MICRO
 from unitcost.pricing.sample import NS_PER_SECOND, Quantity
 from unitcost.pricing.unit_cost import Unit, Window
-from unitcost.pricing.units import Counted
 from unitcost.pricing.workload import RESERVED
 
 Points = dict[str, list[Point]]
@@ -52,6 +53,7 @@ def ledger_points(settler: Settler, observed: Observed) -> Points:
         spread = {name for name, hosts in workload_hosts(settler, now).items() if hosts > 1}
         points |= unit_cost_points(settler.tally, live, frozenset(spread))
         points |= run_points(settler, now)
+    points |= method_points(settler.tally, settler.memos, live)
     points["unitcost_window_seconds"] = [((), settler.rules.window_ns / NS_PER_SECOND)]
     return points
 

@@ -20,11 +20,11 @@ from unitcost.pricing.allocate import (
     unheld,
 )
 from unitcost.pricing.attribute import RuleMatcher
+from unitcost.pricing.layers import Counted
 from unitcost.pricing.resource import CPU, GIB, MEMORY, MICRO, REST, Resource
 from unitcost.pricing.sample import Quantity, Subject
 from unitcost.pricing.tenants import ContainerFinder, Request
 from unitcost.pricing.timeline import ClockReading
-from unitcost.pricing.units import Counted
 from unitcost.pricing.workload import SYSTEM, Account
 
 __all__ = ["Held", "HostMeter", "Observed", "resources_of"]

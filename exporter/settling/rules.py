@@ -31,6 +31,7 @@ REBOOT_LIMIT_NS = 15 * 60 * NS_PER_SECOND
 """A rented host that was away longer than this may have been stopped: its cost is unknown."""
 RETIRE_AFTER_NS = 15 * 60 * NS_PER_SECOND
 MAX_WORKLOADS = 256
+MAX_TENANTS = 50
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -55,6 +56,7 @@ class WorkloadRule:
     owner: str
     reservation: Reservation
     has_endpoint: bool
+    max_tenants: int = MAX_TENANTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,4 +184,5 @@ def _workload(item: WorkloadSettings) -> WorkloadRule:
         gpus=item.reserve.gpus,
     )
     kind = WorkloadKind(item.kind)
-    return WorkloadRule(item.name, kind, item.owner, reservation, bool(item.endpoints))
+    limit = item.tenants.limit if item.tenants else MAX_TENANTS
+    return WorkloadRule(item.name, kind, item.owner, reservation, bool(item.endpoints), limit)

@@ -12,6 +12,7 @@ from unitcost.exporter.settling.books import Books
 from unitcost.exporter.settling.energy import EnergyMeter
 from unitcost.exporter.settling.gaps import Cost, Shares, costs_of, shares_after
 from unitcost.exporter.settling.holding import Held, HostMeter, Observed
+from unitcost.exporter.settling.memos import Memos
 from unitcost.exporter.settling.rules import Rules
 from unitcost.exporter.settling.run_book import RunBook
 from unitcost.exporter.settling.state import Holders, ResourceShares, State, encode, follow_clock
@@ -51,6 +52,7 @@ class Settler:
     host: HostMeter
     present: bool = False
     tally: Tally = field(init=False)
+    memos: Memos = field(init=False)
     runs: RunBook = field(init=False)
     held: Held | None = None
     counted: Count | None = None
@@ -61,6 +63,8 @@ class Settler:
         """Windows, runs and meters start from the rules, the books and the state."""
         self.energy = EnergyMeter(dict(self.state.energy), dict(self.state.floors))
         self.tally = Tally(self.rules.window_ns, self.rules.minimum_micro)
+        self.memos = Memos(self.rules.window_ns)
+        self.memos.resume(self.books.committed)
         self.runs = RunBook(self.books)
 
     def tick(self, observed: Observed, marks: Sequence[EpochMark], clock: ClockReading) -> None:
@@ -89,6 +93,8 @@ class Settler:
             self._charge(cost, marks, observed.subjects)
         self._count_energy(observed, costs)
         self.tally.end(self.books, counted, step.position)
+        mono_ns = step.position.clock.mono_ns
+        self.memos.count(self.books, self.tally, counted, self.rules, mono_ns)
         for name in {subject.workload for subject in observed.subjects if _is_there(subject)}:
             self.books.charged(name, step.position.at_ns)
         self._note_step(step)
@@ -103,6 +109,7 @@ class Settler:
         self.rules = rules
         self.host.matcher = matcher
         self.tally.use(rules.window_ns, rules.minimum_micro)
+        self.memos.use(rules.window_ns)
 
     def _admitted(self, observed: Observed, now_ns: int) -> Observed:
         """The same, with workloads over the cap booked on ``__other__``."""

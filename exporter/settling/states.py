@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from unitcost.exporter.settling.rules import Rules
 from unitcost.pricing.allocate import ALWAYS, Busy
+from unitcost.pricing.layers import Counted
 from unitcost.pricing.sample import Quantity, Subject
-from unitcost.pricing.units import Counted
 from unitcost.pricing.workload import Account
 
 

@@ -8,11 +8,12 @@ from unitcost.exporter.settling.devices import Signals
 from unitcost.exporter.settling.holding import Held
 from unitcost.pricing.allocate import State
 from unitcost.pricing.charge import Posting
+from unitcost.pricing.layers import Counted
 from unitcost.pricing.models import model_weights
 from unitcost.pricing.sample import Quantity
 from unitcost.pricing.timeline import Position
 from unitcost.pricing.unit_cost import Slice, UnitKey, Window
-from unitcost.pricing.units import Count, Counted
+from unitcost.pricing.units import Count
 from unitcost.pricing.workload import Account
 
 COUNTERS = {
@@ -68,11 +69,15 @@ class Tally:
 
     def model_weights(self) -> dict[str, dict[Account, int]]:
         """How the models of each workload did the window's work."""
+        return model_weights(self.window_units())
+
+    def window_units(self) -> Counted:
+        """All units of the window."""
         units: Counted = {}
         for (workload, model), window in self.windows.items():
             for (quantity, label), micro in window.seen.items():
                 units[Account(workload, model), quantity, label] = micro
-        return model_weights(units)
+        return units
 
     def spoil(self, accounts: Iterable[Account]) -> None:
         """These were not metered for part of this tick: it is left out of their unit costs."""

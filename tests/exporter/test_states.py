@@ -5,9 +5,9 @@ import pytest
 from tests.sites import rules, workload_rule
 from unitcost.exporter.settling.states import busy_of, holding_account, now_ready, still_loading
 from unitcost.pricing.allocate import ALWAYS, Busy
+from unitcost.pricing.layers import Counted
 from unitcost.pricing.resource import MICRO
 from unitcost.pricing.sample import NS_PER_SECOND, Quantity, Subject
-from unitcost.pricing.units import Counted
 from unitcost.pricing.workload import Account, WorkloadKind
 
 SPAN = 5 * NS_PER_SECOND

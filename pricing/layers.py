@@ -1,0 +1,122 @@
+"""Layers that count the same requests (engine, its front, a gateway): one of them is billed.
+
+For each workload and quantity that is the outermost layer which counts it: a gateway sees what
+clients got, an engine alone knows its phases. Which one it is depends on what the layers can count
+and never on whether they answer just now, so that a gateway that is down for a while does not make
+the engine's count be billed and then its own as well.
+"""
+
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+
+from unitcost.pricing.sample import Layer, Outcome, Quantity
+from unitcost.pricing.workload import Account
+
+_OUTERMOST_FIRST = (Layer.GATEWAY, Layer.FRONTEND, Layer.ENGINE)
+_INNERMOST = frozenset({Quantity.REQUESTS_RUNNING, Quantity.REQUESTS_WAITING})
+"""Requests queue in the engine; further out they are only known to be under way."""
+_WITH = {
+    Quantity.REQUESTS_TIMED: Quantity.REQUEST_SECONDS,
+    Quantity.OUTCOME_SECONDS: Quantity.REQUEST_SECONDS,
+    Quantity.OUTCOME_TOKENS: Quantity.TOKENS,
+}
+"""Parts of another quantity are taken from the layer that this one is taken from."""
+COMPARED = {Quantity.REQUESTS: Outcome.SUCCEEDED.value, Quantity.TOKENS: ""}
+"""Quantities in which layers are compared, and by which label only (tokens: all types)."""
+
+LayeredKey = tuple[Layer, Account, Quantity, str]
+Layered = Mapping[LayeredKey, int]
+"""Units of each layer by account, quantity and label, in millionths."""
+Counted = dict[tuple[Account, Quantity, str], int]
+"""Units of an account by quantity and label (outcome, token type, phase), in millionths."""
+Authority = Mapping[tuple[str, Quantity], Layer]
+"""Which layer of a workload is billed for a quantity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A subject's word that it counts some quantities of a workload, whether it answers or not."""
+
+    workload: str
+    layer: Layer
+    quantities: frozenset[Quantity]
+
+
+def authority_of(claims: Iterable[Claim]) -> dict[tuple[str, Quantity], Layer]:
+    """Which layer is billed, for each workload and each quantity that any of its layers counts."""
+    layers: dict[tuple[str, Quantity], set[Layer]] = {}
+    for claim in claims:
+        for quantity in claim.quantities:
+            layers.setdefault((claim.workload, quantity), set()).add(claim.layer)
+    chosen = {}
+    for (workload, quantity), found in layers.items():
+        followed = layers.get((workload, _WITH.get(quantity, quantity)), found)
+        in_order = reversed(_OUTERMOST_FIRST) if quantity in _INNERMOST else _OUTERMOST_FIRST
+        chosen[workload, quantity] = next(layer for layer in in_order if layer in followed)
+    return chosen
+
+
+def billed(
+    units: Layered, authority: Authority, models: Mapping[tuple[str, Layer], Set[str]]
+) -> Counted:
+    """What is billed of all layers' units, under one set of model names for each workload.
+
+    `models`: the names each layer of a workload has for its models. Other layers follow those of
+    the layer that counts the requests. One that knows one model where that one knows one too means
+    the same; else what it says of models that are unknown there is left out.
+    """
+    renamed = _renamed(authority, models)
+    found: Counted = {}
+    for (layer, account, quantity, label), micro in units.items():
+        chosen = authority.get((account.workload, quantity))
+        if chosen is not None and chosen is not layer:
+            continue
+        model = renamed.get((account.workload, layer, account.model), account.model)
+        if model is None:
+            continue
+        booked = account if model == account.model else _called(account, model)
+        key = (booked, quantity, label)
+        found[key] = found.get(key, 0) + micro
+    return found
+
+
+def _called(account: Account, model: str) -> Account:
+    return Account(account.workload, model, account.run, account.attempt)
+
+
+def _renamed(
+    authority: Authority, models: Mapping[tuple[str, Layer], Set[str]]
+) -> dict[tuple[str, Layer, str], str | None]:
+    """What models are called instead, by workload, layer and name; None: what none is called."""
+    found: dict[tuple[str, Layer, str], str | None] = {}
+    for (workload, layer), own in models.items():
+        leading = _leading(authority, workload)
+        if leading is None or leading is layer:
+            continue
+        theirs = models.get((workload, leading), frozenset())
+        if not theirs or own <= theirs:
+            continue
+        if len(own) == len(theirs) == 1:
+            (mine,), (other,) = own, theirs
+            found[workload, layer, mine] = other or mine
+            found[workload, leading, other] = other or mine
+        else:
+            found.update({(workload, layer, name): None for name in own - theirs})
+    return found
+
+
+def _leading(authority: Authority, workload: str) -> Layer | None:
+    """The layer whose names of models are used: the one that counts requests, else tokens."""
+    return authority.get((workload, Quantity.REQUESTS)) or authority.get(
+        (workload, Quantity.TOKENS)
+    )
+
+
+def compared(units: Layered) -> dict[tuple[str, Quantity, Layer], int]:
+    """What each layer of each workload counted of the quantities in which they are compared."""
+    sums: dict[tuple[str, Quantity, Layer], int] = {}
+    for (layer, account, quantity, label), micro in units.items():
+        if quantity in COMPARED and COMPARED[quantity] in ("", label):
+            key = (account.workload, quantity, layer)
+            sums[key] = sums.get(key, 0) + micro
+    return sums

@@ -1,0 +1,96 @@
+"""Whose requests a server's cost was for: split over tenants so that the parts sum to it."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from unitcost.pricing.money import distribute
+from unitcost.pricing.sample import Phase, Quantity, TokenType
+from unitcost.pricing.unit_cost import UnitKey
+from unitcost.pricing.workload import OVERFLOW
+
+Units = Mapping[UnitKey, int]
+Weights = Mapping[str, int]
+"""How much of the work was each tenant's."""
+_BY_PHASE = ((TokenType.INPUT, Phase.PREFILL), (TokenType.OUTPUT, Phase.DECODE))
+
+
+def tenant_weights(whole: Units, tenants: Mapping[str, Units], rates: Units) -> dict[str, int]:
+    """How much of an account's work each tenant had done; ``__other__`` is what nobody is said for.
+
+    By tokens, an input token weighing what it takes to compute one and an output token likewise,
+    where `rates` (units over a longer time) have prefill and decode seconds; else by tokens alike;
+    else by succeeded requests.
+    """
+    by_token = _token_weights(rates)
+    weigh = _tokens if any(q is Quantity.TOKENS for q, _ in whole) else _requests
+    total = weigh(whole, by_token)
+    found = {tenant: weigh(units, by_token) for tenant, units in tenants.items()}
+    found = {tenant: weight for tenant, weight in found.items() if weight}
+    # A gateway may count a tenant a moment before the whole.
+    rest = total - sum(found.values())
+    if rest > 0:
+        found[OVERFLOW] = found.get(OVERFLOW, 0) + rest
+    return found
+
+
+def _token_weights(rates: Units) -> dict[str, int]:
+    """What a token of each type weighs: seconds of its phase for each token, as whole numbers."""
+    parts = [
+        (
+            kind,
+            rates.get((Quantity.PHASE_SECONDS, phase), 0),
+            rates.get((Quantity.TOKENS, kind), 0),
+        )
+        for kind, phase in _BY_PHASE
+    ]
+    if not all(seconds and tokens for _, seconds, tokens in parts):
+        return {kind: 1 for kind, _ in _BY_PHASE}
+    (_, prefill, inputs), (_, decode, outputs) = parts
+    return {TokenType.INPUT: prefill * outputs, TokenType.OUTPUT: decode * inputs}
+
+
+def _tokens(units: Units, by_token: Mapping[str, int]) -> int:
+    return sum(
+        micro * by_token.get(label, 0)
+        for (quantity, label), micro in units.items()
+        if quantity is Quantity.TOKENS
+    )
+
+
+def _requests(units: Units, by_token: Mapping[str, int]) -> int:
+    return sum(micro for (quantity, _), micro in units.items() if quantity is Quantity.REQUESTS)
+
+
+def split_by_tenant(active: int, other: int, now: Weights, window: Weights) -> dict[str, int]:
+    """Split pico-dollars over tenants: active ones by the work done now, the others by the window.
+
+    The parts sum to `active` + `other`. Where nothing says whose it was it is ``__other__``.
+    """
+    parts: dict[str, int] = {}
+    for pico, in_order in ((active, (now, window)), (other, (window, now))):
+        weights = next((each for each in in_order if any(each.values())), {OVERFLOW: 1})
+        for tenant, part in zip(weights, distribute(pico, list(weights.values())), strict=True):
+            parts[tenant] = parts.get(tenant, 0) + part
+    return parts
+
+
+@dataclass(slots=True)
+class TenantWindow:
+    """Each tenant's weights over the last `length_ns` (monotonic clock)."""
+
+    length_ns: int
+    slices: deque[tuple[int, dict[str, int]]] = field(default_factory=deque)
+    sums: dict[str, int] = field(default_factory=dict)
+
+    def add(self, end_ns: int, weights: dict[str, int]) -> None:
+        """Take in one tick and drop what is older than the window."""
+        if weights:
+            self.slices.append((end_ns, weights))
+        for tenant, weight in weights.items():
+            self.sums[tenant] = self.sums.get(tenant, 0) + weight
+        while self.slices and self.slices[0][0] <= end_ns - self.length_ns:
+            for tenant, weight in self.slices.popleft()[1].items():
+                self.sums[tenant] -= weight
+                if not self.sums[tenant]:
+                    del self.sums[tenant]
