@@ -61,9 +61,9 @@ def billed(
 ) -> Counted:
     """What is billed of all layers' units, under one set of model names for each workload.
 
-    `models`: the names each layer of a workload has for its models. Other layers follow those of
-    the layer that counts the requests. One that knows one model where that one knows one too means
-    the same; else what it says of models that are unknown there is left out.
+    `models`: the names each layer of a workload has for models that served anything. Other layers
+    follow those of the layer that counts the requests. One that knows one model where that one
+    knows one too means the same; else, unless the names agree, what it says of models is left out.
     """
     renamed = _renamed(authority, models)
     found: Counted = {}
@@ -94,14 +94,15 @@ def _renamed(
         if leading is None or leading is layer:
             continue
         theirs = models.get((workload, leading), frozenset())
-        if not theirs or own <= theirs:
+        if not theirs or own == theirs:
             continue
         if len(own) == len(theirs) == 1:
             (mine,), (other,) = own, theirs
             found[workload, layer, mine] = other or mine
             found[workload, leading, other] = other or mine
         else:
-            found.update({(workload, layer, name): None for name in own - theirs})
+            # An engine may call what it did for all adapters by its base model's name.
+            found.update({(workload, layer, name): None for name in own})
     return found
 
 

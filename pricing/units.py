@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from unitcost.pricing import layers
 from unitcost.pricing.layers import Authority, Claim, Counted, LayeredKey
 from unitcost.pricing.meter import Event, Point, read_counter
-from unitcost.pricing.sample import Kind, Layer, Quantity, Sample, Subject
+from unitcost.pricing.sample import Kind, Layer, Outcome, Quantity, Sample, Subject
 from unitcost.pricing.timeline import ClockReading
 from unitcost.pricing.workload import Account
 
@@ -199,13 +199,22 @@ def _has_layers(subjects: Iterable[Subject], seen: Mapping[str, Seen]) -> bool:
     return any(each.id in seen and seen[each.id].layer is not Layer.ENGINE for each in subjects)
 
 
+def _served(series: Series) -> bool:
+    if series.quantity is Quantity.REQUESTS:
+        return series.label == Outcome.SUCCEEDED
+    return series.quantity in (Quantity.TOKENS, Quantity.PHASE_SECONDS)
+
+
 def _models(meter: UnitMeter, subjects: Iterable[Subject]) -> dict[tuple[str, Layer], set[str]]:
-    """The names that each layer of each workload has for its models."""
+    """The names each layer of each workload has for models that served anything.
+
+    A client can make up names of models that fail, but none that succeeds.
+    """
     known = {subject.id: subject for subject in subjects if subject.id in meter.seen}
     found: dict[tuple[str, Layer], set[str]] = {}
-    for series in meter.points:
+    for series, point in meter.points.items():
         subject = known.get(series.subject)
-        if subject is not None:
+        if subject is not None and point.micro and _served(series):
             place = (subject.workload, meter.seen[subject.id].layer)
             found.setdefault(place, set()).add(subject.model or series.model)
     return found

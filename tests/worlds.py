@@ -13,12 +13,14 @@ from unitcost.pricing.sample import (
     NS_PER_SECOND,
     EpochMark,
     Kind,
+    Layer,
     Listener,
     Outcome,
     Process,
     Quantity,
     Sample,
     Subject,
+    TokenType,
 )
 from unitcost.pricing.workload import WorkloadKind
 
@@ -47,7 +49,8 @@ class Server:
     """A model server on a port; its counters live and die with its process.
 
     `life` tells servers apart that follow one another. `says_birth`: whether its process start can
-    be seen. `ready` and `running` as in `Subject`.
+    be seen. `ready` and `running` as in `Subject`. `layer`: where it counts; it claims what it has
+    counters of. `tenants`: counters told apart by tenant, each a part of one in `counters`.
     """
 
     workload: str
@@ -61,6 +64,18 @@ class Server:
     running: bool | None = None
     counters: dict[SeriesKey, int] = field(default_factory=dict)
     gauges: dict[SeriesKey, int] = field(default_factory=dict)
+    layer: Layer = Layer.ENGINE
+    tenants: dict[tuple[str, SeriesKey], int] = field(default_factory=dict)
+
+    def work_for(self, tenant: str, amount: int, model: str = "m", tokens: int = 0) -> None:
+        """Answer requests on somebody's behalf."""
+        self.work(amount, model)
+        if tokens:
+            self.add(Quantity.TOKENS, tokens, TokenType.OUTPUT, model)
+        keys = [(Quantity.REQUESTS, Outcome.SUCCEEDED.value, model)] * amount
+        keys += [(Quantity.TOKENS, TokenType.OUTPUT.value, model)] * tokens
+        for key in keys:
+            self.tenants[tenant, key] = self.tenants.get((tenant, key), 0) + 1
 
     def work(self, amount: int, model: str = "m", seconds: float = 0.0) -> None:
         """Answer so many requests, in so many seconds all together."""
@@ -85,6 +100,8 @@ class Server:
             running=self.running if self.up else None,
             born_wall_ns=self.born_wall_ns if self.says_birth else None,
             generation=f"start:{self.born_wall_ns}" if self.says_birth else "",
+            layer=self.layer,
+            claims=frozenset(quantity for quantity, _, _ in (*self.counters, *self.gauges)),
         )
 
 
@@ -168,6 +185,14 @@ class Host:
         proc = self.spawn(cores, gibs, command)
         self.lives += 1
         server = Server(workload, port, proc, self.clock.wall_ns, self.lives)
+        self.servers[port] = server
+        return server
+
+    def gateway(self, workload: str, port: int, layer: Layer = Layer.GATEWAY) -> Server:
+        """A gateway on another host, which counts what it passes on."""
+        self.lives += 1
+        server = Server(workload, port, None, self.clock.wall_ns, self.lives, layer=layer)
+        server.ready = None
         self.servers[port] = server
         return server
 
@@ -280,6 +305,10 @@ def _server_samples(server: Server, now: int) -> list[Sample]:
     counters = [
         Sample(name, quantity, float(value), now, label=label, model=model)
         for (quantity, label, model), value in server.counters.items()
+    ]
+    counters += [
+        Sample(name, quantity, float(value), now, label=label, model=model, tenant=tenant)
+        for (tenant, (quantity, label, model)), value in server.tenants.items()
     ]
     return counters + [
         Sample(name, quantity, float(value), now, Kind.GAUGE, label, model)

@@ -1,0 +1,184 @@
+"""Settling where several layers count the same requests, and models share a server."""
+
+import pytest
+
+from tests.sites import CHAT, Site, rules
+from tests.worlds import Server
+from unitcost.pricing.sample import Layer, Outcome, Phase, Quantity, TokenType
+
+REQUEST = "unitcost_request_cost_usd"
+RATIO = "unitcost_layer_disagreement_ratio"
+
+
+def site_with_gateway() -> tuple[Site, Server, Server]:
+    """An engine and the gateway in front of it, both counted for one workload."""
+    site = Site(rules(workloads=(CHAT,)))
+    engine = site.host.serve("chat", 8000, cores=1.0, gibs=2.0)
+    gateway = site.host.gateway("chat", 4000)
+    engine.add(Quantity.PHASE_SECONDS, 0, Phase.DECODE)
+    for each in (engine, gateway):
+        each.work(0)
+        each.add(Quantity.TOKENS, 0, TokenType.OUTPUT)
+    site.settle()
+    return site, engine, gateway
+
+
+def serve(*layers: Server, tokens: int = 10, model: str = "m") -> None:
+    """One request that all of these count."""
+    for each in layers:
+        each.work(1, model)
+        each.add(Quantity.TOKENS, tokens, TokenType.OUTPUT, model)
+
+
+def test_what_two_layers_count_is_billed_once() -> None:
+    """By the outer one; they agree."""
+    site, engine, gateway = site_with_gateway()
+    for _ in range(4):
+        serve(engine, gateway)
+        engine.add(Quantity.PHASE_SECONDS, 2, Phase.DECODE)
+        site.tick()
+    assert site.units("chat") == 4
+    assert site.units("chat", "unitcost_tokens_total") == 40
+    assert site.units("chat", "unitcost_phase_seconds_total") == 8
+    assert site.point(RATIO, "chat", "engine", "requests") == 0
+    assert site.point(RATIO, "chat", "engine", "tokens") == 0
+    assert site.point("unitcost_billed_layer_info", "chat", "gateway", "tokens") == 1
+    assert site.point("unitcost_billed_layer_info", "chat", "engine", "phase_seconds") == 1
+
+
+def test_layers_that_do_not_agree_are_told() -> None:
+    """Somebody asks the engine directly, past the gateway."""
+    site, engine, gateway = site_with_gateway()
+    for _ in range(4):
+        serve(engine, gateway)
+        site.tick()
+    serve(engine)
+    site.tick()
+    assert site.units("chat") == 4
+    assert site.point(RATIO, "chat", "engine", "requests") == pytest.approx(0.25)
+    site.tick(80)
+    assert site.point(RATIO, "chat", "engine", "requests") is None
+
+
+def test_a_gateway_that_is_away_is_not_stood_in_for() -> None:
+    """When it is back its count covers the time, which must not be billed twice."""
+    site, engine, gateway = site_with_gateway()
+    serve(engine, gateway)
+    site.tick()
+    gateway.up = False
+    for _ in range(3):
+        serve(engine, gateway)
+        site.tick()
+    assert site.units("chat") == 1
+    gateway.up = True
+    site.tick()
+    assert site.units("chat") == 4
+
+
+def test_a_restart_of_the_exporter_changes_nothing_of_that() -> None:
+    """Even if the gateway does not answer when it comes back."""
+    site, engine, gateway = site_with_gateway()
+    serve(engine, gateway)
+    site.tick()
+    gateway.up = False
+    serve(engine, gateway)
+    site.restart()
+    site.tick(2)
+    assert site.units("chat") == 1
+    gateway.up = True
+    site.tick()
+    assert site.units("chat") == 2
+
+
+def test_a_gateway_that_comes_later_takes_over_without_a_jump() -> None:
+    """Its history was the engine's, and is billed already."""
+    site = Site(rules(workloads=(CHAT,)))
+    engine = site.host.serve("chat", 8000, cores=1.0)
+    engine.work(0)
+    site.settle()
+    serve(engine)
+    site.tick()
+    gateway = site.host.gateway("chat", 4000)
+    gateway.says_birth = False
+    gateway.work(500)
+    site.tick()
+    assert site.units("chat") == 1
+    serve(engine, gateway)
+    site.tick()
+    assert site.units("chat") == 2
+    del site.host.servers[4000]
+    serve(engine)
+    site.tick()
+    assert site.units("chat") == 3
+
+
+def test_a_gateway_s_adapters_share_their_engine_by_tokens() -> None:
+    """The engine knows the base model only; its cost goes to the adapters whole."""
+    site, engine, gateway = site_with_gateway()
+    gateway.counters.clear()
+    for _ in range(5):
+        serve(gateway, tokens=30, model="fr")
+        serve(gateway, tokens=10, model="de")
+        engine.add(Quantity.PHASE_SECONDS, 3, Phase.DECODE)
+        site.tick()
+    last = site.tick()
+    whole = site.usd("chat", last)
+    assert whole > 0
+    french = site.usd("chat", last, model="fr")
+    assert french + site.usd("chat", last, model="de") == whole
+    assert float(french / whole) == pytest.approx(0.75)
+    assert site.point("unitcost_model_split_info", "chat", "tokens") == 1
+
+
+def test_models_are_split_by_compute_seconds_where_they_are_known() -> None:
+    """A model that makes few tokens slowly costs what it takes."""
+    site = Site(rules(workloads=(CHAT,)))
+    server = site.host.serve("chat", 8000, cores=1.0)
+    site.settle()
+    for model, seconds, tokens in (("big", 3, 10), ("small", 1, 90)):
+        server.work(1, model)
+        server.add(Quantity.PHASE_SECONDS, seconds, Phase.DECODE, model)
+        server.add(Quantity.TOKENS, tokens, TokenType.OUTPUT, model)
+    last = site.tick()
+    big, small = (site.usd("chat", last, model=name) for name in ("big", "small"))
+    assert float(big / (big + small)) == pytest.approx(0.75)
+    assert site.point("unitcost_model_split_info", "chat", "phase_seconds") == 1
+
+
+def test_engines_of_one_server_are_added_up() -> None:
+    """Two frontends behind one gateway, on two ports."""
+    site, engine, gateway = site_with_gateway()
+    other = site.host.serve("chat", 8001, cores=1.0)
+    other.work(0)
+    site.tick()
+    serve(engine, gateway)
+    serve(other, gateway)
+    site.tick()
+    assert site.units("chat") == 2
+    assert site.point(RATIO, "chat", "engine", "requests") == 0
+
+
+def test_failures_at_the_gateway_are_no_disagreement() -> None:
+    """They never reach the engine."""
+    site, engine, gateway = site_with_gateway()
+    gateway.add(Quantity.REQUESTS, 0, Outcome.FAILED)
+    site.tick()
+    serve(engine, gateway)
+    gateway.add(Quantity.REQUESTS, 7, Outcome.FAILED)
+    site.tick()
+    assert site.counter("unitcost_requests_total", "chat", "m", "failed") == 7 * 10**6
+    assert site.point(RATIO, "chat", "engine", "requests") == 0
+
+
+def test_layers_of_different_workloads_are_not_mixed() -> None:
+    """A gateway of another workload bills nothing here."""
+    site, engine, _ = site_with_gateway()
+    site.host.servers.pop(4000)
+    other = site.host.gateway("search", 4001, Layer.FRONTEND)
+    other.work(0)
+    site.tick()
+    serve(engine)
+    other.work(5)
+    site.tick()
+    assert site.units("chat") == 1
+    assert site.units("search") == 5
