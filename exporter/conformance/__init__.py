@@ -1,0 +1,11 @@
+"""Proof that a collector or a server's table keeps the contract, for those who write plugins.
+
+Plain functions that need no test framework, and ``python -m unitcost.exporter.conformance NAME``
+for an installed distribution. The exporter's own checks are used, not copies of them.
+"""
+
+from unitcost.exporter.conformance.collector import check_collector
+from unitcost.exporter.conformance.report import Report, Violation
+from unitcost.exporter.conformance.server import check_server
+
+__all__ = ["Report", "Violation", "check_collector", "check_server"]
