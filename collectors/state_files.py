@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from unitcost.collectors.base import Problem
+from unitcost.pricing.sample import Stall
 from unitcost.pricing.workload import clean_name
 
 MAX_BYTES = 65_536
@@ -32,12 +33,28 @@ _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CL
 
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 Epochs = Annotated[float, msgspec.Meta(ge=0, lt=2**53)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, lt=2**53)]
 WallNs = Annotated[int, msgspec.Meta(gt=0, le=2**63 - 1)]
 Rank = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 Size = Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
 Pid = Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 Marks = Annotated[tuple[tuple[Epochs, WallNs], ...], msgspec.Meta(max_length=64)]
+
+
+class Stalls(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Seconds a process has waited; None: not measured. Kinds of a later client are left out."""
+
+    data_loading: Seconds | None = None
+    checkpoint: Seconds | None = None
+    straggler: Seconds | None = None
+
+    def by_kind(self) -> Iterator[tuple[Stall, float]]:
+        """Those that were measured."""
+        for kind in Stall:
+            seconds = getattr(self, kind.value)
+            if seconds is not None:
+                yield kind, seconds
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -67,6 +84,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     state: Literal["running", "ended", "failed"]
     local_world_size: Size | None = None
     pid_namespace: Count | None = None
+    total_epochs: Epochs | None = None
+    total_steps: Count | None = None
+    stalls: Stalls = msgspec.field(default_factory=Stalls)
 
     def __post_init__(self) -> None:
         """Raises ValueError for values that contradict each other."""

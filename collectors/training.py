@@ -224,14 +224,17 @@ def _subject(process: _Process, hosts: int, now_ns: int) -> Subject:
         generation=str(record.started_ns),
         hosts=hosts,
         resumed_epoch=record.resumed_epoch,
+        resumed_step=record.resumed_step,
+        goal_epochs=record.total_epochs or None,
+        goal_steps=record.total_steps or None,
     )
 
 
 def _samples(process: _Process, mono_ns: int) -> Iterable[Sample]:
     """Counters that stood at zero when the process started.
 
-    Epochs and steps are the whole run's, so rank 0 speaks for all; samples and tokens are each
-    rank's own. None of those counted yet: nobody may ever count them, so they are absent.
+    Epochs and steps are the whole run's, so rank 0 speaks for all; samples, tokens and stalls are
+    each rank's own. None of those counted yet: nobody may ever count them, so they are absent.
     """
     record = process.record
     part = "" if record.rank is None else str(record.rank)
@@ -245,6 +248,9 @@ def _samples(process: _Process, mono_ns: int) -> Iterable[Sample]:
     if record.tokens:
         label, tokens = TokenType.INPUT.value, float(record.tokens)
         yield Sample(process.id, Quantity.TOKENS, tokens, mono_ns, label=label, part=part)
+    for kind, seconds in record.stalls.by_kind():
+        stall = Quantity.STALL_SECONDS
+        yield Sample(process.id, stall, seconds, mono_ns, label=kind.value, part=part)
 
 
 def _marks(

@@ -1,7 +1,7 @@
 """What launchers and schedulers say through the environment: rank, run, restart count."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from unitcost_client._values import text
 
@@ -11,11 +11,11 @@ MOST = 10**9
 """No job has so many processes."""
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Which of how many processes this is. `rank` is None where only others can know it.
 
-    `found`: a launcher said so; without one this is the only process.
+    `found`: a launcher said so; without one this is the only process. `leads`: it started the
+    other ranks of this host itself.
     """
 
     rank: int | None = 0
@@ -23,6 +23,61 @@ class Place:
     world_size: int = 1
     local_world_size: int | None = None
     found: bool = False
+    leads: bool = False
+
+
+class _Launcher(NamedTuple):
+    """The variables in which a launcher tells each process its place; the first one set counts.
+
+    `nodes`: how many hosts there are, where the size of this one is not said.
+    """
+
+    rank: str
+    local: tuple[str, ...]
+    size: tuple[str, ...]
+    near: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
+
+
+_LAUNCHERS = (
+    _Launcher("RANK", ("LOCAL_RANK",), ("WORLD_SIZE",), ("LOCAL_WORLD_SIZE",)),  # torchrun
+    _Launcher(  # Open MPI
+        "OMPI_COMM_WORLD_RANK",
+        ("OMPI_COMM_WORLD_LOCAL_RANK",),
+        ("OMPI_COMM_WORLD_SIZE",),
+        ("OMPI_COMM_WORLD_LOCAL_SIZE",),
+    ),
+    _Launcher(  # MVAPICH2
+        "MV2_COMM_WORLD_RANK",
+        ("MV2_COMM_WORLD_LOCAL_RANK",),
+        ("MV2_COMM_WORLD_SIZE",),
+        ("MV2_COMM_WORLD_LOCAL_SIZE",),
+    ),
+    _Launcher(  # HPE Cray PALS
+        "PALS_RANKID", ("PALS_LOCAL_RANKID",), ("PMI_SIZE",), ("PALS_LOCAL_SIZE", "PMI_LOCAL_SIZE")
+    ),
+    _Launcher(  # Flux
+        "FLUX_TASK_RANK",
+        ("FLUX_TASK_LOCAL_ID",),
+        ("FLUX_JOB_SIZE",),
+        nodes=("FLUX_JOB_NNODES",),
+    ),
+    _Launcher(  # Intel MPI, MPICH, and srun --mpi=pmi2
+        "PMI_RANK",
+        ("MPI_LOCALRANKID", "PMI_LOCAL_RANK", "SLURM_LOCALID"),
+        ("PMI_SIZE",),
+        ("MPI_LOCALNRANKS", "PMI_LOCAL_SIZE"),
+        nodes=("SLURM_STEP_NUM_NODES",),
+    ),
+)
+"""In this order: an mpirun inside a job of a scheduler inherits the place of its own daemon."""
+_SRUN = _Launcher(
+    "SLURM_PROCID",
+    ("SLURM_LOCALID",),
+    ("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"),
+    nodes=("SLURM_STEP_NUM_NODES",),
+)
+_NODE_RANKS = ("NODE_RANK", "GROUP_RANK", "PET_NODE_RANK", "JOB_COMPLETION_INDEX")
 
 
 def _number(env: Environment, *names: str) -> int | None:
@@ -42,28 +97,41 @@ def given_place(rank: int | None, local: int | None, world: int | None, near: in
     return Place(rank, local, max(world or 1, least), near or None, found=True)
 
 
+def _told(env: Environment, launcher: _Launcher) -> Place | None:
+    """The place that this launcher tells, if it was there."""
+    rank = _number(env, launcher.rank)
+    if rank is None:
+        return None
+    size, nodes = _number(env, *launcher.size), _number(env, *launcher.nodes)
+    near = _number(env, *launcher.near)
+    if near is None and size and nodes:
+        near = -(-size // nodes)
+    return given_place(rank, _number(env, *launcher.local), size, near)
+
+
 def find_place(env: Environment) -> Place:
-    """Rank and world size from torchrun, Slurm's srun, Open MPI or Lightning's own launcher."""
-    rank = _number(env, "RANK")
-    if rank is not None:
-        near = _number(env, "LOCAL_WORLD_SIZE")
-        return given_place(rank, _number(env, "LOCAL_RANK"), _number(env, "WORLD_SIZE"), near)
-    tasks = _number(env, "SLURM_STEP_NUM_TASKS")  # srun's; a batch script alone has no step
-    rank = _number(env, "SLURM_PROCID")
-    if rank is not None and (tasks is not None or "SLURM_STEP_ID" in env):
-        tasks, nodes = tasks or _number(env, "SLURM_NTASKS"), _number(env, "SLURM_STEP_NUM_NODES")
-        near = -(-tasks // nodes) if tasks and nodes else None
-        return given_place(rank, _number(env, "SLURM_LOCALID"), tasks, near)
-    rank = _number(env, "OMPI_COMM_WORLD_RANK")
-    if rank is not None:
-        local = _number(env, "OMPI_COMM_WORLD_LOCAL_RANK")
-        near = _number(env, "OMPI_COMM_WORLD_LOCAL_SIZE")
-        return given_place(rank, local, _number(env, "OMPI_COMM_WORLD_SIZE"), near)
+    """Rank and world size as the launcher says, or Lightning's own way of starting ranks."""
+    # A batch script of Slurm has a task number too, but no step.
+    step = "SLURM_STEP_NUM_TASKS" in env or "SLURM_STEP_ID" in env
+    for launcher in (*_LAUNCHERS, *((_SRUN,) if step else ())):
+        place = _told(env, launcher)
+        if place is not None:
+            return place
     local = _number(env, "LOCAL_RANK")
-    if local is not None:  # Lightning starts its processes without RANK
-        first = not _number(env, "NODE_RANK", "GROUP_RANK")
-        return given_place(local if first else None, local, _number(env, "WORLD_SIZE"), None)
-    return Place()
+    if local is None:
+        return _pod(env)
+    # Lightning starts its processes without RANK; those of the first host are the first ranks.
+    first = not _number(env, *_NODE_RANKS)
+    place = given_place(local if first else None, local, _number(env, "WORLD_SIZE"), None)
+    return place._replace(leads=local == 0)
+
+
+def _pod(env: Environment) -> Place:
+    """One process for each pod of a Kubeflow training job, or the only process there is."""
+    rank, nodes = _number(env, "PET_NODE_RANK"), _number(env, "PET_NNODES")
+    if rank is None or nodes is None or _number(env, "PET_NPROC_PER_NODE") != 1:
+        return Place()
+    return given_place(rank, 0, nodes, 1)
 
 
 def scheduler_run(env: Environment) -> str:
@@ -71,7 +139,13 @@ def scheduler_run(env: Environment) -> str:
     elastic = text(env.get("TORCHELASTIC_RUN_ID"))
     if elastic and elastic != "none":  # torchrun's word for "not given"
         return elastic
-    return text(env.get("SLURM_JOB_ID")) or text(env.get("JOBSET_NAME"))
+    array, task = text(env.get("SLURM_ARRAY_JOB_ID")), text(env.get("SLURM_ARRAY_TASK_ID"))
+    if array and task:
+        return f"{array}_{task}"  # as squeue writes it
+    for name in ("SLURM_JOB_ID", "FLUX_JOB_ID", "JOBSET_NAME"):
+        if given := text(env.get(name)):
+            return given
+    return ""
 
 
 def restart_count(env: Environment) -> int:

@@ -12,16 +12,23 @@ INTERVAL = 1.0
 class Flusher:
     """Calls `write` when `progress` has changed: at most once an interval, or at once on request.
 
-    The thread lives while there is something to write and ends one quiet interval later, so the
-    last steps before a long pause are written too, and an idle process has no thread. All locks
-    are reentrant: a signal handler may end the run while it interrupts any of this.
+    The thread lives while there is something to write, or the run says that it is `waiting`, and
+    ends one quiet interval later, so the last steps before a long pause are written too, and an
+    idle process has no thread. All locks are reentrant: a signal handler may end the run while it
+    interrupts any of this.
     """
 
-    def __init__(self, progress: Callable[[], object], write: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        progress: Callable[[], object],
+        write: Callable[[], bool],
+        waiting: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.awake = False
         """Whether what is counted from now on will be seen; if not, call `wake`."""
         self._progress = progress
         self._write = write
+        self._waiting = waiting
         self._changed = threading.Condition(threading.RLock())
         self._thread: threading.Thread | None = None
         self._serving = False
@@ -108,6 +115,8 @@ class Flusher:
                     self._changed.wait(wait)
                 elif self._progress() != self._written:
                     return self._asked
+                elif self._waiting():  # its stall grows without anybody saying so
+                    self._changed.wait(INTERVAL)
                 else:
                     # A step counts first and looks at `awake` then; here it is the other way
                     # round, so one of the two sees the other.

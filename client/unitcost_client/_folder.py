@@ -2,7 +2,7 @@
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from unitcost_client._environment import Environment
 
@@ -11,8 +11,7 @@ TEMPORARY = "/tmp"  # noqa: S108 - what lies below it is checked at each opening
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-@dataclass(frozen=True)
-class Folder:
+class Folder(NamedTuple):
     """A folder for state files. `below` are folders under `base` that must be this user's own.
 
     `make`: create `base` where it is missing (the user named it).

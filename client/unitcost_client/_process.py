@@ -1,13 +1,13 @@
 """Which process this is, in terms that outlive it: pid, start time, pid namespace."""
 
 import os
-from pathlib import Path
 
 
 def start_ticks(pid: int) -> int | None:
     """When the process started, in clock ticks since boot (field 22 of /proc/<pid>/stat)."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            stat = file.read()
         # The command (field 2) is in brackets and may hold anything, brackets included.
         return int(stat.rpartition(b")")[2].split()[19])
     except (OSError, ValueError, IndexError):
@@ -27,11 +27,15 @@ def alive(pid: int, ticks: int | None) -> bool:
     return ticks is not None and start_ticks(pid) == ticks
 
 
-def launcher() -> str:
-    """A name that all processes of one launcher share: the parent's pid, start and boot."""
-    parent = os.getppid()
+def launcher(itself: bool) -> str:
+    """A name that all processes of one launcher share: its pid, its start and the boot.
+
+    That is the parent, unless this process has started the others `itself`.
+    """
+    pid = os.getpid() if itself else os.getppid()
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            boot = file.read(8)
     except (OSError, ValueError):
         boot = ""
-    return f"{boot}-{parent}-{start_ticks(parent) or 0}"
+    return f"{boot}-{pid}-{start_ticks(pid) or 0}"

@@ -1,6 +1,5 @@
 """A run: the counters of one training process, and the record made of them."""
 
-import json
 import os
 import sys
 import threading
@@ -8,22 +7,21 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeVar
 
 from unitcost_client import _statefile
-from unitcost_client._environment import Place, find_place, given_place
+from unitcost_client._environment import find_place, given_place
 from unitcost_client._flusher import Flusher
 from unitcost_client._folder import Folder
 from unitcost_client._hooks import Hooks, is_failure
-from unitcost_client._process import pid_namespace, start_ticks
 from unitcost_client._quiet import complain, harmless
-from unitcost_client._values import LIMIT, amount, text, whole
+from unitcost_client._record import Start, Totals, Writer
+from unitcost_client._stalls import DATA_LOADING, KINDS, Stalls
+from unitcost_client._values import amount, text, whole
 
 T = TypeVar("T")
 
-VERSION = 1
 MAX_MARKS = 64
 EPOCH_WAIT = 0.5
 """Seconds an epoch waits at most for its record to be written, which takes about 0.1 ms."""
@@ -37,32 +35,6 @@ EXIT_WAIT = 2.0
 _GIL = sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
-@dataclass(frozen=True)
-class Start:
-    """What is said of a run when it starts; `epoch` and `step` are where it resumes."""
-
-    job: str
-    run: str
-    attempt: int
-    epoch: float
-    step: int
-    total_epochs: float | None
-    total_steps: int | None
-    labels: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Totals:
-    """What a run has done so far, resumed work included."""
-
-    state: str
-    epochs: float
-    steps: int
-    samples: int
-    tokens: int
-    place: Place
-
-
 class Run:
     """Counts steps and epochs. Made by `start`; every method is safe to call at any time.
 
@@ -70,24 +42,20 @@ class Run:
     """
 
     def __init__(self, start: Start, folder: Folder) -> None:
-        self._start = start
         self._folder = folder
-        self._pid = os.getpid()
-        self._ticks = start_ticks(self._pid)
-        self._namespace = pid_namespace()
-        self._started_ns = time.time_ns()
-        self._name = _statefile.file_name(start.job, self._pid, self._started_ns)
+        self._writer = Writer(start)
+        self._name = _statefile.file_name(start.job, self._writer.pid, self._writer.started_ns)
         self._lock = threading.RLock()
-        self._place = find_place(os.environ)
+        self._place = start.place
         self._epochs: float = start.epoch
         self._steps = start.step
         self._samples = 0
         self._tokens = 0
         self._marks: deque[tuple[float, int]] = deque(maxlen=MAX_MARKS)
-        self._seq = 0
+        self._stalls = Stalls()
         self._final: Totals | None = None
         self._hooks: Hooks | None = None
-        self._flusher = Flusher(self._totals, self._write)
+        self._flusher = Flusher(self._totals, self._write, self._stalls.open)
         self._begin()
 
     @harmless
@@ -125,18 +93,48 @@ class Run:
 
     @harmless
     def epoch(self, n: float = 1) -> None:
-        """Count `n` passes over the data (fractions allowed) and write the record now.
+        """Count `n` passes over the data (fractions allowed).
 
-        Each whole pass completed leaves a mark with the time: it cuts the costs there.
+        Each whole pass completed leaves a mark with the time, which cuts the costs there, and is
+        on disk when the call returns.
         """
         with self._lock:
-            if self._final is not None:
-                return
-            before = self._epochs
-            self._epochs = amount(before + amount(n), before)
-            if int(self._epochs) > int(before):
-                self._marks.append((self._epochs, time.time_ns()))
-        self._flusher.flush(EPOCH_WAIT)
+            whole_one = self._pass_to(amount(self._epochs + amount(n)))
+        self._tell(whole_one)
+
+    @harmless
+    def reach(self, step: int = 0, epoch: float = 0) -> None:
+        """Count up to `step` updates and `epoch` passes in all, resumed ones included; never back.
+
+        For those who keep count themselves, as frameworks do.
+        """
+        with self._lock:
+            self._steps = max(self._steps, whole(step))
+            whole_one = self._pass_to(amount(epoch))
+        self._tell(whole_one)
+
+    def _pass_to(self, epochs: float) -> bool:
+        """So many passes have been made: whether that completes one. The lock is held."""
+        before = self._epochs
+        if self._final is not None or epochs <= before:
+            return False
+        self._epochs = epochs
+        if int(epochs) == int(before):
+            return False
+        self._marks.append((epochs, time.time_ns()))
+        return True
+
+    def _tell(self, now: bool) -> None:
+        """Have what was counted written: at once, or with the steps."""
+        if now:
+            self._flusher.flush(EPOCH_WAIT)
+        elif not self._flusher.awake:
+            self._flusher.wake()
+
+    @property
+    def reached(self) -> tuple[int, float]:
+        """Optimiser updates and passes over the data so far, resumed ones included."""
+        return self._steps, self._epochs
 
     @contextmanager
     def epoch_timer(self) -> Iterator[None]:
@@ -145,10 +143,49 @@ class Run:
         self.epoch()
 
     def steps(self, loader: Iterable[T]) -> Iterator[T]:
-        """``for batch in run.steps(loader)`` counts a step after each batch is worked on."""
-        for batch in loader:
-            yield batch
+        """``for batch in run.steps(loader)`` counts a step after each batch is worked on.
+
+        The time until the loader has the next batch counts as a stall for data.
+        """
+        waits = self._stalls.here()
+        end = object()
+        outer = waits.switch(DATA_LOADING)
+        try:
+            batches = iter(loader)  # starts the loader's workers
+        finally:
+            waits.switch(outer)
+        if not self._flusher.awake:
+            self._flusher.wake()
+        while True:
+            outer = waits.switch(DATA_LOADING)
+            try:
+                batch = next(batches, end)
+            finally:
+                waits.switch(outer)
+            if batch is end:
+                return
+            yield batch  # type: ignore[misc]  # it is none of the loader's only if it is `end`
             self.step()
+
+    @contextmanager
+    def stalled(self, kind: str) -> Iterator[None]:
+        """``with run.stalled("checkpoint"):`` counts the block's time as lost to that.
+
+        `kind`: ``data_loading``, ``checkpoint`` or ``straggler``; another is left out, with one
+        warning. Of blocks inside each other the innermost counts. Written once a second.
+        """
+        waits = self._stalls.here()
+        known = text(kind)
+        if known not in KINDS:
+            complain(f"there is no stall called {known!r}: {', '.join(KINDS)}")
+            known = waits.kind
+        outer = waits.switch(known)
+        self._flusher.wake()
+        try:
+            yield
+        finally:
+            waits.switch(outer)
+            self._flusher.wake()
 
     @harmless
     def set_place(
@@ -170,7 +207,7 @@ class Run:
     def end(self, state: str = "ended") -> None:
         """Write the last record, ``ended`` or ``failed``; what is counted later is ignored."""
         with self._lock:
-            if self._final is not None or os.getpid() != self._pid:
+            if self._final is not None or os.getpid() != self._writer.pid:
                 return
             self._final = self._now("failed" if text(state) == "failed" else "ended")
         self._flusher.flush(EXIT_WAIT)
@@ -210,55 +247,21 @@ class Run:
 
     def _now(self, state: str) -> Totals:
         steps, samples, tokens = self._steps, self._samples, self._tokens
-        place = self._place
-        return Totals(
-            state, self._epochs, min(steps, LIMIT), min(samples, LIMIT), min(tokens, LIMIT), place
-        )
+        stalls = self._stalls.so_far()
+        return Totals(state, self._epochs, steps, samples, tokens, stalls, self._place)
 
     def _write(self) -> bool:
         """Write the record; whether that worked. Runs on the flusher's thread."""
-        if os.getpid() != self._pid:  # a fork that Python was not told of
+        if os.getpid() != self._writer.pid:  # a fork that Python was not told of
             return True
         try:
             if not self._place.found:
                 self._place = find_place(os.environ)  # some launchers set it after the start
-            _statefile.write(self._folder, self._name, self._record())
-            if self._seq == 1:
+            record = self._writer.record(self._totals(), self._marks.copy())
+            _statefile.write(self._folder, self._name, record)
+            if self._writer.seq == 1:
                 _statefile.clear_old(self._folder)
         except Exception as error:  # noqa: BLE001 - training goes on whatever happens here
             complain(f"no state file in {self._folder.path} ({error}), so no cost per epoch")
             return False
         return True
-
-    def _record(self) -> bytes:
-        """The record as JSON; docs/training.md says what each field means."""
-        totals, start = self._totals(), self._start
-        self._seq += 1
-        record = {
-            "v": VERSION,
-            "job": start.job,
-            "run": start.run,
-            "attempt": start.attempt,
-            "rank": totals.place.rank,
-            "local_rank": totals.place.local_rank,
-            "world_size": totals.place.world_size,
-            "local_world_size": totals.place.local_world_size,
-            "pid": self._pid,
-            "pid_started": self._ticks,
-            "pid_namespace": self._namespace,
-            "started_ns": self._started_ns,
-            "now_ns": time.time_ns(),
-            "seq": self._seq,
-            "steps": totals.steps,
-            "epochs": totals.epochs,
-            "samples": totals.samples,
-            "tokens": totals.tokens,
-            "resumed_epoch": start.epoch,
-            "resumed_step": start.step,
-            "epoch_marks": list(self._marks),
-            "total_epochs": start.total_epochs,
-            "total_steps": start.total_steps,
-            "labels": start.labels,
-            "state": totals.state,
-        }
-        return json.dumps(record, separators=(",", ":"), allow_nan=False).encode()

@@ -15,8 +15,9 @@ from unitcost_client._environment import (
 from unitcost_client._folder import Folder, choose_folder, own_folder
 from unitcost_client._process import alive, launcher
 from unitcost_client._quiet import complain
-from unitcost_client._run import Run, Start
-from unitcost_client._values import amount, labels, text, whole
+from unitcost_client._record import Start
+from unitcost_client._run import Run
+from unitcost_client._values import amount, short_labels, text, whole
 
 Record = dict[str, object]
 
@@ -38,11 +39,24 @@ def start(
     `epoch`, `step`: where a resumed job resumes. `total_epochs`, `total_steps`: where it will end,
     if known. Never raises: a bad value is left out.
     """
+    resumed = (amount(epoch), whole(step))
+    goal = (amount(total_epochs) or None, whole(total_steps) or None)
+    return start_at(find_place(os.environ), job, run, labels, resumed, goal)
+
+
+def start_at(
+    place: Place,
+    job: object,
+    run: object,
+    labels: object,
+    resumed: tuple[float, int],
+    goal: tuple[float | None, int | None],
+) -> Run:
+    """As `start`, for one who knows which rank this is; `resumed` and `goal`: epochs, steps."""
     name = text(job) or text(os.environ.get("UNITCOST_JOB")) or _script()
-    begin = (amount(epoch), whole(step))
     try:
         folder = choose_folder(os.environ)
-        identity, attempt = _identify(name, text(run), any(begin), folder)
+        identity, attempt = _identify(name, text(run), any(resumed), folder, place)
     except Exception as error:  # noqa: BLE001 - a job must start whatever its surroundings are
         complain(f"{type(error).__name__} while looking for the state folder: {error}")
         folder, identity, attempt = own_folder(), text(run) or _fresh(), 0
@@ -50,11 +64,12 @@ def start(
         job=name,
         run=identity,
         attempt=attempt,
-        epoch=begin[0],
-        step=begin[1],
-        total_epochs=amount(total_epochs) or None,
-        total_steps=whole(total_steps) or None,
+        epoch=resumed[0],
+        step=resumed[1],
+        total_epochs=goal[0],
+        total_steps=goal[1],
         labels=_labels(labels),
+        place=place,
     )
     return Run(said, folder)
 
@@ -62,7 +77,7 @@ def start(
 def _labels(given: object) -> dict[str, str]:
     """Labels that fit into a record; none where the mapping itself is broken."""
     try:
-        return labels(given)
+        return short_labels(given)
     except Exception:  # noqa: BLE001 - a mapping of the user's raises what it likes
         return {}
 
@@ -79,7 +94,7 @@ def _fresh() -> str:
     return os.urandom(8).hex()
 
 
-def _identify(job: str, run: str, resumed: bool, folder: Folder) -> tuple[str, int]:
+def _identify(job: str, run: str, resumed: bool, folder: Folder, place: Place) -> tuple[str, int]:
     """The run's name and which attempt at it this is.
 
     A resumed process that nobody named goes on with the run that its predecessor left. The
@@ -87,14 +102,13 @@ def _identify(job: str, run: str, resumed: bool, folder: Folder) -> tuple[str, i
     that left a file, whichever is more: each start of one run is an attempt of its own.
     """
     env: Environment = os.environ
-    place = find_place(env)
     run = run or scheduler_run(env)
     known = bool(run) or resumed or place.world_size > 1
     earlier = _statefile.read_all(folder, job) if known else []
     if not run and resumed:
         run = _left_behind(earlier, place)
     if not run and place.world_size > 1:
-        run = launcher()
+        run = launcher(itself=place.leads)
     if not run:
         return _fresh(), restart_count(env)
     return run, max(restart_count(env), _attempts(earlier, run, place))

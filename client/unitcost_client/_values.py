@@ -44,7 +44,7 @@ def text(value: object, limit: int = MAX_TEXT_BYTES) -> str:
     return printable.encode("utf-8", "replace")[:limit].decode("utf-8", "ignore")
 
 
-def labels(given: object) -> dict[str, str]:
+def short_labels(given: object) -> dict[str, str]:
     """The first `MAX_LABELS` labels as short texts; empty where `given` is no mapping."""
     if not isinstance(given, Mapping):
         return {}

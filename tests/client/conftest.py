@@ -16,8 +16,14 @@ Script = Callable[..., subprocess.CompletedProcess[str]]
 Spawn = Callable[..., subprocess.Popen[str]]
 
 PATIENCE = 60.0
-_LAUNCHERS = ("TORCHELASTIC", "SLURM_", "OMPI_", "UNITCOST_", "XDG_RUNTIME")
-_RANKS = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "NODE_RANK", "JOBSET_NAME"}
+_LAUNCHERS = (
+    *("TORCHELASTIC", "PET_", "SLURM_", "FLUX_", "OMPI_", "MV2_", "PALS_", "PMI_", "MPI_LOCAL"),
+    *("UNITCOST_", "XDG_RUNTIME"),
+)
+_RANKS = {
+    *("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "NODE_RANK", "GROUP_RANK"),
+    *("JOBSET_NAME", "JOB_COMPLETION_INDEX"),
+}
 
 
 @pytest.fixture(autouse=True)

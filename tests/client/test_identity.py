@@ -38,6 +38,36 @@ MPIRUN = {
     "OMPI_COMM_WORLD_SIZE": "4",
     "OMPI_COMM_WORLD_LOCAL_SIZE": "2",
 }
+HYDRA = {
+    "PMI_RANK": "4",
+    "PMI_SIZE": "5",
+    "MPI_LOCALRANKID": "1",
+    "MPI_LOCALNRANKS": "2",
+}
+PMI2 = {**SRUN, "SLURM_PROCID": "5", "PMI_RANK": "5", "PMI_SIZE": "8"}
+DAEMON = {**SRUN, "SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "2", "SLURM_LOCALID": "0"}
+MVAPICH = {
+    "MV2_COMM_WORLD_RANK": "3",
+    "MV2_COMM_WORLD_LOCAL_RANK": "1",
+    "MV2_COMM_WORLD_SIZE": "4",
+    "MV2_COMM_WORLD_LOCAL_SIZE": "2",
+}
+PALS = {
+    "PALS_RANKID": "13",
+    "PALS_LOCAL_RANKID": "1",
+    "PALS_LOCAL_SIZE": "12",
+    "PMI_RANK": "13",
+    "PMI_SIZE": "24",
+}
+FLUX = {
+    "FLUX_TASK_RANK": "6",
+    "FLUX_TASK_LOCAL_ID": "2",
+    "FLUX_JOB_SIZE": "8",
+    "FLUX_JOB_NNODES": "2",
+    "FLUX_JOB_ID": "f2Yx",
+}
+POD = {"PET_NODE_RANK": "2", "PET_NNODES": "3", "PET_NPROC_PER_NODE": "1", "JOBSET_NAME": "bert"}
+ARRAY = {"SLURM_JOB_ID": "4713", "SLURM_ARRAY_JOB_ID": "4711", "SLURM_ARRAY_TASK_ID": "2"}
 LIGHTNING = {"LOCAL_RANK": "1", "NODE_RANK": "0", "WORLD_SIZE": "2"}
 
 
@@ -49,7 +79,19 @@ LIGHTNING = {"LOCAL_RANK": "1", "NODE_RANK": "0", "WORLD_SIZE": "2"}
         (SRUN, 5, 1, 8, 4),
         (BATCH, 0, 0, 1, None),
         (MPIRUN, 3, 1, 4, 2),
+        (HYDRA, 4, 1, 5, 2),
+        (PMI2, 5, 1, 8, 4),
+        ({**DAEMON, **HYDRA}, 4, 1, 5, 2),
+        ({**DAEMON, **MPIRUN}, 3, 1, 4, 2),
+        (MVAPICH, 3, 1, 4, 2),
+        (PALS, 13, 1, 24, 12),
+        (FLUX, 6, 2, 8, 4),
+        (POD, 2, 0, 3, 1),
+        ({**POD, **TORCHRUN}, 9, 1, 16, 8),
+        ({**POD, "PET_NPROC_PER_NODE": "auto"}, 0, 0, 1, None),
+        ({"JOB_COMPLETION_INDEX": "4"}, 0, 0, 1, None),
         (LIGHTNING, 1, 1, 2, None),
+        ({**LIGHTNING, "NODE_RANK": "", "JOB_COMPLETION_INDEX": "1"}, None, 1, 2, None),
         ({**LIGHTNING, "NODE_RANK": "1", "WORLD_SIZE": "4"}, None, 1, 4, None),
         ({**SRUN, **TORCHRUN}, 9, 1, 16, 8),
         ({"RANK": "3"}, 3, None, 4, None),
@@ -61,7 +103,19 @@ LIGHTNING = {"LOCAL_RANK": "1", "NODE_RANK": "0", "WORLD_SIZE": "2"}
         "srun",
         "a batch script without srun",
         "mpirun",
+        "Intel MPI or MPICH",
+        "srun with PMI 2",
+        "Intel's mpirun in a job of Slurm",
+        "mpirun in a job of Slurm",
+        "MVAPICH2",
+        "PALS",
+        "Flux",
+        "one process for each pod",
+        "torchrun in a pod",
+        "a pod whose launcher starts nobody knows how many",
+        "one of many independent pods",
         "lightning",
+        "lightning in the second pod",
         "lightning on the second node",
         "torchrun under srun",
         "a rank and nothing else",
@@ -93,6 +147,9 @@ def test_the_place_is_taken_from_the_launcher(
         (SRUN, "4711", 1),
         ({**SRUN, "TORCHELASTIC_RUN_ID": "none"}, "4711", 1),
         ({"JOBSET_NAME": "bert"}, "bert", 0),
+        (ARRAY, "4711_2", 0),
+        ({**ARRAY, "SLURM_RESTART_COUNT": "3"}, "4711_2", 3),
+        (FLUX, "f2Yx", 0),
     ],
 )
 def test_the_scheduler_names_the_run_and_counts_its_restarts(
@@ -163,6 +220,23 @@ def test_local_ranks_that_nobody_named_share_one_run(script: Script, records: Re
     first, second = records()
     assert first["run"] == second["run"]
     assert (first["attempt"], second["attempt"]) == (0, 0)
+
+
+def test_a_process_that_starts_the_other_ranks_shares_its_run_with_them(
+    script: Script, records: Records
+) -> None:
+    """As Lightning does: the first rank is the parent of the others."""
+    child = "import unitcost_client; unitcost_client.start('mnist')"
+    parent = (
+        "import os, subprocess, sys; os.environ.update(LOCAL_RANK='0', WORLD_SIZE='2');"
+        f"{child};"
+        f"subprocess.run([sys.executable, '-I', '-c', {child!r}], "
+        "env={**os.environ, 'LOCAL_RANK': '1'}, check=True)"
+    )
+    assert script(parent).returncode == 0
+    first, second = records()
+    assert (first["rank"], second["rank"]) == (0, 1)
+    assert first["run"] == second["run"]
 
 
 def test_a_killed_job_that_resumes_goes_on_with_its_run(

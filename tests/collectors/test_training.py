@@ -23,6 +23,8 @@ from unitcost.exporter.gathering.validate import validate
 from unitcost.pricing.sample import NS_PER_SECOND, Quantity, Subject
 
 NOW_NS = 1_800_000_000 * NS_PER_SECOND
+LATER = {"stalls", "total_epochs", "total_steps"}
+"""Fields that records of earlier clients may lack."""
 GONE = 2**31 - 1
 """A pid that no process can have: above the kernel's largest."""
 BASE: dict[str, Any] = {
@@ -49,6 +51,7 @@ BASE: dict[str, Any] = {
     "epoch_marks": [[1, NOW_NS - 400 * NS_PER_SECOND], [2, NOW_NS - 200 * NS_PER_SECOND]],
     "total_epochs": None,
     "total_steps": None,
+    "stalls": {},
     "labels": {},
     "state": "running",
 }
@@ -150,6 +153,42 @@ def test_tokens_are_input_and_are_absent_until_one_is_counted(tmp_path: Path) ->
     (tokens,) = [s for s in reading.samples if s.quantity is Quantity.TOKENS]
     assert (tokens.value, tokens.label) == (4096, "input")
     assert Quantity.SAMPLES not in {sample.quantity for sample in reading.samples}
+
+
+def test_stalls_are_each_ranks_own_and_only_what_was_measured(tmp_path: Path) -> None:
+    """Zero was measured; a kind that is absent was not; one of a later client is passed over."""
+    put(tmp_path, "train-mnist-0-1", world_size=2, stalls={"data_loading": 0, "checkpoint": 2.5})
+    put(tmp_path, "train-mnist-1-1", world_size=2, rank=1, stalls={"straggler": 7, "coffee": 9})
+    reading = collect(tmp_path)
+    stalls = [sample for sample in reading.samples if sample.quantity is Quantity.STALL_SECONDS]
+    assert {(stall.part, stall.label, stall.value) for stall in stalls} == {
+        ("0", "data_loading", 0),
+        ("0", "checkpoint", 2.5),
+        ("1", "straggler", 7),
+    }
+
+
+def test_a_record_of_an_earlier_client_says_nothing_of_stalls_and_goals(tmp_path: Path) -> None:
+    """The fields came later; without them nothing is known, and nothing is refused."""
+    record = {key: value for key, value in BASE.items() if key not in LATER}
+    (tmp_path / "train-mnist-1-1.json").write_text(json.dumps(record))
+    reading = collect(tmp_path)
+    assert (only(reading).goal_epochs, only(reading).goal_steps) == (None, None)
+    assert Quantity.STALL_SECONDS not in {sample.quantity for sample in reading.samples}
+
+
+@pytest.mark.parametrize(
+    ("epochs", "steps", "goal"),
+    [(10, 500, (10, 500)), (2.5, None, (2.5, None)), (0, 0, (None, None))],
+)
+def test_a_run_says_where_it_resumed_and_where_it_will_end(
+    tmp_path: Path, epochs: float, steps: int | None, goal: tuple[float | None, int | None]
+) -> None:
+    """A goal of nothing is none."""
+    put(tmp_path, resumed_step=20, total_epochs=epochs, total_steps=steps)
+    subject = only(collect(tmp_path))
+    assert (subject.goal_epochs, subject.goal_steps) == goal
+    assert subject.resumed_step == 20
 
 
 def test_rank_0_counts_epochs_and_steps_and_every_rank_its_own_samples(tmp_path: Path) -> None:
@@ -436,6 +475,16 @@ BAD_FIELDS: list[dict[str, Any]] = [
     {"epoch_marks": [[i / 64, 5] for i in range(1, 66)]},
     {"epoch_marks": None},
     {"state": "paused"},
+    {"total_epochs": -1},
+    {"total_epochs": float("nan")},
+    {"total_steps": 0.5},
+    {"total_steps": 2**53},
+    {"stalls": None},
+    {"stalls": []},
+    {"stalls": {"checkpoint": -0.1}},
+    {"stalls": {"checkpoint": "3"}},
+    {"stalls": {"straggler": float("inf")}},
+    {"stalls": {"data_loading": 1e300}},
 ]
 
 
