@@ -6,27 +6,52 @@ Endpoints are read side by side; one that hangs, lies or is gone breaks only its
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 import unitcost.collectors.servers
 from unitcost.collectors import fetch
-from unitcost.collectors.base import Context, NoData, Problem, Reading, discover
+from unitcost.collectors.base import Context, Neighbours, NoData, Problem, Reading, discover
+from unitcost.collectors.discovery import Scope
 from unitcost.collectors.endpoint import Endpoint, Instant
 from unitcost.collectors.exposition import ExpositionError
+from unitcost.collectors.finder import Finder, Found, Wanted
 from unitcost.collectors.recognise import Recogniser, Unrecognised
 from unitcost.collectors.table_reading import has_marker, make_plan, read_table
+from unitcost.pricing.sample import Process
 
 MAX_THREADS = 16
+PATIENCE = 0.3
+"""Seconds for which a reading waits for what is just being discovered."""
 _MARGIN = 0.1
+
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`timeout`: seconds for one endpoint, everything included. `max_bytes`: largest answer."""
+    """`timeout`: seconds for one endpoint, everything included. `max_bytes`: largest answer.
+
+    `discover`: find servers that nobody configured by the sockets that listen here; of those on
+    `discover_ports` ask all, of those on `discover_exclude_ports` none. `discover_pods`: read the
+    pods of this node that say so. `procfs`: where the host's is seen.
+    """
 
     timeout: float = fetch.DEFAULT_TIMEOUT
     max_bytes: int = fetch.DEFAULT_CAP
+    discover: bool = True
+    discover_ports: tuple[Port, ...] = ()
+    discover_exclude_ports: tuple[Port, ...] = ()
+    discover_pods: bool = True
+    procfs: str = "/proc"
+
+    @property
+    def wanted(self) -> Wanted:
+        """What is to be discovered."""
+        extra, excluded = frozenset(self.discover_ports), frozenset(self.discover_exclude_ports)
+        return Wanted(self.discover, self.discover_pods, Scope(self.procfs, extra, excluded))
 
     def __post_init__(self) -> None:
         """Check the ranges. Raises ValueError."""
@@ -58,28 +83,91 @@ class OpenMetricsCollector:
             if item.error is not None
         )
         # The same endpoint twice would count its units twice; the configuration's check says so.
-        targets = {target.url: target for target in context.targets}
-        self._endpoints = [Endpoint(target) for target in targets.values()]
-        self._running: dict[str, Future[Reading]] = {}
-        self._took = dict.fromkeys(targets, 0.0)
-        self._pool = ThreadPoolExecutor(
-            max(1, min(MAX_THREADS, len(targets))), thread_name_prefix=self.name
+        targets = {target.id: target for target in context.targets}
+        self._configured = {name: Endpoint(target) for name, target in targets.items()}
+        self._discovered: dict[str, tuple[Endpoint, Found]] = {}
+        plans = {**built_in, **own}.values()
+        self._finder = Finder(
+            options.wanted, [plan.table for plan in plans], self.recogniser, context.targets
         )
+        self._running: dict[str, Future[Reading]] = {}
+        self._took: dict[str, float] = {}
+        self._pool = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix=self.name)
+
+    def meet(self, neighbours: Neighbours) -> None:
+        """What the other collectors see: where to look for servers that nobody configured."""
+        self._finder.meet(neighbours)
 
     def collect(self, deadline: float) -> Reading:
-        """Read every endpoint. Raises NoData where the configuration names none."""
-        if not self._endpoints:
-            raise NoData("no workload of the configuration has an endpoint")
-        # The slow ones come last, so that no crowd of dead ones delays the living.
-        for endpoint in sorted(self._endpoints, key=lambda item: self._took[item.target.url]):
-            if endpoint.id not in self._running:
-                self._running[endpoint.id] = self._pool.submit(self._timed, endpoint, deadline)
-        wait(self._running.values(), max(0.0, deadline - _MARGIN / 2 - time.monotonic()))
-        return _merged([self._taken(item) for item in self._endpoints], self._broken)
+        """Read every endpoint. Raises NoData where there is none, and nothing to tell."""
+        self._finder.begin(self._starts())
+        self._follow()
+        until = deadline - _MARGIN / 2
+        self._submit(deadline)
+        self._wait(until)
+        self._finder.settle(min(PATIENCE, until - time.monotonic()), self._starts())
+        if self._follow():
+            self._submit(deadline)
+            self._wait(until)
+        readings = {each.id: self._taken(each) for each in self._endpoints()}
+        self._look_after(readings)
+        problems = self._broken + self._finder.problems()
+        if not readings and not problems:
+            raise NoData("no workload of the configuration has an endpoint, none was discovered")
+        return _merged(list(readings.values()), problems)
 
     def close(self) -> None:
         """Let the threads go; what they read just now ends within its limit."""
+        self._finder.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _endpoints(self) -> list[Endpoint]:
+        return [*self._configured.values(), *(each for each, _ in self._discovered.values())]
+
+    def _starts(self) -> list[float]:
+        """When the servers that are configured started, of those that say so."""
+        lives = [endpoint.life for endpoint in self._configured.values()]
+        return [life.birth.at for life in lives if life is not None and life.birth.at is not None]
+
+    def _follow(self) -> bool:
+        """Read those that are found now, and no others; says whether there are new ones."""
+        before = self._discovered
+        self._discovered = {}
+        for found in self._finder.found():
+            name = found.target.id
+            known = before.get(name)
+            same = known is not None and known[1].target == found.target
+            endpoint = known[0] if known and same else Endpoint(found.target)
+            if name not in self._configured:
+                self._discovered[name] = endpoint, found
+        for name in before.keys() - self._discovered.keys():
+            self._took.pop(name, None)
+            self._running.pop(name, None)
+        return bool(self._discovered.keys() - before.keys())
+
+    def _submit(self, deadline: float) -> None:
+        """Begin to read all that are not being read, nor have been just now.
+
+        The slow ones come last, so that no crowd of dead ones delays the living.
+        """
+        for endpoint in sorted(self._endpoints(), key=lambda item: self._took.get(item.id, 0.0)):
+            if endpoint.id not in self._running:
+                self._running[endpoint.id] = self._pool.submit(self._timed, endpoint, deadline)
+
+    def _wait(self, until: float) -> None:
+        wait(self._running.values(), max(0.0, until - time.monotonic()))
+
+    def _look_after(self, readings: dict[str, Reading]) -> None:
+        """Say which process each discovered server is; drop those that are gone by now."""
+        here = [name for name, (_, found) in self._discovered.items() if not found.target.pod]
+        if not all(subject.up for name in here for subject in readings[name].subjects):
+            self._finder.look_again()
+            self._follow()
+        for name in readings.keys() - self._configured.keys() - self._discovered.keys():
+            del readings[name]
+        for name, (_, found) in self._discovered.items():
+            if found.owner is not None and name in readings:
+                readings[name] = _owned(readings[name], found.owner)
 
     def _taken(self, endpoint: Endpoint) -> Reading:
         """The reading of an endpoint, if it is there by now."""
@@ -100,7 +188,7 @@ class OpenMetricsCollector:
         try:
             return self._read(endpoint, deadline)
         finally:
-            self._took[endpoint.target.url] = time.monotonic() - began
+            self._took[endpoint.id] = time.monotonic() - began
 
     def _read(self, endpoint: Endpoint, deadline: float) -> Reading:
         """Read an endpoint; an error becomes a problem of this endpoint."""
@@ -149,6 +237,12 @@ def _token(path: str) -> str | None:
     except ValueError:
         raise _TokenError("bearer_token_file is no plain text") from None
     return token
+
+
+def _owned(reading: Reading, owner: Process) -> Reading:
+    """The reading of a server whose process is known."""
+    subjects = [replace(s, pid=owner.pid, started=owner.started) for s in reading.subjects]
+    return replace(reading, subjects=tuple(subjects))
 
 
 def _merged(readings: list[Reading], problems: tuple[Problem, ...]) -> Reading:

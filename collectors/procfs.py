@@ -1,10 +1,13 @@
 """Reads the files of /proc that we need, each with one open and one read, from any root."""
 
 import errno
+import ipaddress
 import os
+import sys
 from collections.abc import Iterable
 from typing import NamedTuple
 
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 KERNEL_THREAD = 0x0020_0000
 """PF_KTHREAD in the flags of /proc/<pid>/stat (include/linux/sched.h)."""
 _LISTEN, _SYN_RECV = b"0A", b"03"
@@ -200,6 +203,43 @@ def listening_inodes(procfs: str, ports: Iterable[int]) -> dict[int, set[bytes]]
     if not tables:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), f"{procfs}/net/tcp")
     return found
+
+
+def listening_sockets(procfs: str) -> list[tuple[IPAddress, int, bytes]]:
+    """Address, port and inode of every listening TCP socket of our own network. Raises OSError.
+
+    Addresses are there in words of 32 bits, each in the order of the processor. One that is no
+    socket any more has inode 0 and is left out.
+    """
+    found = []
+    for name in ("tcp", "tcp6"):
+        try:
+            lines = _listening_lines(f"{procfs}/net/{name}")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        for line in lines:
+            field = line.split(None, 10)
+            address, _, port = field[1].partition(b":")
+            if field[3] == _LISTEN and field[9] != b"0":
+                found.append((_address(address), int(port, 16), field[9]))
+    return found
+
+
+def _address(text: bytes) -> IPAddress:
+    raw = bytes.fromhex(text.decode("ascii"))
+    words = [raw[i : i + 4] for i in range(0, len(raw), 4)]
+    if sys.byteorder == "little":
+        words = [word[::-1] for word in words]
+    return ipaddress.ip_address(b"".join(words))
+
+
+def port_range(procfs: str) -> range:
+    """The ports that the kernel gives to who names none; Linux's usual ones if it is not said."""
+    try:
+        low, high = read(f"{procfs}/sys/net/ipv4/ip_local_port_range").split()
+        return range(int(low), int(high) + 1)
+    except (Gone, OSError, ValueError):
+        return range(32768, 61000)
 
 
 def _listening_lines(path: str) -> list[bytes]:

@@ -62,6 +62,7 @@ class PodStatus(_Part, frozen=True):
     """A pod as it is."""
 
     phase: str = ""
+    pod_ip: str | None = msgspec.field(default=None, name="podIP")
     container_statuses: tuple[ContainerStatus, ...] | None = None
     init_container_statuses: tuple[ContainerStatus, ...] | None = None
 

@@ -40,7 +40,8 @@ class KnownPods:
         self.listed = True
         for uid, pod in before.items():
             if uid not in self._current:
-                self._gone[uid] = pod, _KEPT_TAKES
+                # Its address may be another pod's soon.
+                self._gone[uid] = replace(pod, address="", scrape=None), _KEPT_TAKES
         for pod in self._current.values():
             put_last(self._siblings, (pod.namespace, stem(pod.name)), pod)
             self._gone.pop(pod.uid, None)
@@ -72,7 +73,7 @@ class KnownPods:
         base = stem(pod)
         sibling = self._siblings.get((namespace, base))
         if sibling is not None:
-            return replace(sibling, uid=uid, name=pod, containers=())
+            return replace(sibling, uid=uid, name=pod, containers=(), address="", scrape=None)
         return Pod(uid, namespace, pod, clean_name(f"{namespace}/pod/{base}"))
 
 

@@ -1,12 +1,13 @@
 """Pods as the API server has them, in our words. What users write into them is untrusted."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from unitcost.collectors.kube import quantity
 from unitcost.collectors.kube.api_types import Container, ContainerStatus, PodObject
-from unitcost.pricing.container import Pod, PodContainer
+from unitcost.collectors.kube.scrape import Refused, address_of, scrape_of
+from unitcost.pricing.container import Pod, PodContainer, Scrape
 from unitcost.pricing.workload import WorkloadKind, clean_name
 
 MAX_HOSTS = 100_000
@@ -40,21 +41,42 @@ def rows(pods: Iterable[PodObject], labels: Labels) -> tuple[Pod, ...]:
     return tuple(_row(pod, labels, local) for pod in pods)
 
 
+def scrape_faults(pods: Iterable[PodObject]) -> Iterator[str]:
+    """What pods say of their metrics pages and cannot be used, a line each."""
+    for pod in pods:
+        try:
+            scrape_of(pod)
+        except Refused as error:
+            yield clean_name(f"{pod.metadata.namespace}/{pod.metadata.name}") + f": {error}"
+
+
 def _row(pod: PodObject, labels: Labels, local: Mapping[tuple[str, str], int]) -> Pod:
     meta = pod.metadata
     kind, name, is_job = _controller(pod)
     namespace, group = _group(pod, labels)
+    scrape = _scrape(pod)
+    other = WorkloadKind.OTHER if scrape is None else WorkloadKind.INFERENCE
     return Pod(
         uid=clean_name(pod.says(_ON_NODE) or meta.uid),
         namespace=namespace,
         name=meta.name,
         controller=clean_name(f"{namespace}/{kind}/{name}"),
-        kind=WorkloadKind.TRAINING if is_job else WorkloadKind.OTHER,
+        kind=WorkloadKind.TRAINING if is_job else other,
         owner=_first(pod, labels.owner),
         group=group,
         hosts=_hosts(pod, local[namespace, group]),
         containers=tuple(_containers(pod)),
+        address="" if ended(pod) else address_of(pod),
+        scrape=scrape,
     )
+
+
+def _scrape(pod: PodObject) -> Scrape | None:
+    """Where its metrics page is; nowhere once it has ended, for its address may be another's."""
+    try:
+        return None if ended(pod) else scrape_of(pod)
+    except Refused:
+        return None
 
 
 def _first(pod: PodObject, names: Iterable[str]) -> str:

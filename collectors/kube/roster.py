@@ -3,13 +3,14 @@
 import threading
 import time
 from collections.abc import Callable, Iterable
+from itertools import islice
 
 from unitcost.collectors.base import Problem
 from unitcost.collectors.kube.api_types import PodObject
 from unitcost.collectors.kube.apiserver import ApiError, ApiServer
 from unitcost.collectors.kube.known import KnownPods, Name, put_last
 from unitcost.collectors.kube.names import logged_pods
-from unitcost.collectors.kube.pods import Labels, ended, rows
+from unitcost.collectors.kube.pods import Labels, ended, rows, scrape_faults
 from unitcost.collectors.kube.presence import Holding
 from unitcost.collectors.kube.repeater import Repeater
 from unitcost.collectors.kube.slices import uuids
@@ -17,6 +18,7 @@ from unitcost.pricing.container import Pod
 
 _PERIOD = 15.0
 _LEAST = 1.0
+_MOST_FAULTS = 64
 _SLICES_NS = 60 * 10**9
 _TRIES = 3
 """How often something new is asked for at once; after that it has to wait for its turn."""
@@ -48,6 +50,8 @@ class Roster:
         self._uuids: dict[str, str] = {}
         self._slices_ns = 0
         self._errors: dict[str, str] = {}
+        self._faults: tuple[str, ...] = ()
+        self._told: set[str] = set()
 
     def look_for(self, listed: frozenset[Holding]) -> None:
         """What the kubelet lists now; pods and claimed devices that are new in it are sought."""
@@ -79,9 +83,12 @@ class Roster:
             return self._uuids.get(device, "")
 
     def problems(self) -> tuple[Problem, ...]:
-        """What went wrong the last time."""
+        """What went wrong the last time; and what pods say and cannot be used, each once."""
         with self._changed:
-            return tuple(Problem("apiserver", text) for text in self._errors.values())
+            faults = [text for text in self._faults if text not in self._told]
+            self._told = self._told & set(self._faults) | set(faults)
+            errors = tuple(Problem("apiserver", text) for text in self._errors.values())
+            return errors + tuple(Problem("annotation", text) for text in faults)
 
     def close(self, timeout: float = 0.0) -> None:
         """End the thread, and wait until it has ended, `timeout` seconds at most."""
@@ -122,8 +129,10 @@ class Roster:
     def _refresh_pods(self, api: ApiServer) -> None:
         found = api.pods()
         pods = rows(found, self._labels)
+        faults = tuple(islice(scrape_faults(found), _MOST_FAULTS))
         with self._changed:
             self._pods.update(pods)
+            self._faults = faults
         self._on_ended(frozenset(_name(pod) for pod in found if ended(pod)))
 
     def _slices_are_due(self, sought: Iterable[Name | str]) -> bool:
