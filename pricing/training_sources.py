@@ -1,0 +1,165 @@
+"""Training runs told of from outside their process: where they began, and who else tells of them.
+
+Nothing here reads a clock or a host: what was told, and when, is an argument.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from unitcost.pricing.sample import Sample, Subject
+from unitcost.pricing.workload import Account, WorkloadKind
+
+CLIENT = "run:"
+SINK = "hf:"
+TRAIN_JOB = "trainjob:"
+MLFLOW = "mlflow:"
+LOGS = "logs:"
+SOURCES = (CLIENT, SINK, TRAIN_JOB, MLFLOW, LOGS)
+"""What the ids of training subjects begin with, the most trustworthy source first."""
+
+ENOUGH = 4
+"""So many records after its begin tell whether a run began at zero."""
+_PLAUSIBLE = 3.0
+_SLACK_STEPS = 2.0
+_SLACK_EPOCHS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run was at `wall_ns` (Unix nanoseconds): totals, None where they were not said."""
+
+    wall_ns: int
+    steps: int | None = None
+    epochs: float | None = None
+    tokens: int | None = None
+
+
+def base_of(begin_ns: int, early: Sequence[Progress], *, over: bool) -> Progress | None:
+    """Where a run stood when it began; None while that cannot be told.
+
+    Sources do not say whether a run resumed. One that had done more at its first record than
+    three times what it does afterwards in as long a time did; how much of that it brought along
+    is worked out from its best pace. `early`: its first records, in order; `over`: none will
+    follow, and one that could not be judged began at zero.
+    """
+    if not early:
+        return None
+    zero = Progress(begin_ns, 0, 0.0, 0)
+    done, first, slack = _pace(begin_ns, early)
+    if done is None:
+        return zero if over else None
+    if first <= _PLAUSIBLE * done + slack:
+        return zero
+    return _before(begin_ns, early[0], done / first) if over or len(early) >= ENOUGH else None
+
+
+def _pace(begin_ns: int, early: Sequence[Progress]) -> tuple[float | None, float, float]:
+    """What it did up to its first record at its best pace since, what it then stood at, slack."""
+    by_steps = all(each.steps is not None for each in early)
+    amounts = [float((each.steps if by_steps else each.epochs) or 0) for each in early]
+    slack = _SLACK_STEPS if by_steps else _SLACK_EPOCHS
+    paces = [
+        (amounts[i] - amounts[i - 1]) / (early[i].wall_ns - early[i - 1].wall_ns)
+        for i in range(1, len(early))
+        if early[i].wall_ns > early[i - 1].wall_ns
+    ]
+    if not paces:
+        return None, amounts[0], slack
+    return max(0.0, max(paces)) * max(0, early[0].wall_ns - begin_ns), amounts[0], slack
+
+
+def _before(begin_ns: int, first: Progress, done: float) -> Progress:
+    """What a run brought along; `done`: the part of its first record that it did itself."""
+    left = 1.0 - min(1.0, done)
+    return Progress(
+        begin_ns,
+        None if first.steps is None else math.floor(first.steps * left),
+        None if first.epochs is None else first.epochs * left,
+        None if first.tokens is None else math.floor(first.tokens * left),
+    )
+
+
+def source_of(subject: Subject) -> int | None:
+    """Which of `SOURCES` tells of a training subject; None where it is none of them."""
+    if subject.kind is not WorkloadKind.TRAINING:
+        return None
+    found = (i for i, prefix in enumerate(SOURCES) if subject.id.startswith(prefix))
+    return next(found, None)
+
+
+def without_doubles(
+    subjects: Sequence[Subject], samples: Sequence[Sample]
+) -> tuple[Sequence[Subject], Sequence[Sample]]:
+    """Each training job as its most trustworthy source tells of it, and nobody else.
+
+    Sources tell of the same job where they name the same workload, or claim the same process. It
+    is dropped with all its samples from those that come later in `SOURCES`; what is left is
+    returned as it was, in order. Marks of subjects that are gone find no run.
+    """
+    ranks = {subject.id: rank for subject in subjects if (rank := source_of(subject)) is not None}
+    if len(set(ranks.values())) < 2:
+        return subjects, samples
+    best = _best(subjects, ranks)
+    dropped = {
+        subject.id
+        for subject in subjects
+        if subject.id in ranks and ranks[subject.id] > best[subject.workload]
+    }
+    if not dropped:
+        return subjects, samples
+    return (
+        [subject for subject in subjects if subject.id not in dropped],
+        [sample for sample in samples if sample.subject not in dropped],
+    )
+
+
+def _best(subjects: Sequence[Subject], ranks: Mapping[str, int]) -> dict[str, int]:
+    """The best rank that tells of each workload, by its name or by a process it claims."""
+    by_process: dict[tuple[int, int], int] = {}
+    best: dict[str, int] = {}
+    for subject in subjects:
+        rank = ranks.get(subject.id)
+        if rank is None:
+            continue
+        best[subject.workload] = min(rank, best.get(subject.workload, rank))
+        if (process := _process(subject)) is not None:
+            by_process[process] = min(rank, by_process.get(process, rank))
+    for subject in subjects:
+        if subject.id in ranks and (process := _process(subject)) is not None:
+            best[subject.workload] = min(best[subject.workload], by_process[process])
+    return best
+
+
+def _process(subject: Subject) -> tuple[int, int] | None:
+    if subject.pid is None or subject.started is None:
+        return None
+    return subject.pid, subject.started
+
+
+def adopted(subjects: Sequence[Subject]) -> Mapping[Account, Account]:
+    """Accounts without a run whose costs are those of a run, and that run's account.
+
+    Where the process of a run is not known, what a workload holds is on its account without a
+    run (a rule's, a pod's). If exactly one run of it goes on, and none of its runs claims a
+    process, it is that run's.
+    """
+    if all(source_of(subject) is None for subject in subjects):
+        return MappingProxyType({})
+    runs: dict[str, set[Account]] = {}
+    claimed: set[str] = set()
+    for subject in subjects:
+        if source_of(subject) is None or not subject.run:
+            continue
+        if subject.pid is not None:
+            claimed.add(subject.workload)
+        elif subject.running:
+            account = Account(subject.workload, "", subject.run, subject.attempt)
+            runs.setdefault(subject.workload, set()).add(account)
+    return {
+        replace(account, run="", attempt=0): account
+        for workload, found in runs.items()
+        if workload not in claimed and len(found) == 1
+        for account in found
+    }
