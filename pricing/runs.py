@@ -1,7 +1,10 @@
-"""Training runs: what each cost so far, and what each epoch cost between its marks."""
+"""Training runs: what each cost so far, what each epoch cost, and how far it has come."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from unitcost.pricing import projection
+from unitcost.pricing.lost_money import Lost, repeated
+from unitcost.pricing.projection import Pace, Progress
 from unitcost.pricing.sample import EpochMark
 
 
@@ -35,6 +38,31 @@ def _subtract(a: int | None, b: int | None) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """How far a run has come since its very first step; None: nobody counts that here."""
+
+    steps: float | None = None
+    epochs: float | None = None
+
+    def of(self, unit: Progress) -> float | None:
+        """By one count."""
+        return self.steps if unit is Progress.STEPS else self.epochs
+
+    def furthest(self, other: "Place") -> "Place":
+        """The later of two places, for each count."""
+        return Place(_later(self.steps, other.steps), _later(self.epochs, other.epochs))
+
+    def beyond(self, other: "Place") -> bool:
+        """Whether it is further by a count that both have."""
+        pairs = ((self.steps, other.steps), (self.epochs, other.epochs))
+        return any(a > b for a, b in pairs if a is not None and b is not None)
+
+
+def _later(a: float | None, b: float | None) -> float | None:
+    return b if a is None else a if b is None else max(a, b)
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One training run on this host.
 
@@ -43,6 +71,9 @@ class Run:
     known. `epoch_cost` is what the last complete epoch cost, held until the next mark; `whole`
     says whether the time since the mark was all metered and priced, `used_whole` whether it was
     always known what was used.
+
+    `place` is where its present attempt is, `peak` how far any earlier one got. `moved`: the
+    present attempt has got somewhere, or nobody saw it begin. `attempts`: how many there were.
     """
 
     workload: str
@@ -57,14 +88,28 @@ class Run:
     epochs_in_cost: float = 1.0
     last_charged_ns: int = 0
     since_ns: int = 0
+    attempts: int = 1
+    place: Place = Place()
+    peak: Place = Place()
+    moved: bool = True
+    lost: Lost = field(default_factory=Lost)
+    pace: Pace | None = None
 
 
 def begin(
     workload: str, run: str, attempt: int, resumed_epoch: float, since_ns: int, *, from_birth: bool
 ) -> Run:
     """A run at first sight; only one seen from its birth has a known start of its first epoch."""
-    at_mark = Cost() if from_birth else None
-    return Run(workload, run, attempt, last_epoch=resumed_epoch, at_mark=at_mark, since_ns=since_ns)
+    return Run(
+        workload,
+        run,
+        attempt,
+        last_epoch=resumed_epoch,
+        at_mark=Cost() if from_birth else None,
+        since_ns=since_ns,
+        attempts=attempt + 1,
+        moved=not from_birth,
+    )
 
 
 def is_later(run: Run, attempt: int, born_ns: int | None, *, running: bool | None) -> bool:
@@ -78,9 +123,25 @@ def is_later(run: Run, attempt: int, born_ns: int | None, *, running: bool | Non
     return running is True and born_ns > run.last_charged_ns
 
 
-def resume(run: Run, attempt: int, resumed_epoch: float) -> Run:
-    """The run goes on as another attempt from `resumed_epoch`; its total goes on too."""
-    return replace(_marked(run), attempt=attempt, last_epoch=resumed_epoch)
+def resume(run: Run, attempt: int, resumed: Place, *, from_birth: bool = True) -> Run:
+    """The run goes on as another attempt from `resumed`; its total goes on too.
+
+    A count that nobody kept here before stays unknown until somebody does.
+    """
+    place = Place(
+        None if run.place.steps is None else resumed.steps,
+        None if run.place.epochs is None else resumed.epochs,
+    )
+    return replace(
+        _marked(run),
+        attempt=attempt,
+        attempts=max(run.attempts, run.attempt + 1) + max(attempt - run.attempt, 1),
+        last_epoch=resumed.epochs or 0.0,
+        peak=run.peak.furthest(run.place),
+        place=place,
+        moved=not from_birth,
+        pace=run.pace and projection.again(run.pace, place.of(run.pace.unit)),
+    )
 
 
 def _marked(run: Run) -> Run:
@@ -92,7 +153,7 @@ def _marked(run: Run) -> Run:
 def charge(run: Run, cost: Cost, at_ns: int) -> Run:
     """Add what was charged; unpriced cost leaves the total and spoils the current epoch."""
     if cost.pico is None:
-        return replace(run, whole=False, last_charged_ns=at_ns)
+        return replace(spoil(run), last_charged_ns=at_ns)
     known = cost.used_pico is not None
     total = Cost(
         (run.total.pico or 0) + cost.pico, (run.total.used_pico or 0) + (cost.used_pico or 0)
@@ -103,7 +164,7 @@ def charge(run: Run, cost: Cost, at_ns: int) -> Run:
 
 def spoil(run: Run) -> Run:
     """Part of the current epoch was not metered: it will have no cost of its own."""
-    return replace(run, whole=False)
+    return replace(run, whole=False, pace=run.pace and projection.interrupt(run.pace))
 
 
 def mark(run: Run, at: EpochMark) -> Run:
@@ -122,3 +183,28 @@ def mark(run: Run, at: EpochMark) -> Run:
         if not run.used_whole:
             cost = replace(cost, used_pico=None)
     return replace(_marked(run), last_epoch=at.epoch, epoch_cost=cost, epochs_in_cost=count)
+
+
+def counts_again(run: Run) -> Progress | None:
+    """By which count it can be told what the present attempt does again; None: there is none."""
+    known = (unit for unit in Progress if run.place.of(unit) is not None and run.peak.of(unit))
+    return next(known, None)
+
+
+def reach(run: Run, to: Place, pico: int, *, at_work: bool) -> Run:
+    """The present attempt has come to `to` (never back) and was charged `pico` on the way.
+
+    What of that went into steps which an earlier attempt had done is lost. Before the attempt got
+    anywhere it was loading, not repeating; `at_work`: its processes say that it did.
+    """
+    before = run.place
+    after = before.furthest(to)
+    moved = run.moved or at_work or after.beyond(before)
+    lost, unit = run.lost, counts_again(replace(run, place=after))
+    if moved and unit and pico and (now := after.of(unit)) is not None:
+        was, peak = before.of(unit), run.peak.of(unit) or 0.0
+        again = repeated(pico, now if was is None else was, now, peak)
+        lost = replace(lost, repeated=lost.repeated + again) if again else lost
+    if (after, moved) == (before, run.moved) and lost is run.lost:
+        return run
+    return replace(run, place=after, moved=moved, lost=lost)

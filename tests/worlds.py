@@ -107,7 +107,10 @@ class Server:
 
 @dataclass
 class Job:
-    """One process of a training run, and its state file, which outlives it."""
+    """One process of a training run, and its state file, which outlives it.
+
+    `steps` are those since it resumed at `resumed_step`; `waited`: seconds by reason.
+    """
 
     workload: str
     run: str
@@ -120,6 +123,12 @@ class Job:
     epochs: float = 0.0
     running: bool = True
     marks: list[tuple[float, int]] = field(default_factory=list)
+    resumed_step: int = 0
+    goal_epochs: float | None = None
+    goal_steps: int | None = None
+    failed: bool = False
+    rank: int = 0
+    waited: dict[str, float] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -142,6 +151,10 @@ class Job:
             generation=str(self.born_wall_ns),
             hosts=self.hosts,
             resumed_epoch=self.resumed,
+            resumed_step=self.resumed_step,
+            goal_epochs=self.goal_epochs,
+            goal_steps=self.goal_steps,
+            failed=self.failed,
         )
 
     def end_epoch(self, wall_ns: int) -> None:
@@ -317,7 +330,14 @@ def _server_samples(server: Server, now: int) -> list[Sample]:
 
 
 def _job_samples(job: Job, now: int) -> list[Sample]:
-    return [
-        Sample(job.id, Quantity.STEPS, float(job.steps), now, part="0"),
-        Sample(job.id, Quantity.EPOCHS, float(job.epochs - job.resumed), now, part="0"),
+    """Rank 0 counts steps and epochs for all; each rank counts its own waiting."""
+    part = str(job.rank)
+    samples = [
+        Sample(job.id, Quantity.STALL_SECONDS, seconds, now, label=reason, part=part)
+        for reason, seconds in job.waited.items()
     ]
+    if job.rank == 0:
+        epochs = float(job.epochs - job.resumed)
+        samples.append(Sample(job.id, Quantity.STEPS, float(job.steps), now, part=part))
+        samples.append(Sample(job.id, Quantity.EPOCHS, epochs, now, part=part))
+    return samples

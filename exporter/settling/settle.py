@@ -20,6 +20,7 @@ from unitcost.exporter.settling.tally import Tally
 from unitcost.pricing.allocate import unheld
 from unitcost.pricing.attribute import RuleMatcher
 from unitcost.pricing.charge import Posting, post, residual
+from unitcost.pricing.floating import Ground, landed
 from unitcost.pricing.models import model_weights, split_by_model
 from unitcost.pricing.price_list import unit_prices
 from unitcost.pricing.resource import REST
@@ -75,7 +76,7 @@ class Settler:
             self.energy.points.clear()
         self.state = followed
         since = _metered_since(self.state, step)
-        observed = self._admitted(observed, step.position.at_ns)
+        observed = self._admitted(self._landed(observed), step.position.at_ns)
         counted = self._count(observed, since, clock)
         held = self.host.hold(
             self.rules,
@@ -91,6 +92,7 @@ class Settler:
         costs = costs_of(step, self.state, self.rules, held, measured)
         for cost in costs:
             self._charge(cost, marks, observed.subjects)
+        self.runs.end(observed.samples, counted.units)
         self._count_energy(observed, costs)
         self.tally.end(self.books, counted, step.position)
         mono_ns = step.position.clock.mono_ns
@@ -110,6 +112,14 @@ class Settler:
         self.host.matcher = matcher
         self.tally.use(rules.window_ns, rules.minimum_micro)
         self.memos.use(rules.window_ns)
+
+    def _landed(self, observed: Observed) -> Observed:
+        """The same, with servers that nobody configured under the workload they belong to."""
+        owners = self.host.owners
+        known = {} if owners is None else owners.account_of
+        named = frozenset(self.rules.workloads)
+        ground = Ground(known, observed.processes, observed.pods, named)
+        return replace(observed, subjects=landed(observed.subjects, ground))
 
     def _admitted(self, observed: Observed, now_ns: int) -> Observed:
         """The same, with workloads over the cap booked on ``__other__``."""

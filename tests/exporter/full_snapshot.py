@@ -10,6 +10,7 @@ from unitcost.exporter.serving.snapshot import Point, Snapshot
 LABEL_VALUES: dict[str, tuple[str, ...]] = {
     "averaging": ("average", "instant"),
     "basis": ("allocated", "used"),
+    "bound": ("expected", "low", "high"),
     "busy_signal": ("cpu_time",),
     "collector": ("host", "openmetrics"),
     "component": ("rent",),

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unitcost.pricing.runs import Cost, Run, begin, charge, is_later, mark, resume, spoil
+from unitcost.pricing.runs import Cost, Place, Run, begin, charge, is_later, mark, resume, spoil
 from unitcost.pricing.sample import EpochMark
 
 START = 1_000
@@ -117,7 +117,7 @@ def test_an_epoch_s_cost_stands_until_the_next_mark() -> None:
 def test_a_resumed_run_goes_on_in_cost_and_anew_in_its_epoch() -> None:
     """What was spent since the last mark was lost with it; it is the run's all the same."""
     run = spend(mark(spend(born(), 30), at(1)), 12)
-    run = resume(run, 1, 1.0)
+    run = resume(run, 1, Place(epochs=1.0))
     assert (run.attempt, run.last_epoch, run.total.pico) == (1, 1.0, 42)
     assert run.epoch_cost == Cost(30, 0)
     run = mark(spend(run, 20, 5), at(2))
@@ -127,7 +127,7 @@ def test_a_resumed_run_goes_on_in_cost_and_anew_in_its_epoch() -> None:
 
 def test_a_run_resumed_before_anything_was_priced_can_be_priced_yet() -> None:
     """Prices may come later than the run."""
-    run = resume(spend(born(), None), 1, 1.0)
+    run = resume(spend(born(), None), 1, Place(epochs=1.0))
     assert mark(spend(run, 20, 5), at(2)).epoch_cost == Cost(20, 5)
 
 
