@@ -17,13 +17,6 @@ from unitcost.exporter.ledger.tools import check
 
 PERIOD = 0.5
 ROWS = (1, 2, 3, 8)
-TRITON_TABLE = {
-    "marker": ["nv_inference_"],
-    "model_label": "model",
-    "part_labels": ["version"],
-    "requests_succeeded": [{"metric": "nv_inference_request_success"}],
-    "requests_failed": [{"metric": "nv_inference_request_failure"}],
-}
 PICO = Decimal("1e-12")
 """USD; charges are whole numbers of it, so a float's last digit is rounded away."""
 
@@ -36,11 +29,10 @@ def settings_for(ports: Ports) -> dict[str, object]:
         "period": PERIOD,
         "gather_deadline": 0.4,
         "unit_costs": {"window": 3600},
-        "servers": {"mine": TRITON_TABLE},
         "workloads": [
             {
                 "name": "vision",
-                "endpoints": [{"url": url, "server": "mine"}],
+                "endpoints": [{"url": url}],
                 "reserve": RESERVE,
             }
         ],
