@@ -19,11 +19,6 @@ class Outcome:
     before_ns: int = 0
     after_ns: int = 0
 
-    @property
-    def seconds(self) -> float:
-        """How long it took."""
-        return (self.after_ns - self.before_ns) / 1e9
-
 
 class Caller:
     """As in the exporter: a collector lives in one thread, and is never called twice at once."""

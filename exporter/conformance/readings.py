@@ -88,6 +88,22 @@ def pair_violations(first: Reading, second: Reading) -> Iterator[Violation]:
         if falls and sample.wraps_at is None and sample.subject not in anew:
             detail = f"{_shown(sample)} fell from {earlier.value:g}: no cumulative counter"
             yield Violation("counter.falls", detail)
+    later = dict(_other_counters(second))
+    for name, value in _other_counters(first):
+        if later.get(name, value) < value:
+            yield Violation("counter.falls", f"{name} fell from {value:g} to {later[name]:g}")
+
+
+def _other_counters(reading: Reading) -> Iterator[tuple[str, float]]:
+    """What counts up and is no sample, under a name that changes where it starts anew."""
+    for process in reading.processes:
+        yield f"cpu_ns of process {process.identity}", process.cpu_ns
+        yield f"reaped_cpu_ns of process {process.identity}", process.reaped_cpu_ns
+    for use in reading.containers or ():
+        yield f"cpu_ns of container {use.id[:60]}", use.cpu_ns
+    for meter in reading.meters:
+        if meter.joules is not None and meter.wraps_at is None:
+            yield f"joules of meter {meter.id[:60]} {meter.generation[:60]}", meter.joules
 
 
 def series_of(sample: Sample) -> Series:

@@ -57,6 +57,8 @@ def check_server(
     others = built_in_tables().values() if others is None else others
     violations = list(_static(table, name))
     notes: list[str] = []
+    if not table.marker:
+        notes.append("it has no marker: its endpoints must name it by server:")
     if not violations and after:
         violations += _recognised(table, after, [each for each in others if each.name != name])
         try:
@@ -73,8 +75,6 @@ def check_server(
 def _static(table: ServerTable, name: str) -> Iterator[Violation]:
     for place, problem in table_faults(name, table):
         yield Violation("table", ": ".join((*map(str, place), problem)))
-    if not table.marker and not table.advice:
-        yield Violation("marker", "without one, server: auto does not recognise it")
 
 
 def _recognised(
