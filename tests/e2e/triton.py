@@ -5,22 +5,19 @@ Where there is none, the test is skipped, or fails under UNITCOST_REQUIRE_REAL=1
 """
 
 import contextlib
-import http.client
 import json
 import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
-import pytest
-
-from tests.harness import free_port, wait_for
+from tests.e2e.processes import answers, ask, started, tool
+from tests.harness import free_port
 
 MODEL = "lin"
-START_SECONDS = 120.0
-STOP_SECONDS = 30.0
 FEATURES = 4
 
 _SERVE = """
@@ -78,72 +75,38 @@ class TritonServer:
         """Send one request of so many rows; the status of its answer."""
         data = [value] * (rows * features)
         tensor = {"name": "x", "shape": [rows, features], "datatype": "FP32", "data": data}
-        content = json.dumps({"inputs": [tensor]})
-        connection = http.client.HTTPConnection("127.0.0.1", self.ports.http_port, timeout=60)
-        with contextlib.closing(connection):
-            headers = {"Content-Type": "application/json"}
-            connection.request("POST", f"/v2/models/{MODEL}/infer", content, headers)
-            response = connection.getresponse()
-            answer = response.read()
-        if response.status == 200:
-            (output,) = json.loads(answer)["outputs"]
+        path = f"/v2/models/{MODEL}/infer"
+        answer = ask(self.ports.http_port, path, {"inputs": [tensor]})
+        if answer.status == 200:
+            (output,) = answer.content["outputs"]
             assert output["data"] == [value * features] * rows
-        return response.status
+        return answer.status
 
-    def get(self, path: str) -> int:
-        """The status of a GET on the port for requests; 0 where it does not answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.ports.http_port, timeout=60)
-        with contextlib.closing(connection), contextlib.suppress(OSError):
-            connection.request("GET", path)
-            return connection.getresponse().status
-        return 0
+    def is_live(self) -> bool:
+        """What its health check says."""
+        return answers(self.ports.http_port, "/v2/health/live")
 
 
 def triton_python() -> Path:
     """The interpreter that has nvidia-pytriton, else skip or fail."""
-    python = Path(os.environ.get("UNITCOST_TRITON") or "/nonexistent") / "bin" / "python"
-    if os.access(python, os.X_OK):
-        return python
-    message = "UNITCOST_TRITON names no environment with nvidia-pytriton (./dev tools makes one)"
-    if os.environ.get("UNITCOST_REQUIRE_REAL") == "1":
-        pytest.fail(message)
-    pytest.skip(message)
+    return tool("UNITCOST_TRITON", "python")
 
 
 @contextlib.contextmanager
 def triton(folder: Path, ports: Ports | None = None) -> Iterator[TritonServer]:
-    """A real Triton that keeps its files in this folder; it is stopped at the end."""
+    """A real Triton that keeps its log in this folder; it is stopped at the end."""
     python = triton_python()
     ports = ports or Ports()
-    log = folder / "triton.log"
+    command: list[str | Path] = [python, "-c", _SERVE, MODEL, json.dumps(asdict(ports))]
     # Its sockets' paths must be short, so its home is not in the folder.
-    with tempfile.TemporaryDirectory(prefix="triton") as home, log.open("wb") as output:
-        command = [str(python), "-c", _SERVE, MODEL, json.dumps(asdict(ports))]
-        environment = {**os.environ, **_environment(python, home)}
-        process = subprocess.Popen(
-            command, cwd=folder, stdout=output, stderr=output, env=environment
-        )
-        server = TritonServer(process.pid, ports)
-        try:
-            wait_for(lambda: _ready(server, process, log), "Triton to be ready", START_SECONDS)
-            yield server
-        finally:
-            process.terminate()
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    with tempfile.TemporaryDirectory(prefix="triton") as home:
+        environment = {"LD_LIBRARY_PATH": _libraries(python), "PYTRITON_HOME": home}
+        ready = partial(answers, ports.http_port, f"/v2/models/{MODEL}/ready")
+        with started(command, folder, ready, environment) as pid:
+            yield TritonServer(pid, ports)
 
 
-def _environment(python: Path, home: str) -> dict[str, str]:
+def _libraries(python: Path) -> str:
     found = subprocess.run([python, "-c", _LIBRARIES], check=True, capture_output=True, text=True)
     libraries, packages = found.stdout.split()
-    paths = [libraries, f"{packages}/nvidia_pytriton.libs"]
-    return {"LD_LIBRARY_PATH": os.pathsep.join(paths), "PYTRITON_HOME": home}
-
-
-def _ready(server: TritonServer, process: subprocess.Popen[bytes], log: Path) -> bool:
-    if process.poll() is not None:
-        raise AssertionError(f"Triton ended: {log.read_text(errors='replace')[-2000:]}")
-    return server.get(f"/v2/models/{MODEL}/ready") == 200
+    return os.pathsep.join((libraries, f"{packages}/nvidia_pytriton.libs"))
