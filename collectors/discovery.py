@@ -14,7 +14,7 @@ from unitcost.collectors.hints import Hints, mentions
 from unitcost.collectors.probe import Answer, Outcome, Question
 from unitcost.collectors.sockets import Place, listening_places, own_inodes, owners_of, unseen
 from unitcost.collectors.tables import ServerTable
-from unitcost.pricing.sample import Process
+from unitcost.pricing.sample import Layer, Process
 from unitcost.pricing.workload import WorkloadKind, clean_name
 
 LOOK_SECONDS = 10.0
@@ -130,7 +130,8 @@ class Discovery:
         asked.tries += 1
         asked.next, asked.over = now, True
         if answer.outcome is Outcome.FOUND and answer.table is not None:
-            if not self._is_double(asked, answer, starts):
+            gateway = answer.table.layer is Layer.GATEWAY
+            if not gateway and not self._is_double(asked, answer, starts):
                 asked.server = _server(asked, answer, answer.table)
         elif answer.outcome is Outcome.LOADING and now - asked.first < PATIENCE:
             asked.over = False

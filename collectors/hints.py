@@ -4,17 +4,20 @@ import re
 from collections.abc import Iterable, Sequence
 
 from unitcost.collectors.tables import ServerTable
-from unitcost.pricing.sample import Process
+from unitcost.pricing.sample import Layer, Process
 
 PATH = "/metrics"
 MEMORY = 8192
 
 
 class Hints:
-    """What all tables say, ready to be looked up; with a bounded memory of command lines."""
+    """What all tables say, ready to be looked up; with a bounded memory of command lines.
+
+    Gateways are left out: whose requests pass through one only the configuration can say.
+    """
 
     def __init__(self, tables: Iterable[ServerTable]) -> None:
-        self._tables = tuple(tables)
+        self._tables = tuple(table for table in tables if table.layer is not Layer.GATEWAY)
         self.ports = frozenset(port for table in self._tables for port in table.ports)
         self._known: dict[str, tuple[ServerTable, ...]] = {}
         texts = sorted({text for table in self._tables for text in table.processes if text})
