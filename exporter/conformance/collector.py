@@ -28,7 +28,7 @@ def check_collector(
     *,
     name: str = "",
     seconds: float = DEADLINE_SECONDS,
-    between: Callable[[], None] = lambda: None,
+    between: Callable[[], object] = lambda: None,
 ) -> Report:
     """Make the collector of a module, have it collect twice, and say what breaks the contract.
 
@@ -91,7 +91,7 @@ class _Check:
         context: Context,
         name: str,
         seconds: float,
-        between: Callable[[], None],
+        between: Callable[[], object],
     ) -> None:
         """Make it, use it as the exporter does, and close it."""
         threads = set(threading.enumerate())
@@ -141,7 +141,7 @@ class _Use:
     collector: Any
     seconds: float
 
-    def all(self, between: Callable[[], None]) -> bool:
+    def all(self, between: Callable[[], object]) -> bool:
         """Two readings, a pause, the end."""
         good, first = self._collect()
         if not good:

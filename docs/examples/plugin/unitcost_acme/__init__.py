@@ -1,0 +1,1 @@
+"""A plugin for unitcost: Acme's batch engine and Acme's model server."""
