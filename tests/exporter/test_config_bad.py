@@ -55,6 +55,52 @@ BAD: dict[str, tuple[str, str, str]] = {
         "more than 20000 values",
     ),
     # keys and types
+    # tenants, models and layers
+    "a label that is none": (
+        "workloads: [{name: a, tenants: {label: team-x}}]",
+        "workloads[0].tenants.label",
+        "expected the name of a label",
+    ),
+    "a label of keys without names": (
+        "workloads: [{name: a, tenants: {label: hashed_api_key}}]",
+        "workloads[0].tenants.label",
+        "holds a key or its hash",
+    ),
+    "a tenant with a reserved name": (
+        "workloads: [{name: a, tenants: {names: {x: __other__}}}]",
+        "workloads[0].tenants.names.x",
+        "reserved",
+    ),
+    "no tenant at all": (
+        "workloads: [{name: a, tenants: {limit: 0}}]",
+        "workloads[0].tenants.limit",
+        "",
+    ),
+    "an unknown role": (
+        ENDPOINT % "{url: 'http://a/', role: both}",
+        "workloads[0].endpoints[0].role",
+        "prefill",
+    ),
+    "an unknown layer": (
+        ENDPOINT % "{url: 'http://a/', layer: proxy}",
+        "workloads[0].endpoints[0].layer",
+        "gateway",
+    ),
+    "a model without a name": (
+        ENDPOINT % "{url: 'http://a/', models: [' ']}",
+        "workloads[0].endpoints[0].models[0]",
+        "empty",
+    ),
+    "an endpoint shared by all models and some": (
+        ENDPOINT % "{url: 'http://a/', models: [x]}, {url: 'http://a/'}",
+        "workloads[0].endpoints[1].url",
+        "counted twice",
+    ),
+    "a model counted twice": (
+        ENDPOINT % "{url: 'http://a/', models: [x, y]}, {url: 'http://a/', models: [y]}",
+        "workloads[0].endpoints[1].url",
+        "counted twice",
+    ),
     "an unknown section": ("prices: {}", "prices", "unknown key, expected one of host, price"),
     "an unknown key": ("price: {usd_per_hr: 2}", "price.usd_per_hr", "usd_per_hour, changes"),
     "an unknown key in a list": (
