@@ -74,6 +74,7 @@ class Run:
 
     `place` is where its present attempt is, `peak` how far any earlier one got. `moved`: the
     present attempt has got somewhere, or nobody saw it begin. `attempts`: how many there were.
+    `tells_again`: nothing speaks against it that all that was done again was seen.
     """
 
     workload: str
@@ -92,6 +93,7 @@ class Run:
     place: Place = Place()
     peak: Place = Place()
     moved: bool = True
+    tells_again: bool = True
     lost: Lost = field(default_factory=Lost)
     pace: Pace | None = None
 
@@ -126,11 +128,12 @@ def is_later(run: Run, attempt: int, born_ns: int | None, *, running: bool | Non
 def resume(run: Run, attempt: int, resumed: Place, *, from_birth: bool = True) -> Run:
     """The run goes on as another attempt from `resumed`; its total goes on too.
 
-    A count that nobody kept here before stays unknown until somebody does.
+    A count stays unknown until it is read if nobody kept it here before, or where the attempt
+    resumed from nothing: so say those too who do not know.
     """
     place = Place(
-        None if run.place.steps is None else resumed.steps,
-        None if run.place.epochs is None else resumed.epochs,
+        None if run.place.steps is None else resumed.steps or None,
+        None if run.place.epochs is None else resumed.epochs or None,
     )
     return replace(
         _marked(run),
@@ -195,16 +198,21 @@ def reach(run: Run, to: Place, pico: int, *, at_work: bool) -> Run:
     """The present attempt has come to `to` (never back) and was charged `pico` on the way.
 
     What of that went into steps which an earlier attempt had done is lost. Before the attempt got
-    anywhere it was loading, not repeating; `at_work`: its processes say that it did.
+    anywhere it was loading, not repeating; `at_work`: its processes say that it did. An attempt
+    that shows up where the earlier ones had got to may be told of by somebody who leaves out what
+    is done again.
     """
     before = run.place
     after = before.furthest(to)
     moved = run.moved or at_work or after.beyond(before)
-    lost, unit = run.lost, counts_again(replace(run, place=after))
-    if moved and unit and pico and (now := after.of(unit)) is not None:
-        was, peak = before.of(unit), run.peak.of(unit) or 0.0
-        again = repeated(pico, now if was is None else was, now, peak)
-        lost = replace(lost, repeated=lost.repeated + again) if again else lost
-    if (after, moved) == (before, run.moved) and lost is run.lost:
+    run = replace(run, place=after, moved=moved) if (after, moved) != (before, run.moved) else run
+    unit = counts_again(run)
+    if unit is None:
         return run
-    return replace(run, place=after, moved=moved, lost=lost)
+    was, now, peak = before.of(unit), after.of(unit) or 0.0, run.peak.of(unit) or 0.0
+    if was is None and now >= peak:
+        return replace(run, tells_again=False)
+    again = repeated(pico, now if was is None else was, now, peak) if moved else 0
+    return (
+        replace(run, lost=replace(run.lost, repeated=run.lost.repeated + again)) if again else run
+    )

@@ -50,12 +50,12 @@ def _so_far(run: Run) -> Iterator[Value]:
 
 
 def _lost(run: Run) -> Iterator[Value]:
-    """Stalls of reasons that somebody counts; repetition where somebody counts progress."""
+    """Stalls of reasons that somebody counts; repetition where nobody leaves it out."""
     if run.total.pico is None:
         return
     for reason, pico in sorted(run.lost.stalled.items()):
         yield "unitcost_run_stall_cost_usd_total", (reason,), pico / PICO
-    if run.place != Place():
+    if run.place != Place() and run.tells_again:
         yield "unitcost_run_repeated_cost_usd_total", (), run.lost.repeated / PICO
 
 
