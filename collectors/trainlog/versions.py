@@ -1,0 +1,208 @@
+"""Versions: folders of logs, each read by what lies in it, and the progress that they tell.
+
+What the tags and columns mean is the frameworks' convention, read in their code (docs/
+training-sources.md): Hugging Face's `train/epoch` is at a number of finished steps, Lightning's
+`epoch` and `step` are numbers of what is under way, Keras's `epoch_…` are at a finished epoch.
+"""
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from unitcost.collectors.base import Problem
+from unitcost.collectors.progress import Track, amount_of, count_of
+from unitcost.collectors.trainlog.events import Corrupt, EventFile, Scalar
+from unitcost.collectors.trainlog.folder import LogFile
+from unitcost.pricing.sample import NS_PER_SECOND
+from unitcost.pricing.training_sources import Progress
+
+MAX_READ = 2 << 20
+"""Bytes of one file that are read in one go."""
+MAX_STATE = 8 << 20
+MAX_LINE = 65_536
+MAX_SECONDS = 9e9
+_STAMP = re.compile(r"tfevents\.(\d{1,12})")
+_EVALUATION = re.compile(r"(val|test|eval)", re.IGNORECASE)
+
+
+class Version(Protocol):
+    """One folder of logs."""
+
+    track: Track
+    goal_steps: int | None
+    goal_epochs: float | None
+    written_ns: int
+
+    def look(self, file: LogFile) -> Iterator[Problem]:
+        """Read what is new in one of its files. Raises OSError."""
+        ...
+
+
+@dataclass(slots=True)
+class EventVersion:
+    """A folder of TensorBoard event files, which are read one after the other."""
+
+    track: Track = field(default_factory=Track)
+    goal_steps: int | None = None
+    goal_epochs: float | None = None
+    written_ns: int = 0
+    _files: dict[int, EventFile] = field(default_factory=dict)
+    _broken: set[int] = field(default_factory=set)
+    _whole_at: int = -1
+
+    def look(self, file: LogFile) -> Iterator[Problem]:
+        """Read what is new. Raises OSError."""
+        self.written_ns = max(self.written_ns, file.mtime_ns)
+        known = self._files.setdefault(file.inode, EventFile())
+        if file.inode in self._broken or file.size <= known.offset:
+            return
+        try:
+            scalars = known.feed(file.read(known.offset, MAX_READ))
+        except Corrupt as error:
+            self._broken.add(file.inode)
+            yield Problem("corrupt", f"{file.folder}/{file.name}: {error}")
+            return
+        if self.track.begin_ns is None and self.track.latest is None:
+            begun_ns = _wall_ns(known.begun or 0.0)
+            if begun_ns:
+                self.track.begin(begun_ns)
+        for scalar in scalars:
+            progress = self._progress(scalar)
+            if progress is not None:
+                self.track.add(progress)
+
+    def _progress(self, scalar: Scalar) -> Progress | None:
+        wall_ns = _wall_ns(scalar.wall_seconds)
+        if wall_ns is None:
+            return None
+        if scalar.tag == "train/epoch":
+            return Progress(wall_ns, scalar.step, amount_of(scalar.value))
+        if scalar.tag == "epoch":
+            epochs = amount_of(scalar.value)
+            if epochs is not None and scalar.step == self._whole_at:
+                epochs += 1
+            return Progress(wall_ns, scalar.step + 1, epochs)
+        if scalar.tag.startswith("epoch_"):
+            return Progress(wall_ns, None, float(scalar.step + 1))
+        if scalar.tag.endswith("_epoch") and not _EVALUATION.match(scalar.tag):
+            self._whole_at = scalar.step
+        return None
+
+
+def _wall_ns(seconds: float) -> int | None:
+    """Seconds as written in nanoseconds; None for no time that there was."""
+    return int(seconds * NS_PER_SECOND) if 0 <= seconds < MAX_SECONDS else None
+
+
+@dataclass(slots=True)
+class CsvVersion:
+    """Lightning's `metrics.csv`; its rows have no times, so they are of when they were seen."""
+
+    track: Track = field(default_factory=Track)
+    goal_steps: int | None = None
+    goal_epochs: float | None = None
+    written_ns: int = 0
+    _offset: int = 0
+    _inode: int = 0
+    _header: list[str] = field(default_factory=list)
+    _head: bytes = b""
+
+    def look(self, file: LogFile) -> Iterator[Problem]:
+        """Read what is new; all of it again where the file was written anew. Raises OSError."""
+        changed = file.mtime_ns != self.written_ns or file.size > self._offset
+        self.written_ns = file.mtime_ns
+        if not changed:
+            return
+        head = file.read(0, MAX_LINE).partition(b"\n")[0]
+        if (file.inode, head) != (self._inode, self._head) or file.size < self._offset:
+            self._inode, self._head, self._offset, self._header = file.inode, head, 0, []
+        data = file.read(self._offset, MAX_READ)
+        end = data.rfind(b"\n") + 1
+        self._offset += end
+        rows = data[:end].decode("utf-8", "replace").splitlines()
+        try:
+            for row in csv.reader(rows, strict=True):
+                self._take(row, file.mtime_ns)
+        except csv.Error as error:
+            yield Problem("corrupt", f"{file.folder}/{file.name}: {error}")
+
+    def _take(self, row: list[str], wall_ns: int) -> None:
+        if not self._header:
+            self._header = row
+            return
+        cells = dict(zip(self._header, row, strict=False))
+        epoch, step = _cell(cells, "epoch"), count_of(_cell(cells, "step"))
+        if epoch is None or step is None:
+            return
+        whole = any(
+            value and name.endswith("_epoch") and not _EVALUATION.match(name)
+            for name, value in cells.items()
+        )
+        progress = Progress(wall_ns, step + 1, epoch + whole)
+        track = self.track
+        if track.begin_ns is not None and track.base is None:
+            # The first row of a run that did not resume is of its first epoch.
+            zero = Progress(track.begin_ns, 0, 0.0)
+            track.base = zero if epoch < 1 else Progress(track.begin_ns, step, epoch)
+        track.add(progress)
+
+
+def _cell(cells: dict[str, str], name: str) -> float | None:
+    try:
+        return amount_of(float(cells.get(name, "")[:64]))
+    except ValueError:
+        return None
+
+
+class _State(msgspec.Struct, frozen=True):
+    """What we use of `trainer_state.json`; others of its fields are left out."""
+
+    global_step: int
+    epoch: float | None = None
+    num_input_tokens_seen: int | None = None
+    max_steps: int | None = None
+    num_train_epochs: float | None = None
+
+
+_DECODER = msgspec.json.Decoder(_State)
+
+
+@dataclass(slots=True)
+class StateVersion:
+    """A folder of Hugging Face's checkpoints, each with the trainer's state when it was saved."""
+
+    track: Track = field(default_factory=Track)
+    goal_steps: int | None = None
+    goal_epochs: float | None = None
+    written_ns: int = 0
+    _read: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+
+    def look(self, file: LogFile) -> Iterator[Problem]:
+        """Read a state that is new. Raises OSError."""
+        self.written_ns = max(self.written_ns, file.mtime_ns)
+        key, state = (file.folder, file.inode), (file.mtime_ns, file.size)
+        if self._read.get(key) == state:
+            return
+        self._read[key] = state
+        try:
+            if file.size > MAX_STATE:
+                raise ValueError(f"more than {MAX_STATE} bytes")
+            told = _DECODER.decode(file.read(0, MAX_STATE))
+        except (ValueError, RecursionError) as error:
+            yield Problem("corrupt", f"{file.folder}/{file.name}: {error}"[:300])
+            return
+        steps, tokens = count_of(float(told.global_step)), told.num_input_tokens_seen
+        self.goal_steps = count_of(float(told.max_steps or -1))
+        self.goal_epochs = amount_of(float(told.num_train_epochs or -1))
+        seen = count_of(float(tokens)) if tokens else None
+        self.track.add(Progress(file.mtime_ns, steps, amount_of(told.epoch), seen))
+
+
+def started_of(name: str) -> int:
+    """When an event file was begun, by its name, in Unix seconds; 0 for other names."""
+    found = _STAMP.search(name)
+    return int(found[1]) if found else 0
