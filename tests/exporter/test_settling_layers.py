@@ -1,6 +1,8 @@
 """Settling where several layers count the same requests, and models share a server."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.sites import CHAT, Site, rules
 from tests.worlds import Server
@@ -182,3 +184,33 @@ def test_layers_of_different_workloads_are_not_mixed() -> None:
     site.tick()
     assert site.units("chat") == 1
     assert site.units("search") == 5
+
+
+@given(st.lists(st.tuples(st.sampled_from("sdawrx"), st.integers(1, 20)), max_size=20))
+@settings(deadline=None)
+def test_whatever_comes_and_goes_the_gateway_s_requests_are_billed_once(
+    history: list[tuple[str, int]],
+) -> None:
+    """Served, asked directly, away, back, restarted; and the exporter restarted in between."""
+    site, engine, gateway = site_with_gateway()
+    truth = 0
+    for what, number in history:
+        if what == "s":
+            serve(engine, gateway, tokens=number)
+            truth += 1
+        elif what == "d":
+            serve(engine, tokens=number)
+        elif what in "aw":
+            gateway.up = what == "w"
+        elif what == "r" and gateway.up:
+            site.tick()
+            gateway.counters = dict.fromkeys(gateway.counters, 0)
+            gateway.born_wall_ns = site.host.clock.wall_ns
+        else:
+            site.tick()
+            site.restart()
+        site.tick()
+    gateway.up = True
+    site.tick(2)
+    assert site.units("chat") == truth
+    assert site.usd("chat") > 0
