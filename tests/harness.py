@@ -115,6 +115,9 @@ class Exporter:
         # Never the state files of other jobs on this machine.
         train = {"training": {"directories": [str(self.folder / "train")]}}
         self.settings.setdefault("collectors", train)
+        # Nor the servers of others on this machine.
+        quiet: dict[str, Any] = {"openmetrics": {"discover": False}}
+        self.settings["collectors"] = quiet | self.settings["collectors"]
         self.settings["web"] = {"address": "127.0.0.1", "port": self.port}
         path = self.folder / "unitcost.yaml"
         path.write_text(json.dumps(self.settings))

@@ -105,7 +105,10 @@ class Plan:
                 },
             ],
             "servers": {"demo": SERVER_TABLE},
-            "collectors": {"training": {"directories": [str(self.state)]}},
+            "collectors": {
+                "training": {"directories": [str(self.state)]},
+                "openmetrics": {"discover": False},  # the demo is of its own two workloads
+            },
             "ledger": {"path": str(self.folder / "ledger.db")},
             "web": {"address": "127.0.0.1", "port": self.port},
         }

@@ -15,6 +15,7 @@ from unitcost.exporter.config.settings import Settings
 from unitcost.exporter.doctor.ask import MAX_PROBLEMS, Explain, Result, Scene, ask, explain
 from unitcost.exporter.doctor.cluster import explain_cgroups, explain_host, explain_kubernetes
 from unitcost.exporter.doctor.devices import explain_nvml
+from unitcost.exporter.doctor.discovered import discovery_findings
 from unitcost.exporter.doctor.holders import holder_findings
 from unitcost.exporter.doctor.host import (
     PROC,
@@ -68,6 +69,7 @@ def findings(loaded: Loaded) -> Iterator[Finding]:
     yield from power_findings(readings)
     yield from holder_findings(loaded.settings, readings, scene)
     yield from _endpoints(loaded)
+    yield from discovery_findings(loaded, readings)
     if TRAINING in {found.name for found in loaded.collectors}:
         yield from _training_folders(loaded)
     if HOST in readings:
