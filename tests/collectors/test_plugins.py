@@ -1,10 +1,13 @@
 """What other distributions bring: found by entry point, refused by name, broken alone."""
 
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.plugin_site import COLLECTOR, SERVER, install, install_acme
 from unitcost.collectors.base import Context
@@ -260,3 +263,33 @@ def test_of_two_installations_of_one_distribution_the_first_on_the_path_counts(
     monkeypatch.syspath_prepend(str(front))
     install(front, "Acme.Unitcost", "[console_scripts]\n", version="2.0")
     assert found() == {}
+
+
+WORDS = (
+    "[unitcost.collectors]",
+    "[unitcost.servers]",
+    "a",
+    "host",
+    "=",
+    "nowhere:x",
+    "\n",
+    " ",
+    ":",
+)
+
+
+@given(st.lists(st.sampled_from(WORDS) | st.text(max_size=3), max_size=20))
+def test_no_file_of_entry_points_stops_the_search(parts: list[str]) -> None:
+    """Whatever is in it, nothing is raised, and what is found can be shown."""
+    with tempfile.TemporaryDirectory() as folder:
+        install(Path(folder), "odd", "")
+        text = "".join(parts).encode("utf-8", "surrogatepass")
+        (Path(folder) / "odd-1.2.dist-info" / "entry_points.txt").write_bytes(text)
+        sys.path.insert(0, folder)
+        try:
+            plugins = find_plugins(TAKEN)
+        finally:
+            sys.path.remove(folder)
+    for plugin in plugins:
+        assert plugin.failed
+        assert plugin.line().isprintable()

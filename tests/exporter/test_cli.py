@@ -74,7 +74,7 @@ def test_bad_usage_is_exit_code_2_and_nothing_on_standard_output(
     assert output.err.startswith("usage: unitcost")
 
 
-@pytest.mark.parametrize("command", ["run", "once", "check-config", "doctor", "ledger"])
+@pytest.mark.parametrize("command", ["run", "once", "check-config", "doctor", "plugins", "ledger"])
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 0, on standard output."""
     assert cli.main([command, "--help"]) == 0

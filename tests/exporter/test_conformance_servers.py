@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.collectors.raw_server import capture
 from tests.collectors.reading import example_tables
@@ -172,3 +174,12 @@ def test_pages_that_cannot_be_read_and_pages_where_nothing_happened() -> None:
     endless = b"acme_x 1\n" * 300_000
     assert rules(check_server(GOOD, BEFORE, endless, {})) == {"page"}
     assert rules(check_server(GOOD, BEFORE, AFTER, {"requests": 1})) == {"expected"}
+
+
+@given(st.integers(0, len(AFTER)), st.integers(0, 40), st.binary(max_size=40))
+def test_no_page_breaks_the_check(place: int, length: int, junk: bytes) -> None:
+    """Whatever a recording holds, there is a report, and it can be printed."""
+    page = AFTER[:place] + junk + AFTER[place + length :]
+    for before, after in ((BEFORE, page), (page, AFTER), (junk, page)):
+        report = check_server(GOOD, before, after, EXPECTED)
+        assert all(line.isprintable() for line in report.lines())
