@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import msgspec
 
@@ -12,6 +13,8 @@ from unitcost.collectors.kube.api_types import Item, Page, PodObject, ResourceSl
 MAX_BODY = 32 * 1024 * 1024
 MAX_OBJECTS = 5_000
 """More pods or slices of one node than this are none."""
+
+One = TypeVar("One")
 
 _NODE = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 _CONTINUE = re.compile(r"[A-Za-z0-9_=-]{1,1500}")
@@ -47,9 +50,13 @@ class ApiServer:
         for version in _SLICE_VERSIONS:
             try:
                 return self._all(f"/apis/resource.k8s.io/{version}/resourceslices", self._slices)
-            except _NotThere:
+            except NotThere:
                 continue
         return ()
+
+    def object(self, path: str, decode: Callable[[bytes], One]) -> One:
+        """One object by its path. Raises NotThere where there is none, else ApiError."""
+        return _decoded(self._get(path), decode)
 
     def _all(self, path: str, decode: Callable[[bytes], Page[Item]]) -> tuple[Item, ...]:
         found: list[Item] = []
@@ -74,7 +81,7 @@ class ApiServer:
                 ca_file=os.path.join(self._folder, "ca.crt"),
             )
         except FetchError as error:
-            kind = _NotThere if error.status == _NOT_FOUND else ApiError
+            kind = NotThere if error.status == _NOT_FOUND else ApiError
             raise kind(f"{target.partition('?')[0]}: {error}") from None
 
     def _token(self) -> str:
@@ -86,7 +93,7 @@ class ApiServer:
             raise ApiError(f"{path} cannot be read: {type(error).__name__}") from None
 
 
-class _NotThere(ApiError):
+class NotThere(ApiError):
     """Nothing by that name."""
 
 
@@ -108,7 +115,7 @@ def api_server(
     return ApiServer(f"https://{place}:{port}", service_account, node, timeout)
 
 
-def _decoded(body: bytes, decode: Callable[[bytes], Page[Item]]) -> Page[Item]:
+def _decoded(body: bytes, decode: Callable[[bytes], One]) -> One:
     try:
         return decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -24,6 +24,7 @@ class FakeApiServer:
         self.token = TOKEN
         self.pods: list[Json] = []
         self.slices: dict[str, list[Json]] = {}
+        self.objects: dict[str, Json] = {}
         self.page = 1000
         self.status = 200
         self.body: bytes | None = None
@@ -41,6 +42,9 @@ class FakeApiServer:
             return self.status, b"{}"
         if self.body is not None:
             return 200, self.body
+        if not query:
+            found = self.objects.get(parts.path)
+            return (404, b"{}") if found is None else (200, json.dumps(found).encode())
         items = self._items(parts.path, query)
         if items is None:
             return 404, b"{}"
