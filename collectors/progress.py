@@ -85,10 +85,12 @@ class Track:
         """Ends of epochs; of a run that did not begin at zero first, before `before_ns`, where."""
         if not self.known:
             return
-        if self.base is not None and self.base.epochs and self.base.epochs >= 1:
-            yield EpochMark(subject, float(math.floor(self.base.epochs)), before_ns - 1)
+        begun = float(math.floor(self.base.epochs or 0)) if self.base else 0.0
+        if begun:
+            yield EpochMark(subject, begun, before_ns - 1)
         for epoch, wall_ns in self._marks:
-            yield EpochMark(subject, epoch, wall_ns)
+            if epoch > begun:
+                yield EpochMark(subject, epoch, wall_ns)
 
     def _judge(self) -> None:
         if self.base is None and self.begin_ns is not None:

@@ -1,0 +1,168 @@
+"""One source for each training job, where a run began, and whose costs are a run's."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unitcost.pricing.sample import NS_PER_SECOND, Quantity, Sample, Subject
+from unitcost.pricing.training_sources import (
+    SOURCES,
+    Progress,
+    adopted,
+    base_of,
+    source_of,
+    without_doubles,
+)
+from unitcost.pricing.workload import Account, WorkloadKind
+
+TRAINING = WorkloadKind.TRAINING
+
+
+def subject(name: str, workload: str = "tuner", **parts: object) -> Subject:
+    """A subject of a training job."""
+    return replace(Subject(name, workload, TRAINING), **parts)  # type: ignore[arg-type] # as given
+
+
+def steps(name: str) -> Sample:
+    """A sample of a subject."""
+    return Sample(name, Quantity.STEPS, 1.0, 0)
+
+
+def kept(*subjects: Subject) -> list[str]:
+    """Whose samples are left."""
+    left, samples = without_doubles(subjects, [steps(each.id) for each in subjects])
+    assert [each.id for each in left] == [sample.subject for sample in samples]
+    return [each.id for each in left]
+
+
+def test_the_client_is_preferred_to_all_others_by_the_jobs_name() -> None:
+    """Whatever their runs are called, and though its run is over."""
+    names = [f"{source}x" for source in SOURCES]
+    client = subject(names[0], run="night", running=False)
+    assert kept(*(subject(name, run=name) for name in names[1:]), client) == [names[0]]
+    assert kept(*(subject(name) for name in names[2:])) == [names[2]]
+
+
+def test_the_same_process_under_another_name_is_the_same_job() -> None:
+    """All that its source tells of that job goes, its counts too."""
+    client = subject("run:a", "mine", pid=7, started=1)
+    process = subject("hf:b#7-1", "theirs", pid=7, started=1)
+    counted = subject("hf:b", "theirs")
+    assert kept(client, process, counted) == ["run:a"]
+    reused = replace(process, started=2)
+    assert kept(client, reused, counted) == ["run:a", "hf:b#7-1", "hf:b"]
+
+
+def test_others_are_left_alone() -> None:
+    """Several subjects of one source, other jobs, servers, and samples of the host."""
+    server = Subject("hf:no", "tuner", WorkloadKind.INFERENCE)
+    others = [subject("run:a"), subject("run:b"), subject("logs:c", "another"), server]
+    assert kept(*others) == [each.id for each in others]
+    host = Sample("host", Quantity.CPU_SECONDS, 1.0, 0)
+    subjects = [subject("run:a"), subject("hf:a")]
+    assert without_doubles(subjects, [host])[1] == [host]
+    assert source_of(server) is None
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda source, number, workload, pid: subject(
+                f"{source}{number}", workload, pid=pid, started=pid
+            ),
+            st.sampled_from(SOURCES),
+            st.integers(0, 3),
+            st.sampled_from("abc"),
+            st.none() | st.integers(1, 3),
+        ),
+        unique_by=lambda each: each.id,
+        max_size=8,
+    )
+)
+def test_each_job_has_one_source_and_no_job_is_lost(subjects: list[Subject]) -> None:
+    """Of each name one source is left at most, and some source of every process or name."""
+    left, _ = without_doubles(subjects, [])
+    sources: dict[str, set[int | None]] = {}
+    for each in left:
+        sources.setdefault(each.workload, set()).add(source_of(each))
+    assert all(len(found) == 1 for found in sources.values())
+    if subjects:
+        assert min(source_of(each) or 0 for each in subjects) in {source_of(each) for each in left}
+    assert without_doubles(left, [])[0] == left
+
+
+def records(first: int, pace: float, count: int, wait: float = 5.0) -> list[Progress]:
+    """Steps every 5 seconds, the first record `wait` seconds after the begin."""
+    return [
+        Progress(int((wait + 5 * n) * NS_PER_SECOND), int(first + pace * 5 * n), None)
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "pace", "count", "over", "base"),
+    [
+        (10, 2.0, 1, False, None),
+        (10, 2.0, 1, True, 0),
+        (10, 2.0, 2, False, 0),
+        (10, 0.8, 2, False, 0),  # it slowed down
+        (5010, 2.0, 2, False, None),
+        (5010, 2.0, 4, False, 5000),
+        (5010, 2.0, 3, True, 5000),
+        (1, 0.0, 4, True, 0),
+    ],
+)
+def test_where_a_run_began(
+    first: int, pace: float, count: int, over: bool, base: int | None
+) -> None:
+    """At zero, unless it had done far more than its pace allows."""
+    found = base_of(0, records(first, pace, count), over=over)
+    assert (found and found.steps) == base
+
+
+def test_one_slow_record_is_no_proof() -> None:
+    """An evaluation after the first record: the pace is the best of those that follow."""
+    early = [
+        Progress(5 * NS_PER_SECOND, 50),
+        Progress(305 * NS_PER_SECOND, 51),
+        Progress(310 * NS_PER_SECOND, 101),
+    ]
+    assert base_of(0, early[:2], over=False) is None
+    found = base_of(0, early, over=False)
+    assert found is not None
+    assert found.steps == 0
+
+
+@given(
+    start=st.integers(0, 10**6),
+    paces=st.lists(st.integers(1, 1000), min_size=3, max_size=3),
+    over=st.booleans(),
+)
+def test_a_base_is_never_more_than_the_first_record(
+    start: int, paces: list[int], over: bool
+) -> None:
+    """Nor negative."""
+    early = [Progress(NS_PER_SECOND, start, start / 8, start * 3)]
+    for pace in paces:
+        last = early[-1]
+        done = (last.steps or 0) + pace
+        early.append(Progress(last.wall_ns + NS_PER_SECOND, done, done / 8, done * 3))
+    found = base_of(0, early, over=over)
+    assert found is not None
+    assert 0 <= (found.steps or 0) <= start
+    assert 0 <= (found.epochs or 0) <= start / 8
+    assert 0 <= (found.tokens or 0) <= start * 3
+
+
+def test_costs_without_a_run_are_the_only_runs_that_goes_on() -> None:
+    """Where no process is claimed for any run of the workload."""
+    run = subject("logs:a", run="night", attempt=2, running=True)
+    over = subject("logs:b", run="before", running=False)
+    bare, own = Account("tuner"), Account("tuner", "", "night", 2)
+    assert adopted([run, over]) == {bare: own}
+    assert adopted([over]) == {}
+    assert adopted([run, replace(run, run="another")]) == {}
+    assert adopted([run, replace(over, pid=1, started=1)]) == {}
+    assert adopted([Subject("server:x", "tuner", WorkloadKind.INFERENCE)]) == {}
