@@ -1,10 +1,13 @@
 """Recognises a server by what its metrics page says."""
 
+import re
 from collections.abc import Iterable, Mapping
 
-from unitcost.collectors.table_reading import Plan, has_marker
+from unitcost.collectors.table_reading import Plan
 
 AUTO = "auto"
+_TYPE = b"# TYPE "
+_NAME_END = re.compile(rb"[ \t{]")
 EVERY = "*"
 """In `yields_to`: every table that does not yield to every other one itself."""
 
@@ -19,22 +22,24 @@ class Recogniser:
     def __init__(self, own: Mapping[str, Plan], built_in: Mapping[str, Plan]) -> None:
         self._named = {**built_in, **own}
         self._groups = (own, {n: plan for n, plan in built_in.items() if n not in own})
+        self._markers = tuple(
+            marker.encode() for plan in self._named.values() for marker in plan.table.marker
+        )
 
     def plan(self, server: str, body: bytes) -> Plan:
         """The table named, or for ``auto`` the one whose marker is there. Raises Unrecognised."""
         if server != AUTO:
             return self._by_name(server)
+        names_there = _beginnings(body, self._markers)
         for group in self._groups:
-            names = _chosen(
-                {name: plan for name, plan in group.items() if has_marker(body, plan.table)}
-            )
+            names = _chosen({n: plan for n, plan in group.items() if _is_in(plan, names_there)})
             if len(names) == 1:
                 return group[names[0]]
             if names:
                 raise Unrecognised(f"it may be any of {', '.join(names)}: say which by server:")
-        markers = [m for plan in self._named.values() for m in plan.table.marker]
+        markers = sorted({marker.decode() for marker in self._markers})
         raise Unrecognised(
-            f"no sample name begins with {', '.join(sorted(markers))}: "
+            f"no sample name begins with {', '.join(markers)}: "
             "name the server by server:, or describe it under servers:"
         )
 
@@ -45,6 +50,21 @@ class Recogniser:
         if plan.table.advice:
             raise Unrecognised(plan.table.advice)
         return plan
+
+
+def _beginnings(body: bytes, markers: tuple[bytes, ...]) -> frozenset[bytes]:
+    """The names, of samples and of declarations, that begin with any of the markers.
+
+    Once through the text for all tables: Ray's page has half a megabyte.
+    """
+    prefixes = markers + tuple(_TYPE + marker for marker in markers)
+    lines = (line for line in body.split(b"\n") if line.startswith(prefixes))
+    return frozenset(_NAME_END.split(line.removeprefix(_TYPE), 1)[0] for line in lines)
+
+
+def _is_in(plan: Plan, names: frozenset[bytes]) -> bool:
+    markers = tuple(map(str.encode, plan.table.marker))
+    return any(name.startswith(markers) for name in names)
 
 
 def _chosen(found: Mapping[str, Plan]) -> list[str]:

@@ -1,6 +1,6 @@
 """From an exposition to what a server's table says is in it: values by field, model and part."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -157,7 +157,7 @@ def _fill_zeros(
     values: dict[Field, dict[Key, Value]],
     unusable: Mapping[Field, str],
     table: ServerTable,
-    declared: Iterable[Field],
+    declared: Collection[Field],
 ) -> None:
     """A lazy server's counter that it declares, but has no series of yet, is zero.
 
@@ -167,8 +167,8 @@ def _fill_zeros(
     keys = {key: None for field in counters for key in values.get(field, ())}
     if not keys and not table.model_label and not table.part_labels:
         keys = {Key("", ""): None}
-    for field in declared:
-        if field not in unusable:
+    for field in counters:  # in their order, which a set does not keep
+        if field in declared:
             known = values.setdefault(field, {})
             known.update((key, Value(0.0)) for key in keys if key not in known)
             if not known:

@@ -1,5 +1,7 @@
 """A server's table: which metric of its exposition means what. The same type in code and YAML."""
 
+from collections.abc import Iterator, Mapping
+
 import msgspec
 
 from unitcost.pricing.sample import Layer
@@ -16,8 +18,8 @@ class Term(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """
 
     metric: str
-    labels: dict[str, tuple[str, ...]] = {}
-    without: dict[str, tuple[str, ...]] = {}
+    labels: Mapping[str, tuple[str, ...]] = {}
+    without: Mapping[str, tuple[str, ...]] = {}
     scale: float = 1.0
 
 
@@ -100,3 +102,32 @@ class ServerTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     but has no series of yet for a model it has others of, is zero. Undeclared ones stay unknown.
     """
+
+    def fields(self) -> Iterator[str]:
+        """The names of the fields that have alternatives, in their order."""
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if isinstance(value, tuple) and value and isinstance(value[0], Series):
+                yield name
+
+
+def renamed(table: ServerTable, old: str, new: str) -> ServerTable:
+    """The table of a server whose metrics begin with `new` where this one's begin with `old`."""
+
+    def name(metric: str) -> str:
+        return new + metric.removeprefix(old) if metric.startswith(old) else metric
+
+    def term(each: Term) -> Term:
+        return msgspec.structs.replace(each, metric=name(each.metric))
+
+    def series(each: Series) -> Series:
+        return msgspec.structs.replace(
+            each,
+            metric=name(each.metric),
+            minus=name(each.minus),
+            plus=tuple(term(other) for other in each.plus),
+            less=tuple(term(other) for other in each.less),
+        )
+
+    changes = {field: tuple(map(series, getattr(table, field))) for field in table.fields()}
+    return msgspec.structs.replace(table, **changes)

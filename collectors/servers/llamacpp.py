@@ -10,6 +10,8 @@ from unitcost.collectors.tables import Series, ServerTable
 SERVER = ServerTable(
     name="llamacpp",
     marker=("llamacpp:",),
+    processes=("llama-server",),
+    ports=(8080,),
     tokens_input=(Series(metric="llamacpp:prompt_tokens_total"),),
     tokens_cached_input=(Series(metric="llamacpp:prompt_tokens_cached_total"),),
     tokens_output=(Series(metric="llamacpp:tokens_predicted_total"),),

@@ -10,6 +10,8 @@ from unitcost.collectors.tables import Series, ServerTable
 SERVER = ServerTable(
     name="mlserver",
     marker=("model_infer_request_",),
+    processes=("mlserver",),
+    ports=(8082,),
     model_label="model",
     part_labels=("version",),
     requests_succeeded=(Series(metric="model_infer_request_success_total"),),

@@ -2,19 +2,27 @@
 
 Every source is the engine's own: what it rejects with HTTP 4xx before that costs nothing and is
 not counted, nor are health checks. A request with n > 1 counts n times, as the engine does. One
-that the client leaves early is in no request counter (its tokens are counted): vllm#31503.
+that the client leaves early is in no request counter (its tokens are counted): vllm#31503. How
+many tokens those were is all prompt tokens less those of finished requests, but so are the tokens
+of requests that run now: the two cannot be told apart, so aborted tokens are unknown.
 
 Input tokens are those that were computed. From 0.17 on vLLM counts them by source; 0.14 to 0.16
 have the computed tokens of finished requests. Older ones count hits of the prefix cache again
 and again while a request waits (vllm#43736), so there cached tokens are unknown, and `input` is
-all prompt tokens.
+all prompt tokens. Decode seconds are `request_decode_time_seconds`; sums of time per output token
+are means, not times. V0 keeps preempted requests apart (`num_requests_swapped`): they wait.
+
+Triton's vLLM backend puts the same names on Triton's page, with other labels: its table reads it.
 """
 
-from unitcost.collectors.tables import Series, ServerTable
+from unitcost.collectors.tables import Series, ServerTable, Term
 
 SERVER = ServerTable(
     name="vllm",
     marker=("vllm:",),
+    yields_to=("triton",),
+    processes=("vllm",),
+    ports=(8000,),
     model_label="model_name",
     part_labels=("engine",),
     requests_succeeded=(
@@ -47,6 +55,10 @@ SERVER = ServerTable(
     request_seconds=(Series(metric="vllm:e2e_request_latency_seconds_sum"),),
     requests_timed=(Series(metric="vllm:e2e_request_latency_seconds_count"),),
     requests_running=(Series(metric="vllm:num_requests_running"),),
-    requests_waiting=(Series(metric="vllm:num_requests_waiting"),),
+    requests_waiting=(
+        Series(
+            metric="vllm:num_requests_waiting", plus=(Term(metric="vllm:num_requests_swapped"),)
+        ),
+    ),
     start_time_seconds=(Series(metric="process_start_time_seconds"),),
 )

@@ -49,10 +49,12 @@ def collect(collector: OpenMetricsCollector) -> Reading:
     return collector.collect(time.monotonic() + PATIENCE)
 
 
-def read_once(content: bytes, *, servers: Mapping[str, ServerTable] | None = None) -> Reading:
+def read_once(
+    content: bytes, *, servers: Mapping[str, ServerTable] | None = None, server: str = "auto"
+) -> Reading:
     """What the collector says of a server that serves this."""
-    with raw_server(body(content)) as server:
-        return collect(collector_of(target(server), servers=servers))
+    with raw_server(body(content)) as where:
+        return collect(collector_of(target(where, server=server), servers=servers))
 
 
 def values(reading: Reading, quantity: Quantity) -> dict[tuple[str, str, str], float]:

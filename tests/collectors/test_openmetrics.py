@@ -273,11 +273,12 @@ def test_a_server_that_is_named_but_serves_something_else_is_not_zero() -> None:
 
 
 def test_a_table_without_marker_is_used_by_name() -> None:
-    """The example's table, without what `auto` needs."""
-    table = msgspec.structs.replace(example_tables()["triton"], marker=())
-    with raw_server(body(capture("triton-pytriton.after"))) as server:
+    """The example's table has none; `auto` does not find it."""
+    table = example_tables()["fastapi"]
+    text = b'http_requests_total{handler="/v1/x",status="2xx"} 50\n'
+    with raw_server(body(text)) as server:
         named = collector_of(target(server, server="own"), servers={"own": table})
-        assert values(collect(named), Quantity.REQUESTS)["succeeded", "lin", "1"] == 50
+        assert values(collect(named), Quantity.REQUESTS)["succeeded", "", ""] == 50
         unnamed = collect(collector_of(target(server), servers={"own": table}))
     assert kinds(unnamed) == {"unrecognised"}
 

@@ -6,16 +6,14 @@ with UNITCOST_WRITE_GOLDEN=1; look at the difference before you keep it.
 """
 
 import os
-from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from tests.collectors.reading import example_tables, read_once
+from tests.collectors.reading import read_once
 from unitcost.collectors.base import Reading
-from unitcost.collectors.tables import ServerTable
 from unitcost.exporter.ledger.keeper import NoLedger
 from unitcost.exporter.serving.exposition import Renderer
 from unitcost.exporter.serving.publish import ledger_points
@@ -56,13 +54,13 @@ def _rules() -> Rules:
     return Rules(book, DEFAULT_SPLIT, False, "host", {}, 300 * NS_PER_SECOND, 10**6)
 
 
-def exposition_of(server: str, servers: Mapping[str, ServerTable] | None = None) -> str:
+def exposition_of(server: str) -> str:
     """What would be served after the second tick."""
     keeper = NoLedger()
     books, state = keeper.open(START)
     settler = Settler(_rules(), books, state, HostMeter(RuleMatcher()))
     for seconds, name in ((0, "before"), (5, "after")):
-        reading = read_once((CAPTURES / f"{server}.{name}.prom").read_bytes(), servers=servers)
+        reading = read_once((CAPTURES / f"{server}.{name}.prom").read_bytes())
         mono = (seconds + 1) * NS_PER_SECOND
         clock = ClockReading(START + seconds * NS_PER_SECOND, mono, mono, "boot")
         observed = _observed(reading, seconds)
@@ -75,7 +73,7 @@ def exposition_of(server: str, servers: Mapping[str, ServerTable] | None = None)
 @pytest.mark.parametrize("server", SERVERS)
 def test_each_capture_is_served_as_recorded(server: str) -> None:
     """A new capture fails until its exposition is recorded and looked at."""
-    text = exposition_of(server, example_tables())
+    text = exposition_of(server)
     golden = GOLDEN / f"{server}.metrics.prom"
     if os.environ.get("UNITCOST_WRITE_GOLDEN") == "1":
         golden.write_text(text, encoding="utf-8")
