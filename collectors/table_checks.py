@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from unitcost.collectors.recognise import AUTO
-from unitcost.collectors.tables import Series, ServerTable
+from unitcost.collectors.tables import Series, ServerTable, Term
 
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)
 _SHOWN = 60
@@ -42,10 +42,20 @@ def named_series(table: ServerTable) -> Iterator[tuple[str, int, Series]]:
 
 
 def _series_faults(series: Series, place: Place) -> Iterator[tuple[Place, str]]:
-    for key, name in (("metric", series.metric), ("minus", series.minus)):
-        if not _METRIC.fullmatch(name) and (name or key == "metric"):
-            yield (*place, key), f"expected a sample name, got {_quoted(name)}"
-    if not 0 < series.scale < 1e18:
+    yield from _term_faults(series, place)
+    if series.minus and not _METRIC.fullmatch(series.minus):
+        yield (*place, "minus"), f"expected a sample name, got {_quoted(series.minus)}"
+    if series.minus and (series.plus or series.less):
+        yield (*place, "minus"), "cannot stand with plus or less: say it by less"
+    for key, terms in (("plus", series.plus), ("less", series.less)):
+        for index, term in enumerate(terms):
+            yield from _term_faults(term, (*place, key, index))
+
+
+def _term_faults(term: Term, place: Place) -> Iterator[tuple[Place, str]]:
+    if not _METRIC.fullmatch(term.metric):
+        yield (*place, "metric"), f"expected a sample name, got {_quoted(term.metric)}"
+    if not 0 < term.scale < 1e18:
         yield (*place, "scale"), "must be above 0 and below 1e18"
 
 

@@ -3,7 +3,7 @@
 import ipaddress
 import re
 import zoneinfo
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -35,8 +35,13 @@ _GPU = re.compile(r"(GPU|MIG)-[0-9A-Za-z/-]{1,100}|[0-9]{1,4}", re.ASCII)
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
 
 
-def mistakes(settings: Settings, server_names: frozenset[str]) -> Iterator[Mistake]:
-    """Every mistake in settings that decoded well; `server_names` are the built-in tables."""
+def mistakes(
+    settings: Settings, server_names: frozenset[str], advice: Mapping[str, str]
+) -> Iterator[Mistake]:
+    """Every mistake in settings that decoded well; `server_names` are the tables installed.
+
+    `advice`: what to do instead, by the names of servers that have no metrics page.
+    """
     yield from _names(settings)
     yield from _paths(settings)
     yield from _price(settings.price)
@@ -44,7 +49,8 @@ def mistakes(settings: Settings, server_names: frozenset[str]) -> Iterator[Mista
     yield from _web(settings)
     for name, table in settings.servers.items():
         yield from _server(name, table, ("servers", name))
-    known = server_names | settings.servers.keys()
+    own = {name: table.advice for name, table in settings.servers.items()}
+    known = {**dict.fromkeys(server_names, ""), **advice, **own}
     for index, workload in enumerate(settings.workloads):
         yield from _workload(workload, known, ("workloads", index))
     yield from _doubles(settings)
@@ -175,7 +181,9 @@ def _server(name: str, table: ServerTable, path: Path) -> Iterator[Mistake]:
         yield Mistake((*path, *place), problem)
 
 
-def _workload(workload: WorkloadSettings, known: frozenset[str], path: Path) -> Iterator[Mistake]:
+def _workload(
+    workload: WorkloadSettings, known: Mapping[str, str], path: Path
+) -> Iterator[Mistake]:
     if workload.match is not None:
         yield from _match(workload.match, (*path, "match"))
     for index, gpu in enumerate(workload.reserve.gpus):
@@ -185,12 +193,19 @@ def _workload(workload: WorkloadSettings, known: frozenset[str], path: Path) -> 
     for index, endpoint in enumerate(workload.endpoints):
         if problem := url_problem(endpoint.url):
             yield Mistake((*path, "endpoints", index, "url"), problem)
-        if endpoint.server != AUTO and endpoint.server not in known:
-            options = ", ".join([AUTO, *sorted(known)])
-            problem = f"unknown server {shown(endpoint.server)}, expected one of {options}"
+        if problem := _server_problem(endpoint.server, known):
             yield Mistake((*path, "endpoints", index, "server"), problem)
     if workload.tenants is not None:
         yield from _tenants(workload.tenants, (*path, "tenants"))
+
+
+def _server_problem(server: str, known: Mapping[str, str]) -> str | None:
+    if server == AUTO:
+        return None
+    if server in known:
+        return known[server] or None
+    options = ", ".join([AUTO, *sorted(name for name, advice in known.items() if not advice)])
+    return f"unknown server {shown(server)}, expected one of {options}"
 
 
 def _tenants(tenants: Tenants, path: Path) -> Iterator[Mistake]:

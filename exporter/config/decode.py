@@ -7,7 +7,7 @@ the values allowed, so the path and the sentence are worked out here from the ty
 import re
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Literal, TypeVar, Union
 
@@ -134,7 +134,7 @@ def expected(type_: Any) -> str:
         return " or ".join(expected(member) for member in members)
     if origin in (tuple, list, frozenset, set):
         return "a list"
-    if origin is dict or _struct(type_) is not None:
+    if origin in (dict, Mapping) or _struct(type_) is not None:
         return "a mapping of keys"
     return _NAMES.get(type_, getattr(type_, "__name__", str(type_)))
 
@@ -162,7 +162,7 @@ def _member(type_: Any, key: str | int) -> Any:
     """The type of a field, list item or mapping value; `Any` where it cannot be told."""
     for option in _alternatives(type_):
         origin, arguments = typing.get_origin(option), typing.get_args(option)
-        if origin is dict:
+        if origin in (dict, Mapping):
             return arguments[1]
         if origin in (tuple, list, set, frozenset) and arguments:
             return arguments[0]

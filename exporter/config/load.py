@@ -112,7 +112,8 @@ def _checked(value: Any, source: str, folder: Path, environ: Mapping[str, str]) 
     settings = complete(decode(value, Settings), folder, environ)
     present = plugins.installed(settings)
     names = present.server_names()
-    for mistake in itertools.chain(mistakes(settings, names), host_mistakes(settings)):
+    found = mistakes(settings, names, present.advice())
+    for mistake in itertools.chain(found, host_mistakes(settings)):
         raise mistake
     enabled = _enabled(settings.collectors, present.collectors)
     enabled, options = plugins.with_options(enabled, settings.collectors)

@@ -40,6 +40,11 @@ class Installed:
         }
         return frozenset({*self.built_in_tables, *self.plugin_tables, *broken})
 
+    def advice(self) -> dict[str, str]:
+        """What to do instead, by the names of servers that have no metrics page."""
+        tables = {**self.plugin_tables, **self.built_in_tables}
+        return {name: table.advice for name, table in tables.items() if table.advice}
+
 
 def installed(settings: Settings) -> Installed:
     """Find what this package and the other distributions bring; a broken one comes with why."""

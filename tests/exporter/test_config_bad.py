@@ -329,6 +329,11 @@ BAD: dict[str, tuple[str, str, str]] = {
         "workloads[0].endpoints[0].server",
         "unknown server 'vlm', expected one of auto",
     ),
+    "a server that has no metrics page": (
+        ENDPOINT % "{url: 'http://h/metrics', server: ollama}",
+        "workloads[0].endpoints[0].server",
+        "Ollama has no metrics page: put LiteLLM in front of it",
+    ),
     "a token file that is not there": (
         ENDPOINT % "{url: 'http://h/metrics', bearer_token_file: missing.token}",
         "workloads[0].endpoints[0].bearer_token_file",
@@ -375,6 +380,16 @@ BAD: dict[str, tuple[str, str, str]] = {
         SERVER % "tokens_input: [{metric: a, scale: 0}]",
         "servers.mine.tokens_input[0].scale",
         "above 0",
+    ),
+    "a bad metric to subtract": (
+        SERVER % "tokens_input: [{metric: a, less: [{metric: b}, {metric: c-d}]}]",
+        "servers.mine.tokens_input[0].less[1].metric",
+        "sample name",
+    ),
+    "two ways to subtract": (
+        SERVER % "tokens_input: [{metric: a, minus: b, less: [{metric: c}]}]",
+        "servers.mine.tokens_input[0].minus",
+        "cannot stand with plus or less",
     ),
     # collectors, ledger, web, time zone
     "an unknown collector": ("collectors: {hosts: {}}", "collectors.hosts", "expected one of"),
