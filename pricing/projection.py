@@ -14,6 +14,10 @@ MAX_INTERVALS = 32
 """As many intervals are merged by two: they are always few, and span all that was measured."""
 MIN_INTERVALS = 3
 """With fewer intervals their spread says nothing: no bounds."""
+SMALLEST = 1e-6
+"""Units; less is no advance."""
+FURTHEST = 2.0**53
+"""Units; no run goes as far, and no step beyond could be told from the one before."""
 MATERIAL = 0.01
 """A price that moves by more than this part of it makes what was measured before worthless."""
 _STUDENT_T = (
@@ -91,7 +95,7 @@ def advance(pace: Pace, to: float, total_pico: int) -> Pace:
     """
     if pace.last is None:
         return replace(pace, last=to)
-    if to <= pace.last:
+    if to - pace.last < SMALLEST:
         return pace
     if pace.since is None:
         return start(pace, to, total_pico)

@@ -152,10 +152,13 @@ class RunBook:
         """After all of a tick is charged: how far each run came for it, and how long it waited."""
         counts = counts_of(samples) if self.groups else {}
         waited = waited_of(units, {key: each.ranks for key, each in self.outlooks.items()})
+        spent = self._spent()
         for key, outlook in self.outlooks.items():
             before = self.books.runs[key]
             after = self._advanced(before, self.groups[key], outlook, counts)
-            after = self._stalled(after, waited.get(key, {}))
+            if key in waited or key in spent:
+                lost = stall(after.lost, waited.get(key, {}), spent.get(key, Spent()))
+                after = replace(after, lost=lost)
             if after is not before:
                 self.books.put_run(after)
 
@@ -174,15 +177,13 @@ class RunBook:
         pace = _paced(after, outlook, began=after.moved and not run.moved)
         return after if pace is after.pace else replace(after, pace=pace)
 
-    def _stalled(self, run: Run, waited_ns: Mapping[str, int]) -> Run:
-        """The run with what its waiting cost, all attempts together."""
-        spent = Spent()
+    def _spent(self) -> dict[RunKey, Spent]:
+        """What each run was charged in the tick, all attempts together."""
+        found: dict[RunKey, Spent] = {}
         for account, own in self.spent.items():
-            if (account.workload, account.run) == (run.workload, run.run):
-                spent = spent.beside(own, self.tick_ns)
-        if not waited_ns and not spent.pico:
-            return run
-        return replace(run, lost=stall(run.lost, waited_ns, spent))
+            key = (account.workload, account.run)
+            found[key] = found.get(key, Spent()).beside(own, self.tick_ns)
+        return found
 
     def _run(self, subject: str) -> Run | None:
         key = self.run_of.get(subject)

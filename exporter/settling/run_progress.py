@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from unitcost.pricing.layers import Counted
-from unitcost.pricing.projection import Progress
+from unitcost.pricing.projection import FURTHEST, Progress
 from unitcost.pricing.runs import Place, Run
 from unitcost.pricing.sample import Quantity, Sample, Stall, Subject
 
@@ -57,12 +57,16 @@ def outlook_of(group: Sequence[Subject], run: Run, before: Outlook | None) -> Ou
     running = sum(subject.running is not False for subject in own)
     return Outlook(
         attempt=run.attempt,
-        goal_steps=max((s.goal_steps for s in own if s.goal_steps), default=None),
-        goal_epochs=max((s.goal_epochs for s in own if s.goal_epochs), default=None),
+        goal_steps=_furthest(subject.goal_steps for subject in own),
+        goal_epochs=_furthest(subject.goal_epochs for subject in own),
         ranks=max(running, known) or max(len(own), 1),
         over=not running and not any(subject.failed for subject in own),
         at_work=any(subject.ready for subject in own),
     )
+
+
+def _furthest(goals: Iterable[float | None]) -> float | None:
+    return max((goal for goal in goals if goal and goal < FURTHEST), default=None)
 
 
 def counts_of(samples: Iterable[Sample]) -> dict[tuple[str, Quantity], float]:
@@ -87,7 +91,8 @@ def place_of(group: Iterable[Subject], counts: Counts) -> Place:
 
 
 def _sum(resumed: float | None, since: float | None) -> float | None:
-    return None if resumed is None or since is None else resumed + since
+    known = None if resumed is None or since is None else resumed + since
+    return known if known is not None and known < FURTHEST else None
 
 
 def resumed_at(subject: Subject) -> Place:

@@ -20,9 +20,9 @@ def stalled(site: Site, reason: str) -> float | None:
     return site.point(STALLED, "job", "r1", reason)
 
 
-def usd(amount: Decimal) -> float:
+def usd(amount: Decimal) -> object:
     """Dollars as a scrape shows them, to a few pico-dollars."""
-    return pytest.approx(float(amount), rel=1e-9, abs=1e-9)  # type: ignore[no-any-return]
+    return pytest.approx(float(amount), rel=1e-9, abs=1e-9)
 
 
 def crashed_at(site: Site, steps: int, ticks: int = 4) -> Job:

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unitcost.pricing.projection import (
+    FURTHEST,
     LEVEL,
     MAX_INTERVALS,
     MIN_INTERVALS,
+    SMALLEST,
     Interval,
     Pace,
     Progress,
@@ -205,3 +207,22 @@ def test_the_bounds_widen_with_the_way_ahead() -> None:
     widths = [each.high - each.expected for each in found if each and each.high is not None]
     assert len(widths) == 4
     assert all(near < far for near, far in pairwise(widths))
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, FURTHEST), st.integers(0, 2**63)), min_size=1, max_size=80),
+    st.floats(0, FURTHEST, exclude_min=True),
+)
+def test_no_place_and_no_goal_is_too_odd(readings: list[tuple[float, int]], goal: float) -> None:
+    """Leaps across all there is, and creeping by next to nothing: figures, or none."""
+    pace, total = start(Pace(Progress.EPOCHS), 0.0, 0), 0
+    for place, cost in readings:
+        total += cost
+        pace = advance(pace, place, total)
+        pace = advance(pace, place * (1 + 1e-15), total)
+        found = project(pace, total, goal)
+        if found is not None:
+            numbers = (found.expected, found.low, found.high)
+            assert all(math.isfinite(each) for each in numbers if each is not None)
+    steps = [each.units for each in pace.intervals]
+    assert all(units >= SMALLEST for units in steps)

@@ -57,9 +57,9 @@ class RunStory(Story):
         super()._audit(batch, resources)
         cost = dict(self.points.get(RUN_COST, ()))
         projected = dict(self.points.get(PROJECTED, ()))
-        for (*run, bound), usd in projected.items():
-            assert usd >= cost[tuple(run)] * (1 - 1e-12)
-            low, high = projected.get((*run, "low")), projected.get((*run, "high"))
+        for (workload, name, bound), usd in projected.items():
+            assert usd >= cost[workload, name] * (1 - 1e-12)
+            low, high = (projected.get((workload, name, end)) for end in ("low", "high"))
             assert (low is None) == (high is None)
             if bound == "expected" and low is not None and high is not None:
                 assert low <= usd <= high
