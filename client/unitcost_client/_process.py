@@ -1,6 +1,7 @@
 """Which process this is, in terms that outlive it: pid, start time, pid namespace."""
 
 import os
+import sys
 
 
 def start_ticks(pid: int) -> int | None:
@@ -30,9 +31,12 @@ def alive(pid: int, ticks: int | None) -> bool:
 def launcher(itself: bool) -> str:
     """A name that all processes of one launcher share: its pid, its start and the boot.
 
-    That is the parent, unless this process has started the others `itself`.
+    That is the parent, unless this process has started the others `itself`, which a child of
+    multiprocessing has not, whatever the environment makes of it.
     """
-    pid = os.getpid() if itself else os.getppid()
+    multiprocessing = sys.modules.get("multiprocessing")
+    child = multiprocessing is not None and multiprocessing.parent_process() is not None
+    pid = os.getpid() if itself and not child else os.getppid()
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             boot = file.read(8)

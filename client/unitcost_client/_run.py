@@ -188,6 +188,14 @@ class Run:
             self._flusher.wake()
 
     @harmless
+    def add_stall(self, kind: str, seconds: float) -> None:
+        """Add seconds that were waited for `kind` (as in `stalled`), measured by somebody else."""
+        spent = int(amount(seconds) * 1e9)
+        if text(kind) in KINDS:
+            self._stalls.here().add(text(kind), spent)
+            self._tell(now=False)
+
+    @harmless
     def set_place(
         self,
         rank: int,

@@ -22,6 +22,10 @@ class Waits:
         self.since = 0
         self.spent: dict[str, int] = {}
 
+    def add(self, kind: str, spent: int) -> None:
+        """It has waited so many nanoseconds more."""
+        self.spent[kind] = self.spent.get(kind, 0) + spent
+
     def switch(self, kind: str) -> str:
         """From now on it waits for `kind`; returns what it was waiting for until now.
 
@@ -30,7 +34,7 @@ class Waits:
         now = _clock()
         before, self.kind = self.kind, NOTHING
         if before:
-            self.spent[before] = self.spent.get(before, 0) + now - self.since
+            self.add(before, now - self.since)
         self.since = now
         self.kind = kind
         return before

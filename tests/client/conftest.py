@@ -18,7 +18,7 @@ Spawn = Callable[..., subprocess.Popen[str]]
 PATIENCE = 60.0
 _LAUNCHERS = (
     *("TORCHELASTIC", "PET_", "SLURM_", "FLUX_", "OMPI_", "MV2_", "PALS_", "PMI_", "MPI_LOCAL"),
-    *("UNITCOST_", "XDG_RUNTIME"),
+    *("UNITCOST_JOB", "UNITCOST_STATE", "XDG_RUNTIME"),
 )
 _RANKS = {
     *("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "NODE_RANK", "GROUP_RANK"),

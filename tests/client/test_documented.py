@@ -39,10 +39,21 @@ def test_the_example_runs(root: Path, folder: Path, name: str) -> None:
     assert (record["steps"], record["epochs"]) == (30, 10)
 
 
+@pytest.mark.parametrize("name", ["lightning", "huggingface", "keras", "ray"])
+def test_every_adapter_is_on_the_page(page: str, name: str) -> None:
+    """And there is none that is not."""
+    folder = Path(unitcost_client.__file__).parent
+    public = {path.stem for path in folder.glob("*.py") if not path.stem.startswith("_")}
+    assert public == {"lightning", "huggingface", "keras", "ray"}
+    assert f"unitcost_client.{name}" in page
+
+
 def test_every_public_call_is_in_the_table(page: str) -> None:
     """With the parameters it has."""
-    for name in ("step", "steps", "epoch", "epoch_timer", "end", "set_place"):
-        assert f"run.{name}(" in page
-    (signature,) = re.findall(r"`start\((.*?)\)`", page)
+    public = [name for name in vars(unitcost_client.Run) if not name.startswith("_")]
+    inner = {"before_fork", "after_fork_in_parent", "after_fork_in_child"}
+    for name in set(public) - inner:
+        assert re.search(rf"run\.{name}\b", page), name
+    (signature,) = re.findall(r"^\| `start\((.*?)\)`", page, re.MULTILINE)
     described = [part.strip(" =") for part in signature.split(",")]
     assert described == list(inspect.signature(unitcost_client.start).parameters)
