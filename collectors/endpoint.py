@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from unitcost.collectors.address import is_loopback, parse_url
 from unitcost.collectors.base import Problem, Reading, Target
 from unitcost.collectors.readout import NO_BIRTH, Birth, Field, Key, Readout, Value
+from unitcost.collectors.standstill import Standstill
 from unitcost.collectors.tenant_names import tenant_name
 from unitcost.pricing.sample import (
     NS_PER_SECOND,
@@ -70,6 +71,7 @@ class Endpoint:
     layer: Layer = Layer.ENGINE
     claims: frozenset[Quantity] = frozenset()
     highest: dict[tuple[Field, Key], Value] = field(default_factory=dict)
+    standstill: Standstill = field(default_factory=Standstill)
 
     @property
     def id(self) -> str:
@@ -101,6 +103,7 @@ class Endpoint:
             # look as if it had been absent, that is zero, before.
             self.muted = frozenset(readout.unusable)
             self.highest.clear()
+            self.standstill.start(seen=self.life is not None)
         self.life = life
         self.layer = readout.layer
         left_out = ROLES[self.target.role]
@@ -141,7 +144,7 @@ class Endpoint:
 
     def _samples(self, readout: Readout, mono_ns: int) -> Iterator[Sample]:
         """Samples of all values that are counted here, and beside them those of each tenant."""
-        for values in (readout.values, self._tenants(readout)):
+        for values in (self.standstill.values(readout), self._tenants(readout)):
             for what, each in values.items():
                 if what not in self.muted and what.name not in ROLES[self.target.role]:
                     for key, found in each.items():

@@ -86,7 +86,8 @@ class Readout:
     `unusable` says for a field why it could not be used this time, though the server has it;
     `birth` is None where that holds for the birth. `dropped`: there were more than `MAX_KEYS`.
     `declared`: fields that a lazy server has, with a series or not yet. `tenants`: values that are
-    told apart by tenant too, each a part of one in `values`.
+    told apart by tenant too, each a part of one in `values`. `lagging`: fields whose values are
+    right only while no request is under way.
     """
 
     values: Mapping[Field, Mapping[Key, Value]]
@@ -96,3 +97,4 @@ class Readout:
     layer: Layer = Layer.ENGINE
     declared: frozenset[Field] = frozenset()
     tenants: Mapping[Field, Mapping[Key, Value]] = field(default_factory=dict)
+    lagging: frozenset[Field] = frozenset()

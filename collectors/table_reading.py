@@ -39,6 +39,7 @@ class Plan:
     table: ServerTable
     wanted: frozenset[str]
     created: frozenset[str]
+    lagging: frozenset[Field]
 
 
 def make_plan(table: ServerTable) -> Plan:
@@ -47,7 +48,8 @@ def make_plan(table: ServerTable) -> Plan:
     every = [series for field in FIELDS for series in _series(table, field)]
     names = {name for s in [*every, *table.start_time_seconds] for name in _names(s)}
     created = frozenset(f"{_family(series.metric)}_created" for series in counted)
-    return Plan(table, frozenset(names - {""}), created)
+    lagging = frozenset(f for f in FIELDS if any(s.when_idle for s in _series(table, f)))
+    return Plan(table, frozenset(names - {""}), created, lagging)
 
 
 def _series(table: ServerTable, field: Field) -> tuple[Series, ...]:
@@ -104,6 +106,7 @@ def read_table(plan: Plan, body: bytes, tenant_label: str | None = None) -> Read
         table.layer,
         declared,
         _by_tenant(found, table, values, tenant_label),
+        plan.lagging,
     )
 
 

@@ -34,6 +34,11 @@ class Series(Term, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     Each series needs its counterpart; where the difference is negative, it is unknown just then.
     """
+    when_idle: bool = False
+    """The value is right only while no request runs or waits: it is read then.
+
+    Tokens made less those of finished requests are those of aborted ones, and of running ones.
+    """
     plus: tuple[Term, ...] = ()
     """More sums, added for each model and part; one that the page lacks adds nothing."""
     less: tuple[Term, ...] = ()

@@ -2,9 +2,9 @@
 
 Every source is the engine's own: what it rejects with HTTP 4xx before that costs nothing and is
 not counted, nor are health checks. A request with n > 1 counts n times, as the engine does. One
-that the client leaves early is in no request counter (its tokens are counted): vllm#31503. How
-many tokens those were is all prompt tokens less those of finished requests, but so are the tokens
-of requests that run now: the two cannot be told apart, so aborted tokens are unknown.
+that the client leaves early is in no request counter (its tokens are counted): vllm#31503. Its
+tokens are those made less those of finished requests, at moments at which none runs or waits: a
+server that never stands still does not say.
 
 Input tokens are those that were computed. From 0.17 on vLLM counts them by source; 0.14 to 0.16
 have the computed tokens of finished requests. Older ones count hits of the prefix cache again
@@ -50,6 +50,23 @@ SERVER = ServerTable(
         ),
     ),
     tokens_output=(Series(metric="vllm:generation_tokens_total"),),
+    aborted_tokens=(
+        Series(
+            metric="vllm:prompt_tokens_by_source_total",
+            labels={"source": ("local_compute",)},
+            plus=(Term(metric="vllm:generation_tokens_total"),),
+            less=(
+                Term(metric="vllm:request_prefill_kv_computed_tokens_sum"),
+                Term(metric="vllm:request_generation_tokens_sum"),
+            ),
+            when_idle=True,
+        ),
+        Series(
+            metric="vllm:generation_tokens_total",
+            minus="vllm:request_generation_tokens_sum",
+            when_idle=True,
+        ),
+    ),
     prefill_seconds=(Series(metric="vllm:request_prefill_time_seconds_sum"),),
     decode_seconds=(Series(metric="vllm:request_decode_time_seconds_sum"),),
     request_seconds=(Series(metric="vllm:e2e_request_latency_seconds_sum"),),
