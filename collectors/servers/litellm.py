@@ -4,7 +4,8 @@ Its page is `/metrics/` (without the slash it redirects) and wants the master ke
 `bearer_token_file`. Models go by the name that was asked for. Input tokens include cached ones.
 Code 499 is a client that left; where requests have no code, all of them count as good. Seconds are
 those of good requests. Its spend is a list price: not read. Tenants are teams by their alias;
-hashed keys are never used unless the configuration names that label and each key.
+hashed keys are never used unless the configuration names that label and each key. Its gauge of
+requests in flight counts the one that asks for the page too: it would never be idle.
 """
 
 from unitcost.collectors.tables import Series, ServerTable, Term
@@ -44,7 +45,6 @@ SERVER = ServerTable(
     ),
     request_seconds=(Series(metric="litellm_request_total_latency_metric_sum"),),
     requests_timed=(Series(metric="litellm_request_total_latency_metric_count"),),
-    requests_running=(Series(metric="litellm_in_flight_requests"),),
     start_time_seconds=(Series(metric="process_start_time_seconds"),),
     lazy=True,
 )

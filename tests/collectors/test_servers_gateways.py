@@ -76,7 +76,6 @@ EXPECTED: dict[str, Growth] = {
             "seconds": 1,
             "timed": 5,
         },
-        "": {"running": 2},
     },
     # Tokens written to the cache were computed: they stay in the input.
     "envoy-ai-gateway-0.4": {
