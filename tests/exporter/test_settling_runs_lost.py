@@ -1,5 +1,8 @@
 """Settling runs: what waiting and repeated steps cost, as parts of what was charged."""
 
+import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -9,6 +12,9 @@ import pytest
 from tests.property.test_settle import FileLedger
 from tests.sites import MINUTE, Site, price_now, rented, rules
 from tests.worlds import Job
+from unitcost.exporter.ledger.store import Ledger
+from unitcost.pricing.lost_money import Lost
+from unitcost.pricing.runs import Place
 from unitcost.pricing.sample import Quantity
 
 STALLED = "unitcost_run_stall_cost_usd_total"
@@ -233,7 +239,7 @@ def test_who_leaves_out_what_is_done_again_is_asked_no_more() -> None:
     assert site.points().get(REPEATED, []) == []
 
 
-def test_steps_and_samples_cost_what_they_cost_across_restarts() -> None:
+def test_a_step_costs_what_it_costs_across_restarts() -> None:
     """Steps done before the attempt are no steps of it; those done again cost again."""
     site = Site()
     crashed_at(site, 400)
@@ -273,6 +279,34 @@ def test_what_was_lost_is_in_the_ledger_when_the_exporter_is_killed(tmp_path: Pa
     assert (run.place.steps, run.peak.steps, run.attempts) == (32, 40, 2)
     site.restart()
     assert site.settler.books.runs["job", "r1"] == run
+
+
+def test_a_ledger_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
+    """Its runs are documents of fewer fields; a newer one's of more are read all the same."""
+    path = tmp_path / "ledger.db"
+    site = Site(ledger=FileLedger(path))
+    crashed_at(site, 40)
+    now_ns = site.host.clock.wall_ns
+    new = {"place", "peak", "moved", "tells_again", "lost", "pace", "attempts"}
+    with closing(sqlite3.connect(path, isolation_level=None)) as change:
+        (text,) = change.execute("SELECT document FROM run").fetchone()
+        document = json.loads(text)
+        assert new < document.keys()
+        old = {name: value for name, value in document.items() if name not in new}
+        change.execute("UPDATE run SET document = ?", [json.dumps(old | {"of_later": [1]})])
+    with closing(Ledger(path, "host-1", "host")) as ledger:
+        run = ledger.open(now_ns).runs["job", "r1"]
+    known = site.ledger.runs["job", "r1"]
+    assert (run.total, run.last_epoch, run.attempt) == (known.total, 0.0, 0)
+    assert (run.place, run.lost, run.pace) == (Place(), Lost(), None)
+    site.ledger.runs["job", "r1"] = run
+    site.settler.books.runs["job", "r1"] = run
+    job = resumed_at(site, 20)
+    for _ in range(6):
+        job.steps += 5
+        site.tick()
+    assert site.ledger.runs["job", "r1"].peak.steps == 40  # the file of the first is still there
+    assert site.ledger.runs["job", "r1"].lost.repeated > 0
 
 
 def test_a_workload_over_the_cap_has_no_runs() -> None:
