@@ -56,6 +56,10 @@ def total(reading: Reading, quantity: Quantity, label: str = "") -> float | None
         ("triton-pytriton", (50, 2, 0), (None, None, None)),
         # 3 with HTTP 400 and 2 with 500; not the one for /readyz.
         ("bentoml", (50, 5, None), (None, None, None)),
+        # Two models; what was asked of one it does not have is in none of its series.
+        ("kserve", (50 + 7, 3, None), (None, None, None)),
+        # The same and five questions about a model, which look like any others from here.
+        ("haproxy", (50 + 7 + 5, 3 + 2 + 4, None), (None, None, None)),
     ],
 )
 def test_the_samples_agree_with_what_the_client_counted(
