@@ -5,7 +5,7 @@ import pytest
 from tests.collectors.raw_server import capture
 from tests.collectors.reading import read_once, values
 from unitcost.collectors.base import Reading
-from unitcost.collectors.servers import litellm
+from unitcost.collectors.servers import litellm, vllm
 from unitcost.collectors.table_reading import make_plan, read_table
 from unitcost.pricing.sample import Outcome, Quantity, TokenType
 
@@ -75,5 +75,9 @@ def test_vllm_tells_cached_tokens_apart_and_counts_tokens_of_who_left() -> None:
         (TokenType.CACHED_INPUT, "tinyllama"): 1216,
         (TokenType.OUTPUT, "tinyllama"): 107 + left,
     }
+    page = capture("vllm-cpu-prefix-cache.after")
+    found = read_table(make_plan(vllm.SERVER), page).values
+    (aborted,) = next(v for field, v in found.items() if field.name == "aborted_tokens").values()
+    assert aborted.value == left * (2 + 1)
     requests = grown("vllm-cpu-prefix-cache", Quantity.REQUESTS)
     assert requests == {(Outcome.SUCCEEDED, "tinyllama"): 30}
