@@ -37,10 +37,9 @@ class Recogniser:
                 return group[names[0]]
             if names:
                 raise Unrecognised(f"it may be any of {', '.join(names)}: say which by server:")
-        markers = sorted({marker.decode() for marker in self._markers})
         raise Unrecognised(
-            f"no sample name begins with {', '.join(markers)}: "
-            "name the server by server:, or describe it under servers:"
+            "no sample name begins as those of a known server: "
+            "name the server by server:, or describe it under servers: (docs/servers.md)"
         )
 
     def _by_name(self, server: str) -> Plan:
