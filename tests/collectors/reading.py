@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import yaml
@@ -27,7 +28,7 @@ def example_tables() -> dict[str, ServerTable]:
     return {name: msgspec.structs.replace(table, name=name) for name, table in tables.items()}
 
 
-def target(where: RawServer | str, **fields: str) -> Target:
+def target(where: RawServer | str, **fields: Any) -> Target:
     """An endpoint of the configuration, by its server or its URL."""
     url = where if isinstance(where, str) else where.url
     return Target(url=url, workload="chat", kind=WorkloadKind.INFERENCE, **fields)
