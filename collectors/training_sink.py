@@ -101,7 +101,12 @@ class TrainingSink:
         """Begin to listen, unless it does. Raises OSError."""
         if self._server is None:
             server = SinkServer(self._options.port, self._check, self._take, self._refused)
-            server.start()
+            try:
+                server.start()
+            except OSError as error:
+                where = f"{ADDRESS} port {self._options.port}"
+                why = f"cannot listen on {where} (does an exporter run?): {error.strerror}"
+                raise OSError(error.errno, why) from None
             self._server = server
 
     def close(self) -> None:
