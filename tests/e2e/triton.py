@@ -6,7 +6,6 @@ Where there is none, the test is skipped, or fails under UNITCOST_REQUIRE_REAL=1
 
 import contextlib
 import json
-import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -45,8 +44,10 @@ with Triton(config=config) as triton:
 """
 # Its Python backend is linked with libpython: it must be this Python's, not what the system has.
 _LIBRARIES = """
-import sysconfig
-print(sysconfig.get_config_var("LIBDIR"), sysconfig.get_path("purelib"), sep="\\n")
+import sys, sysconfig
+packages = sysconfig.get_path("purelib")
+print(sysconfig.get_config_var("LIBDIR"), sys.base_prefix + "/lib", sep=":", end=":")
+print(packages + "/nvidia_pytriton.libs", end="")
 """
 
 
@@ -108,5 +109,4 @@ def triton(folder: Path, ports: Ports | None = None) -> Iterator[TritonServer]:
 
 def _libraries(python: Path) -> str:
     found = subprocess.run([python, "-c", _LIBRARIES], check=True, capture_output=True, text=True)
-    libraries, packages = found.stdout.split()
-    return os.pathsep.join((libraries, f"{packages}/nvidia_pytriton.libs"))
+    return found.stdout
