@@ -15,9 +15,8 @@ MAX_READ = 256
 KEEP_SECONDS = 7 * 86_400
 """A file of a process that is gone is cleared by its owner's next start after this long."""
 
-_NAME = re.compile(
-    r"\.?train-[A-Za-z0-9._-]+-(?P<pid>\d{1,10})-(?P<started>\d{1,20})\.json(\.tmp)?"
-)
+_NAME = r"\.?train-[A-Za-z0-9._-]+-(?P<pid>\d{1,10})-(?P<started>\d{1,20})\.json(\.tmp)?"
+"""Compiled when first used: an import is to cost nothing that is not needed yet."""
 
 
 def _slug(job: str) -> str:
@@ -80,7 +79,7 @@ def read_all(folder: Folder, job: str) -> list[dict[str, object]]:
         return []
     try:
         names = [name for name in os.listdir(place) if name.startswith(prefix)]
-        matches = [match for name in names if (match := _NAME.fullmatch(name))]
+        matches = [match for name in names if (match := re.fullmatch(_NAME, name))]
         found = [(int(match["started"]), match.string) for match in matches]
         newest = sorted(found, reverse=True)[:MAX_READ]
         records = [_read(name, place) for _, name in newest]
@@ -113,7 +112,7 @@ def clear_old(folder: Folder) -> None:
     place = folder.open()
     try:
         for name in os.listdir(place):
-            match = _NAME.fullmatch(name)
+            match = re.fullmatch(_NAME, name)
             if match and not os.path.exists(f"/proc/{match['pid']}") and _is_old(name, place):
                 _remove(name, place)
     finally:
