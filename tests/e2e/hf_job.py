@@ -1,7 +1,8 @@
 """A training by the real Trainer that knows nothing of unitcost, for an environment with torch.
 
-Arguments: folder, epochs, seconds a step, and after how many epochs it stops early (0: never). It
-says its step and epoch after each step.
+Arguments: folder, epochs, seconds a step, after how many epochs it stops early (0: never), and
+whether it saves each epoch (`save`) and goes on from there (`resume`). It says its step and epoch
+after each step.
 """
 
 JOB = """
@@ -13,6 +14,7 @@ import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 FOLDER, EPOCHS, SECONDS, STOP = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
+SAVES, RESUMES = "save" in sys.argv, "resume" in sys.argv
 
 
 class Rows(torch.utils.data.Dataset):
@@ -47,13 +49,13 @@ arguments = TrainingArguments(
     num_train_epochs=EPOCHS,
     per_device_train_batch_size=4,
     report_to="none",
-    save_strategy="no",
+    save_strategy="epoch" if SAVES or RESUMES else "no",
     logging_steps=1,
     use_cpu=True,
     disable_tqdm=True,
     include_num_input_tokens_seen="no",
 )
 trainer = Trainer(Model(), arguments, train_dataset=Rows(), callbacks=[Stop()])
-trainer.train()
+trainer.train(resume_from_checkpoint=RESUMES)
 print(json.dumps([trainer.state.global_step, trainer.state.epoch]), flush=True)
 """

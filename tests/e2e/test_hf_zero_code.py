@@ -49,7 +49,9 @@ def metered(tmp_path: Path) -> Iterator[Exporter]:
 class Trainer:
     """The job, and the last step and epoch that it said itself."""
 
-    def __init__(self, running: Exporter, epochs: int, seconds: float, stop: int = 0) -> None:
+    def __init__(
+        self, running: Exporter, epochs: int, seconds: float, stop: int = 0, *more: str
+    ) -> None:
         sink = running.settings["collectors"]["training_sink"]
         environment = {
             **os.environ,
@@ -61,7 +63,7 @@ class Trainer:
         }
         command = [str(PYTHON), "-c", JOB, str(running.folder / "out")]
         self.process = subprocess.Popen(
-            [*command, str(epochs), str(seconds), str(stop)],
+            [*command, str(epochs), str(seconds), str(stop), *more],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -160,3 +162,21 @@ def test_a_training_that_ends_early_has_no_steps_made_up(metered: Exporter) -> N
     steps = counted(metered)[0]
     assert steps is not None
     assert end[0] - 13 <= steps <= end[0]
+
+
+def test_a_resumed_job_counts_what_it_does_itself(metered: Exporter) -> None:
+    """Where it resumed the callback does not say: it is worked out from its pace."""
+    trainer = Trainer(metered, 20, 0.35, 0, "save")
+    wait_for(lambda: trainer.at[0] >= 60, "60 steps", 120)
+    trainer.kill()
+    metered.wait_tick(3)
+    before = counted(metered)[0]
+    assert before is not None
+    resumed_at = trainer.at[0] // STEPS_PER_EPOCH * STEPS_PER_EPOCH
+    end = Trainer(metered, 20, 0.35, 0, "resume").finish()
+    assert end == (20 * STEPS_PER_EPOCH, 20.0)
+    metered.wait_tick(3)
+    after = counted(metered)[0]
+    assert after is not None
+    assert after - before == pytest.approx(end[0] - resumed_at, abs=5)
+    assert metered.scrape().each("unitcost_epoch_last", workload="tuner")
