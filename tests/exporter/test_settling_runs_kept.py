@@ -1,0 +1,104 @@
+"""Settling runs: what the ledger keeps of them, and when nothing is said of them."""
+
+import json
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+from tests.exporter.test_settling_runs_lost import REPEATED, crashed_at, resumed_at, stalled, usd
+from tests.property.test_settle import FileLedger
+from tests.sites import Site, rules
+from unitcost.exporter.ledger.store import Ledger
+from unitcost.pricing.lost_money import Lost
+from unitcost.pricing.runs import Place
+from unitcost.pricing.sample import Quantity
+
+
+def test_what_was_lost_is_in_the_ledger_when_the_exporter_is_killed(tmp_path: Path) -> None:
+    """It is killed before it could commit a tick, twice: the next one covers that time, once."""
+    site = Site(ledger=FileLedger(tmp_path / "ledger.db"))
+    crashed_at(site, 40)
+    job = resumed_at(site, 20)
+    job.waited = {"checkpoint": 0.0}
+    site.tick(2)
+    lost, before = Decimal(0), site.usd("job")
+    for _ in range(2):
+        for commit in (True, False, True):
+            site.host.run(5.0)
+            job.steps += 2
+            job.waited["checkpoint"] += 1.0
+            lost += site.usd("job", site.settle(commit=commit)) if commit else 0
+            if not commit:
+                site.restart()
+    assert site.point(REPEATED, "job", "r1") == usd(lost)
+    assert lost == site.usd("job") - before
+    assert stalled(site, "checkpoint") == usd(lost / 5)
+    run = site.ledger.runs["job", "r1"]
+    assert (run.place.steps, run.peak.steps, run.attempts) == (32, 40, 2)
+    site.restart()
+    assert site.settler.books.runs["job", "r1"] == run
+
+
+def test_a_ledger_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
+    """Its runs are documents of fewer fields; a newer one's of more are read all the same."""
+    path = tmp_path / "ledger.db"
+    site = Site(ledger=FileLedger(path))
+    crashed_at(site, 40)
+    now_ns = site.host.clock.wall_ns
+    new = {"place", "peak", "moved", "tells_again", "lost", "pace", "attempts"}
+    with closing(sqlite3.connect(path, isolation_level=None)) as change:
+        (text,) = change.execute("SELECT document FROM run").fetchone()
+        document = json.loads(text)
+        assert new < document.keys()
+        old = {name: value for name, value in document.items() if name not in new}
+        change.execute("UPDATE run SET document = ?", [json.dumps(old | {"of_later": [1]})])
+    with closing(Ledger(path, "host-1", "host")) as ledger:
+        run = ledger.open(now_ns).runs["job", "r1"]
+    known = site.ledger.runs["job", "r1"]
+    assert (run.total, run.last_epoch, run.attempt) == (known.total, 0.0, 0)
+    assert (run.place, run.lost, run.pace) == (Place(), Lost(), None)
+    site.ledger.runs["job", "r1"] = run
+    site.settler.books.runs["job", "r1"] = run
+    job = resumed_at(site, 20)
+    for _ in range(6):
+        job.steps += 5
+        site.tick()
+    assert site.ledger.runs["job", "r1"].peak.steps == 40  # the file of the first is still there
+    assert site.ledger.runs["job", "r1"].lost.repeated > 0
+
+
+def test_a_workload_over_the_cap_has_no_runs() -> None:
+    """Its money is with the others'; no series of it is made."""
+    site = Site(replace(rules(), max_workloads=1))
+    site.host.serve("chat", 8000, cores=1.0)
+    job = site.host.train("job", "r1", cores=1.0)
+    job.goal_steps, job.waited = 100, {"checkpoint": 1.0}
+    site.settle()
+    job.steps += 10
+    site.tick(5)
+    names = {name for name, found in site.points().items() if found and "_run_" in name}
+    assert names == set()
+
+
+def test_nothing_of_runs_is_said_where_only_units_are() -> None:
+    """In scope `units` there is no money, and a run is a matter of money."""
+    site = Site(replace(rules(), scope="units"))
+    job = site.host.train("job", "r1", cores=1.0)
+    job.goal_steps, job.waited = 100, {"checkpoint": 1.0}
+    site.settle()
+    job.steps += 10
+    site.tick(5)
+    assert not [name for name in site.points() if "_run_" in name]
+    assert site.counter(f"unitcost_{Quantity.STEPS}_total", "job") == 10**7
+
+
+def test_a_run_that_is_retired_is_not_shown() -> None:
+    """As its cost."""
+    site = Site()
+    crashed_at(site, 40)
+    assert site.points()[REPEATED]
+    retire = site.rules.retire_after_ns / 1e9
+    site.tick(3, seconds=retire / 2)
+    assert not [found for name, found in site.points().items() if "_run_" in name and found]
