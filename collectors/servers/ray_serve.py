@@ -2,16 +2,17 @@
 
 The page is Ray's own, at the node's metrics export port; it is large, and only what is named here
 is read. Deployments count too, but one request may pass through several of them: the proxies' count
-is that of the clients. Health checks and the list of routes are no requests. Ray ends a request
-whose client left with code 499 (`disconnection` in older versions). Until 2.9 counters had no
-`_total`. Each proxy is a process of its own, which may start anew alone. With OTEL_SDK_DISABLED
-set the page is empty. Where LLMs are served by Ray Serve LLM, its table reads the page.
+is that of the clients. Health checks and the list of routes are no requests, and what belongs to no
+application (404) never reached one. Ray ends a request whose client left with code 499
+(`disconnection` in older versions). Until 2.9 counters had no `_total`. Each proxy is a process of
+its own, which may start anew alone. With OTEL_SDK_DISABLED set the page is empty. Where LLMs are
+served by Ray Serve LLM, its table reads the page.
 """
 
 from unitcost.collectors.tables import Series, ServerTable, Term
 
 _MILLISECONDS = 1e-3
-_ADMIN = {"route": ("/-/healthz", "/-/routes")}
+_ADMIN = {"route": ("/-/healthz", "/-/routes"), "application": ("",)}
 _GOOD = ("1*", "2*", "3*", "OK", "StatusCode.OK")
 _LEFT = ("499", "disconnection", "CANCELLED", "StatusCode.CANCELLED")
 _HTTP, _GRPC = "ray_serve_num_http_requests", "ray_serve_num_grpc_requests"

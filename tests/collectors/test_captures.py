@@ -58,7 +58,9 @@ def total(reading: Reading, quantity: Quantity, label: str = "") -> float | None
         ("bentoml", (50, 5, None), (None, None, None)),
         # Two models; what was asked of one it does not have is in none of its series.
         ("kserve", (50 + 7, 3, None), (None, None, None)),
-        # The same and five questions about a model, which look like any others from here.
+        # Each passed through two deployments; health checks and paths of no application are none.
+        ("ray-serve", (50, 3 + 2, None), (None, None, None)),
+        # KServe's, and five questions about a model, which look like any others from here.
         ("haproxy", (50 + 7 + 5, 3 + 2 + 4, None), (None, None, None)),
     ],
 )

@@ -41,6 +41,7 @@ WHOSE = {
     "lmdeploy": "lmdeploy",
     "ray-serve-llm": "ray_serve_llm",
     "ray-serve-2": "ray_serve",
+    "ray-serve.": "ray_serve",
     "torchserve": "torchserve",
     "tensorflow-serving": "tensorflow_serving",
     "kserve": "kserve",
