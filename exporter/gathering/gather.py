@@ -151,7 +151,7 @@ class Gatherer:
                 worker.ask(deadline, self._neighbours)
         self._receive(round_, until=deadline)
         for name in self._asked_at:
-            self._errors[name].count(TIMEOUT, "did not answer in time")
+            self._errors[name].fail(TIMEOUT, "did not answer in time")
         states = {name: self._state(name, round_) for name in self._errors}
         self._neighbours = _neighbours(round_.readings.values())
         return Gathered(MappingProxyType(round_.readings), MappingProxyType(states))
@@ -185,7 +185,7 @@ class Gatherer:
         del self._asked_at[name]
         round_.answered[name] = answer
         if answer.error:
-            self._errors[name].count(answer.error, answer.detail)
+            self._errors[name].fail(answer.error, answer.detail)
             return
         self._last_success[name] = answer.wall_ns
         if name in round_.asked:

@@ -5,6 +5,8 @@ The good one is billed to the unit meanwhile, every scrape can be parsed, each t
 """
 
 import re
+import socket
+import time
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -42,6 +44,11 @@ def injecting(count: int) -> bytes:
     """A page whose models have such names; each has made so many tokens."""
     line = 'vllm:generation_tokens_total{{engine="0",model_name="{}"}} {}\n'
     return "".join(line.format(name, count) for name in NAMES).encode()
+
+
+def hang(_: socket.socket) -> None:
+    """Say nothing for longer than the exporter waits."""
+    time.sleep(2 * PERIOD)
 
 
 def settings_for(good: Scripted, hostile: RawServer) -> dict[str, object]:
@@ -95,8 +102,8 @@ def drive(running: Exporter, good: Scripted, hostile: RawServer) -> None:
     next_read(hostile)
     served = 0
     for turn in (1, 2):
-        for content in (injecting(turn * 10), *TORN, None):
-            hostile.answer = sends(b"\x00" * 1000) if content is None else body(content)
+        for answer in (body(injecting(turn * 10)), *map(body, TORN), sends(b"\x00" * 999), hang):
+            hostile.answer = answer
             next_read(hostile)
             good.serve(3)
             served += 3
