@@ -3,6 +3,7 @@
 Its names are so plain that any other table's markers go first. It does not say what came from its
 cache: `input` is the whole prompt. Requests that ended neither by `stop` nor by `length`, those the
 client left among them, are its failures. 24.05 had its page at `/metrics`.
+NIM 2 runs vLLM and shows vLLM's own names: the table of vLLM reads them.
 """
 
 from unitcost.collectors.tables import Series, ServerTable

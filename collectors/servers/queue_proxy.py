@@ -2,7 +2,8 @@
 
 It counts what came to the pod and how it was answered, probes left out, for any server behind it.
 With KServe's aggregation (port 9088) its series stand on one page with the model's own: then the
-model's table reads the page, and this one must be named (`server: queue_proxy`) to be used.
+model's table reads the page, and this one must be named (`server: queue_proxy`) to be used. Newer
+versions that count by OpenTelemetry (`kn_queueproxy_`) need a table of one's own.
 """
 
 from unitcost.collectors.tables import Series, ServerTable

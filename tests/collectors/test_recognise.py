@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.collectors import test_servers_engines as engines
+from tests.collectors import test_servers_gateways as gateways
+from tests.collectors import test_servers_models as models
 from tests.collectors.raw_server import capture
 from unitcost.collectors.base import discover
 from unitcost.collectors.recognise import Recogniser, Unrecognised
@@ -106,6 +109,13 @@ def test_every_server_with_a_marker_has_a_capture() -> None:
     marked = {name for name, table in TABLES.items() if table.marker}
     assert marked == set(WHOSE.values())
     assert set(TABLES) - marked == {"istio_gateway", *SILENT}
+
+
+def test_every_synthetic_page_has_its_numbers_worked_out() -> None:
+    """None is there only to be recognised."""
+    pages = {name.split(".after.")[0] for name in CAPTURES if name.endswith(".after.synthetic")}
+    worked_out = {name for each in (engines, gateways, models) for name in each.EXPECTED}
+    assert pages == worked_out | {"istio-gateway-1.24", "kserve-and-queue-proxy"}
 
 
 def test_no_table_reads_what_only_looks_right() -> None:
