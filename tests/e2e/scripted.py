@@ -99,7 +99,7 @@ class Scripted:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, *_: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:
                 """Nothing on the terminal."""
 
         self.http = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
