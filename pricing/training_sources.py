@@ -3,12 +3,11 @@
 Nothing here reads a clock or a host: what was told, and when, is an argument.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from unitcost.pricing.sample import Sample, Subject
+from unitcost.pricing.sample import Subject
 from unitcost.pricing.workload import Account, WorkloadKind
 
 CLIENT = "run:"
@@ -40,9 +39,9 @@ def base_of(begin_ns: int, early: Sequence[Progress], *, over: bool) -> Progress
     """Where a run stood when it began; None while that cannot be told.
 
     Sources do not say whether a run resumed. One that had done more at its first record than
-    three times what it does afterwards in as long a time did; how much of that it brought along
-    is worked out from its best pace. `early`: its first records, in order; `over`: none will
-    follow, and one that could not be judged began at zero.
+    three times what it does afterwards in as long a time did; then it is counted from that record
+    on, for how much of it the run had brought along nobody says. `early`: its first records, in
+    order; `over`: none will follow, and one that could not be judged began at zero.
     """
     if not early:
         return None
@@ -52,11 +51,11 @@ def base_of(begin_ns: int, early: Sequence[Progress], *, over: bool) -> Progress
         return zero if over else None
     if first <= _PLAUSIBLE * done + slack:
         return zero
-    return _before(begin_ns, early[0], done / first) if over or len(early) >= ENOUGH else None
+    return replace(early[0], wall_ns=begin_ns) if over or len(early) >= ENOUGH else None
 
 
 def _pace(begin_ns: int, early: Sequence[Progress]) -> tuple[float | None, float, float]:
-    """What it did up to its first record at its best pace since, what it then stood at, slack."""
+    """What it can have done up to its first record, at its best pace since; that record; slack."""
     by_steps = all(each.steps is not None for each in early)
     amounts = [float((each.steps if by_steps else each.epochs) or 0) for each in early]
     slack = _SLACK_STEPS if by_steps else _SLACK_EPOCHS
@@ -70,17 +69,6 @@ def _pace(begin_ns: int, early: Sequence[Progress]) -> tuple[float | None, float
     return max(0.0, max(paces)) * max(0, early[0].wall_ns - begin_ns), amounts[0], slack
 
 
-def _before(begin_ns: int, first: Progress, done: float) -> Progress:
-    """What a run brought along; `done`: the part of its first record that it did itself."""
-    left = 1.0 - min(1.0, done)
-    return Progress(
-        begin_ns,
-        None if first.steps is None else math.floor(first.steps * left),
-        None if first.epochs is None else first.epochs * left,
-        None if first.tokens is None else math.floor(first.tokens * left),
-    )
-
-
 def source_of(subject: Subject) -> int | None:
     """Which of `SOURCES` tells of a training subject; None where it is none of them."""
     if subject.kind is not WorkloadKind.TRAINING:
@@ -89,29 +77,21 @@ def source_of(subject: Subject) -> int | None:
     return next(found, None)
 
 
-def without_doubles(
-    subjects: Sequence[Subject], samples: Sequence[Sample]
-) -> tuple[Sequence[Subject], Sequence[Sample]]:
-    """Each training job as its most trustworthy source tells of it, and nobody else.
+def doubles(subjects: Sequence[Subject]) -> frozenset[str]:
+    """Ids of subjects that tell of a training job which a more trustworthy source tells of too.
 
-    Sources tell of the same job where they name the same workload, or claim the same process. It
-    is dropped with all its samples from those that come later in `SOURCES`; what is left is
-    returned as it was, in order. Marks of subjects that are gone find no run.
+    Sources tell of the same job where they name the same workload, or claim the same process. The
+    first in `SOURCES` is believed. The others' counters must still be followed, so that one which
+    is left alone goes on from where it is.
     """
     ranks = {subject.id: rank for subject in subjects if (rank := source_of(subject)) is not None}
     if len(set(ranks.values())) < 2:
-        return subjects, samples
+        return frozenset()
     best = _best(subjects, ranks)
-    dropped = {
+    return frozenset(
         subject.id
         for subject in subjects
         if subject.id in ranks and ranks[subject.id] > best[subject.workload]
-    }
-    if not dropped:
-        return subjects, samples
-    return (
-        [subject for subject in subjects if subject.id not in dropped],
-        [sample for sample in samples if sample.subject not in dropped],
     )
 
 

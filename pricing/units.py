@@ -4,7 +4,7 @@ Differences are taken for each replica and engine first and then summed, so that
 goes or restarts moves nothing but its own part.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from unitcost.pricing import layers
@@ -77,13 +77,15 @@ def count(
     samples: Iterable[Sample],
     metered_since_wall_ns: int,
     clock: ClockReading,
+    unbilled: Set[str] = frozenset(),
 ) -> Count:
     """Take one round of samples; nothing is billed at first sight unless birth is proven.
 
     Birth is proven by the subject (`born_wall_ns` inside our metered time), or by having read the
     same subject before without the counter: it was absent then, so it was zero. A subject that
     did not answer, or is gone, keeps its points; they are dropped by `forget`. Of a series that is
-    given twice the first reading counts. `clock`: the clocks of this tick.
+    given twice the first reading counts. `clock`: the clocks of this tick. `unbilled`: ids of
+    subjects whose counters are only followed, because others count the same.
     """
     everyone = list(subjects)
     known = {subject.id: subject for subject in everyone if subject.up}
@@ -105,7 +107,8 @@ def count(
         if subject is None:
             continue
         if sample.kind is Kind.GAUGE:
-            round_.gauge(subject, sample)
+            if subject.id not in unbilled:
+                round_.gauge(subject, sample)
             continue
         series = Series(
             sample.subject,
@@ -130,7 +133,8 @@ def count(
         if point is not None:
             points[series] = point
         events[usage.event] = events.get(usage.event, 0) + 1
-        round_.count(subject, sample, usage.micro)
+        if subject.id not in unbilled:
+            round_.count(subject, sample, usage.micro)
     after = UnitMeter(points, {**meter.seen, **seen})
     return round_.billed(after, everyone, events)
 

@@ -16,6 +16,7 @@ from unitcost.pricing.tenants import (
     process_name,
     tenants_of,
 )
+from unitcost.pricing.training_sources import adopted
 from unitcost.pricing.workload import SYSTEM, Account
 
 Book = Callable[[Account, Identity | None], Account]
@@ -84,7 +85,10 @@ def owners_of(
     for identity, account in _tenant_holders(observed, tenants):
         holders.setdefault(account, set()).add(identity)
     said = tenants.identities
-    names = {account: book(account, said.get(account.workload)) for account in holders}
+    runs = adopted(observed.subjects)
+    names = {
+        account: book(runs.get(account, account), said.get(account.workload)) for account in holders
+    }
     return _booked(observed, account_of, holders, tenants, names)
 
 
@@ -98,6 +102,7 @@ def grounds_of(observed: Observed) -> object:
         ],
         observed.listeners,
         [claim_of(subject) for subject in observed.subjects],
+        list(adopted(observed.subjects).items()),
         observed.pods,
         None if uses is None else [(use.id, use.pod_uid, use.cpu_request_milli) for use in uses],
         {(grant.namespace, grant.pod) for grant in kubelet.grants} if kubelet else None,

@@ -34,6 +34,7 @@ from unitcost.pricing.timeline import (
     advance,
     cut,
 )
+from unitcost.pricing.training_sources import doubles
 from unitcost.pricing.units import Count, count, forget
 from unitcost.pricing.workload import UNALLOCATED, UNMETERED, Account, WorkloadKind
 
@@ -77,7 +78,11 @@ class Settler:
         self.state = followed
         since = _metered_since(self.state, step)
         observed = self._admitted(self._landed(observed), step.position.at_ns)
-        counted = self._count(observed, since, clock)
+        twice = doubles(observed.subjects)
+        counted = self._count(observed, since, clock, twice)
+        observed = replace(
+            observed, subjects=[each for each in observed.subjects if each.id not in twice]
+        )
         held = self.host.hold(
             self.rules,
             observed,
@@ -151,10 +156,12 @@ class Settler:
         owners = self.host.owners
         return owners.tenants.identities.get(workload) if owners else None
 
-    def _count(self, observed: Observed, since_ns: int, clock: ClockReading) -> Count:
+    def _count(
+        self, observed: Observed, since_ns: int, clock: ClockReading, unbilled: frozenset[str]
+    ) -> Count:
         proven = max(since_ns, clock.wall_ns - BIRTH_LIMIT_NS)
         samples: Sequence[Sample] = [s for s in observed.samples if s.subject != "host"]
-        counted = count(self.state.meter, observed.subjects, samples, proven, clock)
+        counted = count(self.state.meter, observed.subjects, samples, proven, clock, unbilled)
         keep = {subject.id for subject in observed.subjects}
         meter = forget(counted.meter, keep, clock.boot_ns - FORGET_AFTER_NS)
         return replace(counted, meter=meter)

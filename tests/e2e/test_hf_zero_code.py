@@ -22,6 +22,8 @@ from unitcost.exporter.ledger.tools import check
 FRAMEWORKS = os.environ.get("UNITCOST_FRAMEWORKS", "")
 PYTHON = Path(FRAMEWORKS) / "bin" / "python"
 STEPS_PER_EPOCH = 8
+UNTIL_FIRST_POST = 20
+"""Steps of at most so many are done before a job posts for the first time, after 5 s."""
 
 pytestmark = pytest.mark.skipif(
     not FRAMEWORKS, reason="UNITCOST_FRAMEWORKS names no environment with torch and transformers"
@@ -165,7 +167,7 @@ def test_a_training_that_ends_early_has_no_steps_made_up(metered: Exporter) -> N
 
 
 def test_a_resumed_job_counts_what_it_does_itself(metered: Exporter) -> None:
-    """Where it resumed the callback does not say: it is worked out from its pace."""
+    """Where it resumed the callback does not say: it is counted from its first post on."""
     trainer = Trainer(metered, 20, 0.35, 0, "save")
     wait_for(lambda: trainer.at[0] >= 60, "60 steps", 120)
     trainer.kill()
@@ -178,5 +180,6 @@ def test_a_resumed_job_counts_what_it_does_itself(metered: Exporter) -> None:
     metered.wait_tick(3)
     after = counted(metered)[0]
     assert after is not None
-    assert after - before == pytest.approx(end[0] - resumed_at, abs=5)
+    itself = end[0] - resumed_at
+    assert itself - UNTIL_FIRST_POST <= after - before <= itself
     assert metered.scrape().each("unitcost_epoch_last", workload="tuner")

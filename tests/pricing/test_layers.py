@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unitcost.pricing.layers import Claim, authority_of, billed, compared
+from unitcost.pricing.layers import Claim, LayeredKey, authority_of, billed, compared
 from unitcost.pricing.sample import Layer, Outcome, Phase, Quantity, TokenType
 from unitcost.pricing.workload import Account
 
@@ -40,7 +40,7 @@ def test_a_queue_is_the_engine_s() -> None:
     assert found["chat", waiting] is Layer.ENGINE
 
 
-def units(layer: Layer, model: str, *counted: tuple[Quantity, str, int]) -> dict[object, int]:
+def units(layer: Layer, model: str, *counted: tuple[Quantity, str, int]) -> dict[LayeredKey, int]:
     """What a layer counted of one model."""
     account = Account("chat", model)
     return {(layer, account, quantity, label): micro for quantity, label, micro in counted}

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unitcost.pricing.allocate import Method, Share, State
+from unitcost.pricing.layers import Counted
 from unitcost.pricing.models import model_weights, split_by_model
 from unitcost.pricing.sample import Outcome, Phase, Quantity, TokenType
-from unitcost.pricing.units import Counted
 from unitcost.pricing.workload import SYSTEM, UNALLOCATED, Account
 
 BIG, SMALL = Account("chat", "big"), Account("chat", "small")

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unitcost.pricing.sample import NS_PER_SECOND, Quantity, Sample, Subject
+from unitcost.pricing.sample import NS_PER_SECOND, Subject
 from unitcost.pricing.training_sources import (
     SOURCES,
     Progress,
     adopted,
     base_of,
+    doubles,
     source_of,
-    without_doubles,
 )
 from unitcost.pricing.workload import Account, WorkloadKind
 
@@ -25,16 +25,10 @@ def subject(name: str, workload: str = "tuner", **parts: object) -> Subject:
     return replace(Subject(name, workload, TRAINING), **parts)  # type: ignore[arg-type] # as given
 
 
-def steps(name: str) -> Sample:
-    """A sample of a subject."""
-    return Sample(name, Quantity.STEPS, 1.0, 0)
-
-
 def kept(*subjects: Subject) -> list[str]:
-    """Whose samples are left."""
-    left, samples = without_doubles(subjects, [steps(each.id) for each in subjects])
-    assert [each.id for each in left] == [sample.subject for sample in samples]
-    return [each.id for each in left]
+    """Who is believed."""
+    dropped = doubles(subjects)
+    return [each.id for each in subjects if each.id not in dropped]
 
 
 def test_the_client_is_preferred_to_all_others_by_the_jobs_name() -> None:
@@ -60,9 +54,6 @@ def test_others_are_left_alone() -> None:
     server = Subject("hf:no", "tuner", WorkloadKind.INFERENCE)
     others = [subject("run:a"), subject("run:b"), subject("logs:c", "another"), server]
     assert kept(*others) == [each.id for each in others]
-    host = Sample("host", Quantity.CPU_SECONDS, 1.0, 0)
-    subjects = [subject("run:a"), subject("hf:a")]
-    assert without_doubles(subjects, [host])[1] == [host]
     assert source_of(server) is None
 
 
@@ -83,14 +74,15 @@ def test_others_are_left_alone() -> None:
 )
 def test_each_job_has_one_source_and_no_job_is_lost(subjects: list[Subject]) -> None:
     """Of each name one source is left at most, and some source of every process or name."""
-    left, _ = without_doubles(subjects, [])
+    dropped = doubles(subjects)
+    left = [each for each in subjects if each.id not in dropped]
     sources: dict[str, set[int | None]] = {}
     for each in left:
         sources.setdefault(each.workload, set()).add(source_of(each))
     assert all(len(found) == 1 for found in sources.values())
     if subjects:
         assert min(source_of(each) or 0 for each in subjects) in {source_of(each) for each in left}
-    assert without_doubles(left, [])[0] == left
+    assert not doubles(left)
 
 
 def records(first: int, pace: float, count: int, wait: float = 5.0) -> list[Progress]:
@@ -109,8 +101,8 @@ def records(first: int, pace: float, count: int, wait: float = 5.0) -> list[Prog
         (10, 2.0, 2, False, 0),
         (10, 0.8, 2, False, 0),  # it slowed down
         (5010, 2.0, 2, False, None),
-        (5010, 2.0, 4, False, 5000),
-        (5010, 2.0, 3, True, 5000),
+        (5010, 2.0, 4, False, 5010),
+        (5010, 2.0, 3, True, 5010),
         (1, 0.0, 4, True, 0),
     ],
 )
