@@ -7,10 +7,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
+import msgspec
 import pytest
+import yaml
 
 from unitcost.collectors.base import Context, NoData, discover
+from unitcost.collectors.kube.api_types import PodObject
+from unitcost.collectors.kube.scrape import scrape_of
 from unitcost.collectors.tables import ServerTable
+from unitcost.pricing.container import Scrape
 from unitcost.pricing.sample import Quantity
 
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -31,7 +36,17 @@ def test_every_yaml_example_says_which_file_it_is(fences: list[tuple[str, str, s
     """So that there is a test that reads it: test_config_docs.py, or the one below."""
     first_lines = {text.split("\n")[0] for _, language, text in fences if language == "yaml"}
     assert "# unitcost.yaml" in first_lines
-    assert {line.split(":")[0] for line in first_lines} <= {"# unitcost.yaml", "# prometheus.yml"}
+    known = {"# unitcost.yaml", "# prometheus.yml", "# a pod template"}
+    assert {line.split(":")[0] for line in first_lines} <= known
+
+
+def test_every_pod_template_is_understood(fences: list[tuple[str, str, str]]) -> None:
+    """Its annotations say where its metrics page is, as the exporter reads them."""
+    texts = [text for _, _, text in fences if text.startswith("# a pod template")]
+    assert texts
+    for text in texts:
+        pod = msgspec.convert(yaml.safe_load(text), PodObject)
+        assert scrape_of(pod) == Scrape(8000, server="vllm")
 
 
 def test_every_prometheus_example_is_accepted_by_promtool(
