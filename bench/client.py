@@ -8,12 +8,12 @@ limit in time too has it in the last column.
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import repeat as again_and_again
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +23,7 @@ from unitcost.collectors.training import Options, TrainingCollector
 
 CALLS = 100_000
 FILES = 1_024
-ROUNDS = 7
+ROUNDS = 15
 NEVER = 1e18
 
 
@@ -49,6 +49,9 @@ class Figure(NamedTuple):
         )
 
 
+Work = Callable[[], object]
+
+
 class Empty:
     """The peer of `Run.step`."""
 
@@ -56,34 +59,37 @@ class Empty:
         """Nothing."""
 
 
-def per_call(work: Callable[[], object], calls: int) -> float:
-    """Seconds for one of `calls`: the median of some rounds of `work`."""
-    rounds = []
-    for _ in range(ROUNDS):
-        began = time.perf_counter()
-        work()
-        rounds.append((time.perf_counter() - began) / calls)
-    return statistics.median(rounds)
+def side_by_side(own: Work, peer: Work, calls: int) -> tuple[float, float]:
+    """Seconds for one of `calls` of each: the least of rounds in turn, so both have quiet ones."""
+    rounds = [(seconds(own), seconds(peer)) for _ in range(ROUNDS)]
+    return min(mine for mine, _ in rounds) / calls, min(other for _, other in rounds) / calls
 
 
-def step_cost(step: Callable[[int, int, int], None]) -> float:
-    """Seconds for one step of 32 examples and 4096 tokens."""
+def seconds(work: Work) -> float:
+    """How long it takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def stepping(step: Callable[[int, int, int], None]) -> Work:
+    """Steps of 32 examples and 4096 tokens."""
 
     def work() -> None:
         for _ in range(CALLS):
             step(1, 32, 4096)
 
-    return per_call(work, CALLS)
+    return work
 
 
-def loop(batches: Callable[[], Iterable[object]]) -> float:
-    """Seconds for one batch of a loop that does nothing with it."""
+def looping(batches: Callable[[], Iterable[object]]) -> Work:
+    """A loop that does nothing with its batches."""
 
     def work() -> None:
         for _ in batches():
             pass
 
-    return per_call(work, CALLS)
+    return work
 
 
 def timed_batches(step: Callable[[], None]) -> Iterator[object]:
@@ -107,7 +113,7 @@ def import_cost(module: str) -> float:
         f"import {module}\nprint(time.process_time() - began)"
     )
     command = [sys.executable, "-I", "-c", code]
-    return min(float(subprocess.check_output(command)) for _ in range(3 * ROUNDS))
+    return float(subprocess.check_output(command))
 
 
 def repeat(work: Callable[[], object], times: int) -> None:
@@ -145,20 +151,22 @@ def steps(base: Path) -> Iterator[Figure]:
     os.environ["UNITCOST_STATE_DIR"] = str(state)
     run = unitcost_client.start("bench")
     nothing = Empty().step
-    step = "step(1, 32, 4096)"
-    yield Figure(step, step_cost(run.step), step_cost(nothing), "an empty method", 8, 1e-6)
-    own = loop(lambda: run.steps(again_and_again(None, CALLS)))
-    least = loop(lambda: timed_batches(nothing))
-    yield Figure("a batch of steps(loader)", own, least, "two clocks and that", 5, 1e-6)
-    own, json_alone = import_cost("unitcost_client"), import_cost("json")
-    yield Figure("import unitcost_client", own, json_alone, "import json", 4, 10e-3)
-    epochs = 200
-    flush = per_call(lambda: repeat(run.epoch, epochs), epochs)
-    run.end()
+    both = side_by_side(stepping(run.step), stepping(nothing), CALLS)
+    yield Figure("step(1, 32, 4096)", *both, "an empty method", 8, 1e-6)
+    own = looping(lambda: run.steps(again_and_again(None, CALLS)))
+    both = side_by_side(own, looping(lambda: timed_batches(nothing)), CALLS)
+    yield Figure("a batch of steps(loader)", *both, "two clocks and that", 5, 1e-6)
+    imports = [(import_cost("unitcost_client"), import_cost("json")) for _ in range(ROUNDS)]
+    own_import, json_import = (min(costs) for costs in zip(*imports, strict=True))
+    yield Figure("import unitcost_client", own_import, json_import, "import json", 2, 10e-3)
+    repeat(run.epoch, 64)  # from here on a record has all the marks it can
     (path,) = state.glob("train-*.json")
     record = path.read_bytes()
-    write = per_call(lambda: repeat(lambda: plain_write(base, record), epochs), epochs)
-    yield Figure(f"epoch(), {len(record)} bytes", flush, write, "write and rename", 20)
+    epochs = 200
+    write = partial(repeat, partial(plain_write, base, record), epochs)
+    both = side_by_side(partial(repeat, run.epoch, epochs), write, epochs)
+    run.end()
+    yield Figure(f"epoch(), {len(record)} bytes", *both, "write and rename", 20)
 
 
 def files(base: Path) -> Iterator[Figure]:
@@ -169,12 +177,12 @@ def files(base: Path) -> Iterator[Figure]:
     copies(path.read_bytes(), many)
     options = Options(directories=(str(many),))
     collector = TrainingCollector(options)
-    parse = per_call(lambda: parse_all(many), 1)
-    first = per_call(lambda: TrainingCollector(options).collect(NEVER), 1)
-    again = per_call(lambda: collector.collect(NEVER), 1)
-    peer = "open and json.loads"
-    yield Figure(f"{FILES} files, first", first, parse, peer, 3)
-    yield Figure(f"{FILES} files, unchanged", again, parse, peer, 3, 50e-3)
+    parse, peer = partial(parse_all, many), "open and json.loads"
+    collector.collect(NEVER)
+    both = side_by_side(lambda: TrainingCollector(options).collect(NEVER), parse, 1)
+    yield Figure(f"{FILES} files, first", *both, peer, 3)
+    both = side_by_side(lambda: collector.collect(NEVER), parse, 1)
+    yield Figure(f"{FILES} files, unchanged", *both, peer, 3, 50e-3)
 
 
 def main() -> int:

@@ -1,7 +1,6 @@
 """What launchers and schedulers say through the environment: rank, run, restart count."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from unitcost_client._values import text
 
@@ -11,71 +10,83 @@ MOST = 10**9
 """No job has so many processes."""
 
 
-class Place(NamedTuple):
+class Place:
     """Which of how many processes this is. `rank` is None where only others can know it.
 
     `found`: a launcher said so; without one this is the only process. `leads`: it started the
-    other ranks of this host itself.
+    other ranks of this host itself. Never changed once made.
     """
 
-    rank: int | None = 0
-    local_rank: int | None = 0
-    world_size: int = 1
-    local_world_size: int | None = None
-    found: bool = False
-    leads: bool = False
+    __slots__ = ("found", "leads", "local_rank", "local_world_size", "rank", "world_size")
+
+    def __init__(
+        self,
+        rank: int | None = 0,
+        local_rank: int | None = 0,
+        world_size: int = 1,
+        local_world_size: int | None = None,
+        found: bool = False,
+        leads: bool = False,
+    ) -> None:
+        self.rank = rank
+        self.local_rank = local_rank
+        self.world_size = world_size
+        self.local_world_size = local_world_size
+        self.found = found
+        self.leads = leads
 
 
-class _Launcher(NamedTuple):
-    """The variables in which a launcher tells each process its place; the first one set counts.
+_Names = tuple[str, ...]
+_Launcher = tuple[str, _Names, _Names, _Names, _Names]
+"""The variables in which a launcher tells each process its place: rank, rank on this host, number
+of processes, number of them on this host, and number of hosts where it does not say that. Of
+several names the first one set counts."""
 
-    `nodes`: how many hosts there are, where the size of this one is not said.
-    """
-
-    rank: str
-    local: tuple[str, ...]
-    size: tuple[str, ...]
-    near: tuple[str, ...] = ()
-    nodes: tuple[str, ...] = ()
-
-
-_LAUNCHERS = (
-    _Launcher("RANK", ("LOCAL_RANK",), ("WORLD_SIZE",), ("LOCAL_WORLD_SIZE",)),  # torchrun
-    _Launcher(  # Open MPI
+_LAUNCHERS: tuple[_Launcher, ...] = (
+    ("RANK", ("LOCAL_RANK",), ("WORLD_SIZE",), ("LOCAL_WORLD_SIZE",), ()),  # torchrun
+    (  # Open MPI
         "OMPI_COMM_WORLD_RANK",
         ("OMPI_COMM_WORLD_LOCAL_RANK",),
         ("OMPI_COMM_WORLD_SIZE",),
         ("OMPI_COMM_WORLD_LOCAL_SIZE",),
+        (),
     ),
-    _Launcher(  # MVAPICH2
+    (  # MVAPICH2
         "MV2_COMM_WORLD_RANK",
         ("MV2_COMM_WORLD_LOCAL_RANK",),
         ("MV2_COMM_WORLD_SIZE",),
         ("MV2_COMM_WORLD_LOCAL_SIZE",),
+        (),
     ),
-    _Launcher(  # HPE Cray PALS
-        "PALS_RANKID", ("PALS_LOCAL_RANKID",), ("PMI_SIZE",), ("PALS_LOCAL_SIZE", "PMI_LOCAL_SIZE")
+    (  # HPE Cray PALS
+        "PALS_RANKID",
+        ("PALS_LOCAL_RANKID",),
+        ("PMI_SIZE",),
+        ("PALS_LOCAL_SIZE", "PMI_LOCAL_SIZE"),
+        (),
     ),
-    _Launcher(  # Flux
+    (  # Flux
         "FLUX_TASK_RANK",
         ("FLUX_TASK_LOCAL_ID",),
         ("FLUX_JOB_SIZE",),
-        nodes=("FLUX_JOB_NNODES",),
+        (),
+        ("FLUX_JOB_NNODES",),
     ),
-    _Launcher(  # Intel MPI, MPICH, and srun --mpi=pmi2
+    (  # Intel MPI, MPICH, and srun --mpi=pmi2
         "PMI_RANK",
         ("MPI_LOCALRANKID", "PMI_LOCAL_RANK", "SLURM_LOCALID"),
         ("PMI_SIZE",),
         ("MPI_LOCALNRANKS", "PMI_LOCAL_SIZE"),
-        nodes=("SLURM_STEP_NUM_NODES",),
+        ("SLURM_STEP_NUM_NODES",),
     ),
 )
 """In this order: an mpirun inside a job of a scheduler inherits the place of its own daemon."""
-_SRUN = _Launcher(
+_SRUN: _Launcher = (
     "SLURM_PROCID",
     ("SLURM_LOCALID",),
     ("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"),
-    nodes=("SLURM_STEP_NUM_NODES",),
+    (),
+    ("SLURM_STEP_NUM_NODES",),
 )
 _NODE_RANKS = ("NODE_RANK", "GROUP_RANK", "PET_NODE_RANK", "JOB_COMPLETION_INDEX")
 
@@ -89,24 +100,30 @@ def _number(env: Environment, *names: str) -> int | None:
     return None
 
 
-def given_place(rank: int | None, local: int | None, world: int | None, near: int | None) -> Place:
+def given_place(
+    rank: int | None,
+    local: int | None,
+    world: int | None,
+    near: int | None,
+    leads: bool = False,
+) -> Place:
     """Made consistent: there are at least as many processes as the rank implies."""
     if max(rank or 0, local or 0, world or 0, near or 0) >= MOST:
         return Place()
     least = 1 if rank is None else rank + 1
-    return Place(rank, local, max(world or 1, least), near or None, found=True)
+    return Place(rank, local, max(world or 1, least), near or None, True, leads)
 
 
 def _told(env: Environment, launcher: _Launcher) -> Place | None:
     """The place that this launcher tells, if it was there."""
-    rank = _number(env, launcher.rank)
+    rank_name, locals_, sizes, nears, hosts = launcher
+    rank = _number(env, rank_name)
     if rank is None:
         return None
-    size, nodes = _number(env, *launcher.size), _number(env, *launcher.nodes)
-    near = _number(env, *launcher.near)
+    size, nodes, near = _number(env, *sizes), _number(env, *hosts), _number(env, *nears)
     if near is None and size and nodes:
         near = -(-size // nodes)
-    return given_place(rank, _number(env, *launcher.local), size, near)
+    return given_place(rank, _number(env, *locals_), size, near)
 
 
 def find_place(env: Environment) -> Place:
@@ -122,8 +139,8 @@ def find_place(env: Environment) -> Place:
         return _pod(env)
     # Lightning starts its processes without RANK; those of the first host are the first ranks.
     first = not _number(env, *_NODE_RANKS)
-    place = given_place(local if first else None, local, _number(env, "WORLD_SIZE"), None)
-    return place._replace(leads=local == 0)
+    size = _number(env, "WORLD_SIZE")
+    return given_place(local if first else None, local, size, None, leads=local == 0)
 
 
 def _pod(env: Environment) -> Place:

@@ -2,7 +2,6 @@
 
 import os
 from contextlib import suppress
-from typing import NamedTuple
 
 from unitcost_client._environment import Environment
 
@@ -11,15 +10,18 @@ TEMPORARY = "/tmp"  # noqa: S108 - what lies below it is checked at each opening
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-class Folder(NamedTuple):
+class Folder:
     """A folder for state files. `below` are folders under `base` that must be this user's own.
 
     `make`: create `base` where it is missing (the user named it).
     """
 
-    base: str
-    below: tuple[str, ...] = ()
-    make: bool = False
+    __slots__ = ("base", "below", "make")
+
+    def __init__(self, base: str, below: tuple[str, ...] = (), make: bool = False) -> None:
+        self.base = base
+        self.below = below
+        self.make = make
 
     @property
     def path(self) -> str:

@@ -1,28 +1,32 @@
 """How a run learns that its process ends, fails or forks."""
 
+from __future__ import annotations
+
 import atexit
 import os
 import sys
 import weakref
 from collections.abc import Callable
-from types import TracebackType
-from typing import Protocol
 
+TYPE_CHECKING = False  # as `typing` has it, whose import takes longer than all else here
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Protocol
 
-class Ends(Protocol):
-    """What the hooks need of a run."""
+    class Ends(Protocol):
+        """What the hooks need of a run."""
 
-    def end(self, state: str = "ended") -> None:
-        """Write the last record."""
+        def end(self, state: str = "ended") -> None:
+            """Write the last record."""
 
-    def before_fork(self) -> None:
-        """Have no thread."""
+        def before_fork(self) -> None:
+            """Have no thread."""
 
-    def after_fork_in_parent(self) -> None:
-        """Go on."""
+        def after_fork_in_parent(self) -> None:
+            """Go on."""
 
-    def after_fork_in_child(self) -> None:
-        """Be a copy that never writes."""
+        def after_fork_in_child(self) -> None:
+            """Be a copy that never writes."""
 
 
 def is_failure(error: BaseException | None) -> bool:

@@ -1,11 +1,16 @@
 """How the client keeps its promise to be harmless: nothing raises, one warning at most."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
-from typing import ParamSpec
 
-P = ParamSpec("P")
+TYPE_CHECKING = False  # as `typing` has it, whose import takes longer than all else here
+if TYPE_CHECKING:
+    from typing import ParamSpec
+
+    P = ParamSpec("P")
 
 LOGGER = "unitcost_client"
 

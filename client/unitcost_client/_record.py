@@ -1,10 +1,8 @@
 """The record of a run: what was said at its start, what it has done, and both as JSON."""
 
-import json
 import os
 import time
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from unitcost_client._environment import Place
 from unitcost_client._process import pid_namespace, start_ticks
@@ -13,30 +11,33 @@ from unitcost_client._values import LIMIT
 VERSION = 1
 
 
-class Start(NamedTuple):
-    """What is said of a run when it starts; `epoch` and `step` are where it resumes."""
+class Start:
+    """What is said of a run when it starts. `resumed` and `goal`: epochs and steps."""
 
-    job: str
-    run: str
-    attempt: int
-    epoch: float
-    step: int
-    total_epochs: float | None
-    total_steps: int | None
-    labels: dict[str, str]
-    place: Place
+    __slots__ = ("attempt", "goal", "job", "labels", "place", "resumed", "run")
+
+    def __init__(
+        self,
+        job: str,
+        run: str,
+        attempt: int,
+        resumed: tuple[float, int],
+        goal: tuple[float | None, int | None],
+        labels: dict[str, str],
+        place: Place,
+    ) -> None:
+        self.job = job
+        self.run = run
+        self.attempt = attempt
+        self.resumed = resumed
+        self.goal = goal
+        self.labels = labels
+        self.place = place
 
 
-class Totals(NamedTuple):
-    """What a run has done so far, resumed work included. `stalls`: nanoseconds by kind."""
-
-    state: str
-    epochs: float
-    steps: int
-    samples: int
-    tokens: int
-    stalls: tuple[tuple[str, int], ...]
-    place: Place
+Totals = tuple[str, float, int, int, int, tuple[tuple[str, int], ...], Place]
+"""What a run has done so far, resumed work included: its state, epochs, steps, samples, tokens,
+nanoseconds of stalls by kind, and its place."""
 
 
 class Writer:
@@ -52,7 +53,10 @@ class Writer:
 
     def record(self, totals: Totals, marks: Iterable[tuple[float, int]]) -> bytes:
         """The next record as JSON; docs/training.md says what each field means."""
-        start, place = self._start, totals.place
+        import json  # nearly every job has it by now, so that no import has to wait for it
+
+        start = self._start
+        state, epochs, steps, samples, tokens, stalls, place = totals
         self.seq += 1
         record = {
             "v": VERSION,
@@ -69,17 +73,17 @@ class Writer:
             "started_ns": self.started_ns,
             "now_ns": time.time_ns(),
             "seq": self.seq,
-            "steps": min(totals.steps, LIMIT),
-            "epochs": totals.epochs,
-            "samples": min(totals.samples, LIMIT),
-            "tokens": min(totals.tokens, LIMIT),
-            "resumed_epoch": start.epoch,
-            "resumed_step": start.step,
+            "steps": min(steps, LIMIT),
+            "epochs": epochs,
+            "samples": min(samples, LIMIT),
+            "tokens": min(tokens, LIMIT),
+            "resumed_epoch": start.resumed[0],
+            "resumed_step": start.resumed[1],
             "epoch_marks": list(marks),
-            "total_epochs": start.total_epochs,
-            "total_steps": start.total_steps,
-            "stalls": {kind: round(spent / 1e9, 6) for kind, spent in totals.stalls},
+            "total_epochs": start.goal[0],
+            "total_steps": start.goal[1],
+            "stalls": {kind: round(spent / 1e9, 6) for kind, spent in stalls},
             "labels": start.labels,
-            "state": totals.state,
+            "state": state,
         }
         return json.dumps(record, separators=(",", ":"), allow_nan=False).encode()

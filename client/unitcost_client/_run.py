@@ -1,5 +1,7 @@
 """A run: the counters of one training process, and the record made of them."""
 
+from __future__ import annotations
+
 import os
 import sys
 import threading
@@ -7,8 +9,6 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Self, TypeVar
 
 from unitcost_client import _statefile
 from unitcost_client._environment import find_place, given_place
@@ -20,7 +20,12 @@ from unitcost_client._record import Start, Totals, Writer
 from unitcost_client._stalls import DATA_LOADING, KINDS, Stalls
 from unitcost_client._values import amount, text, whole
 
-T = TypeVar("T")
+TYPE_CHECKING = False  # as `typing` has it, whose import takes longer than all else here
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self, TypeVar
+
+    T = TypeVar("T")
 
 MAX_MARKS = 64
 EPOCH_WAIT = 0.5
@@ -47,8 +52,7 @@ class Run:
         self._name = _statefile.file_name(start.job, self._writer.pid, self._writer.started_ns)
         self._lock = threading.RLock()
         self._place = start.place
-        self._epochs: float = start.epoch
-        self._steps = start.step
+        self._epochs, self._steps = start.resumed
         self._samples = 0
         self._tokens = 0
         self._marks: deque[tuple[float, int]] = deque(maxlen=MAX_MARKS)
@@ -256,15 +260,16 @@ class Run:
     def _now(self, state: str) -> Totals:
         steps, samples, tokens = self._steps, self._samples, self._tokens
         stalls = self._stalls.so_far()
-        return Totals(state, self._epochs, steps, samples, tokens, stalls, self._place)
+        return state, self._epochs, steps, samples, tokens, stalls, self._place
 
     def _write(self) -> bool:
         """Write the record; whether that worked. Runs on the flusher's thread."""
         if os.getpid() != self._writer.pid:  # a fork that Python was not told of
             return True
         try:
-            if not self._place.found:
-                self._place = find_place(os.environ)  # some launchers set it after the start
+            if not self._place.found:  # some launchers set it after the start
+                late = find_place(os.environ)
+                self._place = late if late.found else self._place  # the same one is no progress
             record = self._writer.record(self._totals(), self._marks.copy())
             _statefile.write(self._folder, self._name, record)
             if self._writer.seq == 1:

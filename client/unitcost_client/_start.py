@@ -64,10 +64,8 @@ def start_at(
         job=name,
         run=identity,
         attempt=attempt,
-        epoch=resumed[0],
-        step=resumed[1],
-        total_epochs=goal[0],
-        total_steps=goal[1],
+        resumed=resumed,
+        goal=goal,
         labels=_labels(labels),
         place=place,
     )

@@ -1,8 +1,6 @@
 """State files on disk: names, writing one whole or not at all, reading and clearing old ones."""
 
-import json
 import os
-import re
 import stat
 import time
 from contextlib import suppress
@@ -15,18 +13,26 @@ MAX_READ = 256
 KEEP_SECONDS = 7 * 86_400
 """A file of a process that is gone is cleared by its owner's next start after this long."""
 
+_SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 _NAME = r"\.?train-[A-Za-z0-9._-]+-(?P<pid>\d{1,10})-(?P<started>\d{1,20})\.json(\.tmp)?"
-"""Compiled when first used: an import is to cost nothing that is not needed yet."""
 
 
 def _slug(job: str) -> str:
     """The job's name as it may stand in a file's name."""
-    return re.sub(r"[^A-Za-z0-9._-]", "_", job)[:64] or "_"
+    return "".join(each if each in _SAFE else "_" for each in job[:64]) or "_"
 
 
 def file_name(job: str, pid: int, started_ns: int) -> str:
     """``train-<job>-<pid>-<started>.json``; no other start on this host has the same."""
     return f"train-{_slug(job)}-{pid}-{started_ns}.json"
+
+
+def _pid_and_start(name: str) -> tuple[int, int] | None:
+    """The process and the instant in a file's name, or None for a name that is none of ours."""
+    import re  # as json: nearly every job has it by now, so that no import has to wait for it
+
+    match = re.fullmatch(_NAME, name)
+    return (int(match["pid"]), int(match["started"])) if match else None
 
 
 def write(folder: Folder, name: str, data: bytes) -> None:
@@ -79,8 +85,7 @@ def read_all(folder: Folder, job: str) -> list[dict[str, object]]:
         return []
     try:
         names = [name for name in os.listdir(place) if name.startswith(prefix)]
-        matches = [match for name in names if (match := re.fullmatch(_NAME, name))]
-        found = [(int(match["started"]), match.string) for match in matches]
+        found = [(parts[1], name) for name in names if (parts := _pid_and_start(name))]
         newest = sorted(found, reverse=True)[:MAX_READ]
         records = [_read(name, place) for _, name in newest]
         return [record for record in records if record and record.get("job") == job]
@@ -92,6 +97,8 @@ def read_all(folder: Folder, job: str) -> list[dict[str, object]]:
 
 def _read(name: str, place: int) -> dict[str, object] | None:
     """One record of this user's, or None."""
+    import json
+
     try:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         file = os.open(name, flags, dir_fd=place)
@@ -112,8 +119,8 @@ def clear_old(folder: Folder) -> None:
     place = folder.open()
     try:
         for name in os.listdir(place):
-            match = re.fullmatch(_NAME, name)
-            if match and not os.path.exists(f"/proc/{match['pid']}") and _is_old(name, place):
+            parts = _pid_and_start(name)
+            if parts and not os.path.exists(f"/proc/{parts[0]}") and _is_old(name, place):
                 _remove(name, place)
     finally:
         os.close(place)

@@ -136,5 +136,6 @@ def _is_whole(trainer: Any) -> bool:
 def _place(trainer: Any) -> Place:
     """The trainer's own ranks; its launcher may leave no trace in the environment."""
     size, near = trainer.world_size, read("num_devices", trainer)
-    place = given_place(trainer.global_rank, trainer.local_rank, size, near if size > 1 else None)
-    return place._replace(leads=find_place(os.environ).leads)
+    leads = find_place(os.environ).leads
+    near = near if size > 1 else None
+    return given_place(trainer.global_rank, trainer.local_rank, size, near, leads)

@@ -188,7 +188,9 @@ def test_the_folder_is_the_one_named_then_the_systems_then_the_users(
     assert choose_folder(env).path == "/named"
     del env["UNITCOST_STATE_DIR"]
     assert choose_folder(env).path == _folder.own_folder().path
-    assert _folder.own_folder() == Folder("/tmp", (f"unitcost-{os.geteuid()}", "train"))  # noqa: S108 - a name
+    own = _folder.own_folder()
+    assert (own.base, own.below) == ("/tmp", (f"unitcost-{os.geteuid()}", "train"))  # noqa: S108 - a name
+    assert not own.make
     runtime.mkdir()
     assert choose_folder(env).path == f"{runtime}/unitcost/train"
     system.mkdir()

@@ -317,3 +317,13 @@ print(new, threading.active_count(), sys.excepthook is hook)
     done = script(code)
     assert done.stdout == "{'unitcost_client'} 1 True\n"
     assert not os.path.exists(os.environ["UNITCOST_STATE_DIR"])
+
+
+def test_the_import_loads_nothing_heavy(script: Script) -> None:
+    """It takes a few milliseconds: less than each of these."""
+    code = (
+        "import sys; before = set(sys.modules); import unitcost_client\n"
+        "heavy = {'typing', 'json', 're', 'enum', 'dataclasses', 'inspect', 'pathlib', 'logging'}\n"
+        "print(sorted(heavy & set(sys.modules) - before))"
+    )
+    assert script(code).stdout == "[]\n"
