@@ -16,11 +16,11 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from unitcost.collectors.base import Context, Target
-from unitcost.collectors.exposition import read
 from unitcost.collectors.fetch import fetch
 from unitcost.collectors.openmetrics import Options, make_collector
+from unitcost.collectors.page.exposition import read
+from unitcost.collectors.page.table_reading import make_plan, read_table
 from unitcost.collectors.servers.vllm import SERVER
-from unitcost.collectors.table_reading import make_plan, read_table
 from unitcost.pricing.workload import WorkloadKind
 
 CAPTURE = Path(__file__).parent.parent / "tests" / "captures" / "vllm-cpu.after.prom"

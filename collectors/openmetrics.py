@@ -15,12 +15,12 @@ import msgspec
 import unitcost.collectors.servers
 from unitcost.collectors import fetch
 from unitcost.collectors.base import Context, Neighbours, NoData, Problem, Reading, discover
-from unitcost.collectors.discovery import Scope
-from unitcost.collectors.endpoint import Endpoint, Instant
-from unitcost.collectors.exposition import ExpositionError
-from unitcost.collectors.finder import Finder, Found, Wanted
-from unitcost.collectors.recognise import Recogniser, Unrecognised
-from unitcost.collectors.table_reading import has_marker, make_plan, read_table
+from unitcost.collectors.discovery.finder import Finder, Found, Wanted
+from unitcost.collectors.discovery.search import Scope
+from unitcost.collectors.page.endpoint import Endpoint, Instant
+from unitcost.collectors.page.exposition import ExpositionError
+from unitcost.collectors.page.recognise import Recogniser, Unrecognised
+from unitcost.collectors.page.table_reading import has_marker, make_plan, read_table
 from unitcost.pricing.sample import Process
 
 MAX_THREADS = 16

@@ -6,7 +6,7 @@ Tables come from the configuration, from plugins and from this package; all have
 import re
 from collections.abc import Iterator
 
-from unitcost.collectors.recognise import AUTO
+from unitcost.collectors.page.recognise import AUTO
 from unitcost.collectors.tables import Series, ServerTable, Term
 
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)

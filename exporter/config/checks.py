@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from unitcost.collectors.address import Place, parse_url
-from unitcost.collectors.recognise import AUTO
+from unitcost.collectors.page.recognise import AUTO
 from unitcost.collectors.table_checks import table_faults
 from unitcost.collectors.tables import ServerTable
 from unitcost.exporter.config.decode import Mistake, shown

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from itertools import groupby
 
 import unitcost.collectors.servers
-from unitcost.collectors import exposition
 from unitcost.collectors.base import discover
-from unitcost.collectors.readout import FIELDS, Field, Readout
+from unitcost.collectors.page import exposition
+from unitcost.collectors.page.readout import FIELDS, Field, Readout
+from unitcost.collectors.page.table_reading import Plan, has_marker, make_plan, read_table
 from unitcost.collectors.table_checks import table_faults
-from unitcost.collectors.table_reading import Plan, has_marker, make_plan, read_table
 from unitcost.collectors.tables import ServerTable
 from unitcost.exporter.conformance.report import Report, Violation
 from unitcost.pricing.sample import Kind, Quantity

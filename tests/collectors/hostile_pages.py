@@ -11,7 +11,7 @@ import unitcost.collectors.servers
 from tests.collectors.mutations import mutate
 from tests.collectors.reading import example_tables
 from unitcost.collectors.base import discover
-from unitcost.collectors.table_reading import Plan, has_marker, make_plan
+from unitcost.collectors.page.table_reading import Plan, has_marker, make_plan
 from unitcost.collectors.tables import ServerTable
 
 CAPTURES = Path(__file__).parent.parent / "captures"

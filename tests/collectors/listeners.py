@@ -12,11 +12,11 @@ from pathlib import Path
 
 from tests.harness import wait_for
 from unitcost.collectors.base import Neighbours, Target
-from unitcost.collectors.discovery import Scope
-from unitcost.collectors.finder import Finder, Found, Wanted
+from unitcost.collectors.discovery.finder import Finder, Found, Wanted
+from unitcost.collectors.discovery.search import Scope
+from unitcost.collectors.page.recognise import Recogniser
+from unitcost.collectors.page.table_reading import make_plan
 from unitcost.collectors.processes import ProcessTable
-from unitcost.collectors.recognise import Recogniser
-from unitcost.collectors.table_reading import make_plan
 from unitcost.collectors.tables import Series, ServerTable
 from unitcost.pricing.container import Pod
 from unitcost.pricing.sample import Process

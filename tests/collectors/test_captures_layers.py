@@ -5,8 +5,8 @@ import pytest
 from tests.collectors.raw_server import capture
 from tests.collectors.reading import read_once, values
 from unitcost.collectors.base import Reading
+from unitcost.collectors.page.table_reading import make_plan, read_table
 from unitcost.collectors.servers import litellm, vllm
-from unitcost.collectors.table_reading import make_plan, read_table
 from unitcost.pricing.sample import Outcome, Quantity, TokenType
 
 TOKENS = {TokenType.INPUT: 435, TokenType.CACHED_INPUT: 1245, TokenType.OUTPUT: 255}

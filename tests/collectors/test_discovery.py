@@ -14,9 +14,14 @@ from tests.collectors.listeners import PAGE, TABLE, WORD, Seeker, listener, low_
 from tests.harness import free_port
 from unitcost.collectors import procfs
 from unitcost.collectors.base import Target
-from unitcost.collectors.discovery import NOT_HTTP, OPT_OUT, PATIENCE, Discovery, Scope
-from unitcost.collectors.hints import Hints, mentions
-from unitcost.collectors.sockets import LOOPBACK, LOOPBACK_6, is_own_address, listening_places
+from unitcost.collectors.discovery.hints import Hints, mentions
+from unitcost.collectors.discovery.search import NOT_HTTP, OPT_OUT, PATIENCE, Discovery, Scope
+from unitcost.collectors.discovery.sockets import (
+    LOOPBACK,
+    LOOPBACK_6,
+    is_own_address,
+    listening_places,
+)
 from unitcost.pricing.sample import Layer, Process
 from unitcost.pricing.workload import WorkloadKind
 

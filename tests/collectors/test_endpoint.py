@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.collectors.raw_server import body, capture, raw_server
 from tests.collectors.reading import WALL_NS, collect, collector_of, target, values
 from unitcost.collectors.base import Reading, Target
-from unitcost.collectors.endpoint import Endpoint, Instant
-from unitcost.collectors.table_reading import make_plan, read_table
+from unitcost.collectors.page.endpoint import Endpoint, Instant
+from unitcost.collectors.page.table_reading import make_plan, read_table
 from unitcost.collectors.tables import Series, ServerTable
 from unitcost.pricing.sample import NS_PER_SECOND, Quantity
 from unitcost.pricing.timeline import ClockReading

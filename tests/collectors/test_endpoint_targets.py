@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unitcost.collectors.base import Problem, Reading, Target
-from unitcost.collectors.endpoint import Endpoint, Instant
-from unitcost.collectors.table_reading import make_plan, read_table
+from unitcost.collectors.page.endpoint import Endpoint, Instant
+from unitcost.collectors.page.table_reading import make_plan, read_table
+from unitcost.collectors.page.tenant_names import tenant_name
 from unitcost.collectors.tables import Series, ServerTable
-from unitcost.collectors.tenant_names import tenant_name
 from unitcost.pricing.sample import NS_PER_SECOND, Layer, Quantity, Sample
 from unitcost.pricing.workload import WorkloadKind, clean_name
 

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-import unitcost.collectors.exposition as exposition
+import unitcost.collectors.page.exposition as exposition
 from tests.collectors.hostile_pages import tables
 from tests.collectors.mutations import TOKENS, mutations
-from unitcost.collectors.exposition import VALUE_LIMIT, ExpositionError, Sample, read
-from unitcost.collectors.table_reading import make_plan
+from unitcost.collectors.page.exposition import VALUE_LIMIT, ExpositionError, Sample, read
+from unitcost.collectors.page.table_reading import make_plan
 
 CAPTURES = sorted((Path(__file__).parent.parent / "captures").glob("*.prom"))
 MUTATIONS = 1_000_000 if os.environ.get("UNITCOST_LONG") == "1" else 20_000

@@ -16,12 +16,18 @@ from tests.collectors.hostile_pages import SECRET, damaged_pages, pages, series,
 from tests.collectors.raw_server import RawServer, body, capture, raw_server
 from tests.collectors.reading import collect, collector_of, target, values
 from tests.fakes import FakeClock
-from unitcost.collectors import exposition
 from unitcost.collectors.base import Problem, Reading, Target
-from unitcost.collectors.endpoint import Endpoint, Instant
-from unitcost.collectors.exposition import VALUE_LIMIT, ExpositionError
-from unitcost.collectors.readout import FIELDS
-from unitcost.collectors.table_reading import MAX_KEYS, MAX_TENANT_KEYS, Plan, make_plan, read_table
+from unitcost.collectors.page import exposition
+from unitcost.collectors.page.endpoint import Endpoint, Instant
+from unitcost.collectors.page.exposition import VALUE_LIMIT, ExpositionError
+from unitcost.collectors.page.readout import FIELDS
+from unitcost.collectors.page.table_reading import (
+    MAX_KEYS,
+    MAX_TENANT_KEYS,
+    Plan,
+    make_plan,
+    read_table,
+)
 from unitcost.exporter.gathering.errors import CollectorErrors
 from unitcost.exporter.gathering.validate import validate
 from unitcost.pricing.sample import Quantity

@@ -27,12 +27,12 @@ from tests.collectors.reading import (
     values,
 )
 from unitcost.collectors.base import Context, NoData, Reading
-from unitcost.collectors.endpoint import Endpoint, Instant
 from unitcost.collectors.fetch import FetchKind, Response
 from unitcost.collectors.openmetrics import MAX_THREADS, Options, make_collector
-from unitcost.collectors.readout import Readout
-from unitcost.collectors.recognise import Unrecognised
-from unitcost.collectors.table_reading import Plan, read_table
+from unitcost.collectors.page.endpoint import Endpoint, Instant
+from unitcost.collectors.page.readout import Readout
+from unitcost.collectors.page.recognise import Unrecognised
+from unitcost.collectors.page.table_reading import Plan, read_table
 from unitcost.collectors.tables import Series, ServerTable
 from unitcost.exporter.gathering.validate import validate
 from unitcost.pricing.sample import Quantity, Subject

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from tests.plugin_site import COLLECTOR, SERVER, install, install_acme
 from unitcost.collectors.base import Context
+from unitcost.collectors.page.recognise import Recogniser
+from unitcost.collectors.page.table_reading import make_plan
 from unitcost.collectors.plugins import (
     Part,
     Plugin,
@@ -19,9 +21,7 @@ from unitcost.collectors.plugins import (
     find_plugins,
     tables_of,
 )
-from unitcost.collectors.recognise import Recogniser
 from unitcost.collectors.servers.vllm import SERVER as VLLM
-from unitcost.collectors.table_reading import make_plan
 
 TAKEN = {Part.COLLECTOR: ["host", "nvml"], Part.SERVER: ["vllm"]}
 

@@ -10,8 +10,8 @@ from tests.collectors import test_servers_gateways as gateways
 from tests.collectors import test_servers_models as models
 from tests.collectors.raw_server import capture
 from unitcost.collectors.base import discover
-from unitcost.collectors.recognise import Recogniser, Unrecognised
-from unitcost.collectors.table_reading import has_marker, make_plan
+from unitcost.collectors.page.recognise import Recogniser, Unrecognised
+from unitcost.collectors.page.table_reading import has_marker, make_plan
 from unitcost.collectors.tables import Series, ServerTable
 
 import unitcost.collectors.servers as servers  # isort: skip # the package, for discover

@@ -6,8 +6,8 @@ import pytest
 from tests.collectors.raw_server import capture
 from tests.collectors.reading import read_once, values
 from unitcost.collectors.base import discover
-from unitcost.collectors.readout import FIELDS
-from unitcost.collectors.table_reading import MAX_KEYS, has_marker, make_plan, read_table
+from unitcost.collectors.page.readout import FIELDS
+from unitcost.collectors.page.table_reading import MAX_KEYS, has_marker, make_plan, read_table
 from unitcost.collectors.tables import Series, ServerTable
 from unitcost.pricing.sample import Outcome, Phase, Quantity, Source, TokenType
 

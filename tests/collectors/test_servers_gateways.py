@@ -4,8 +4,8 @@ import pytest
 
 from tests.collectors.growth import Growth, grown
 from tests.collectors.raw_server import capture
+from unitcost.collectors.page.table_reading import make_plan, read_table
 from unitcost.collectors.servers import litellm
-from unitcost.collectors.table_reading import make_plan, read_table
 from unitcost.pricing.sample import Outcome, Quantity
 
 EXPECTED: dict[str, Growth] = {

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from tests.collectors.raw_server import capture
 from unitcost.collectors.base import Reading, Target
-from unitcost.collectors.endpoint import Endpoint, Instant
+from unitcost.collectors.page.endpoint import Endpoint, Instant
+from unitcost.collectors.page.table_reading import make_plan, read_table
 from unitcost.collectors.servers import vllm
-from unitcost.collectors.table_reading import make_plan, read_table
 from unitcost.collectors.tables import Series, ServerTable
 from unitcost.pricing.sample import NS_PER_SECOND, Outcome, Quantity
 from unitcost.pricing.workload import WorkloadKind

@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unitcost.collectors.table_reading import make_plan, read_table
+from unitcost.collectors.page.table_reading import make_plan, read_table
 from unitcost.collectors.tables import ServerTable, renamed
 
 COUNTS = st.integers(0, 10**12)

@@ -20,9 +20,9 @@ from tests.e2e.traces import AZURE_REQUESTS, azure_trace, synthetic_trace
 from tests.sites import Site, rented, rules, workload_rule
 from tests.worlds import Host
 from unitcost.collectors.base import Target
-from unitcost.collectors.endpoint import Endpoint, Instant
+from unitcost.collectors.page.endpoint import Endpoint, Instant
+from unitcost.collectors.page.table_reading import make_plan, read_table
 from unitcost.collectors.servers.vllm import SERVER as VLLM
-from unitcost.collectors.table_reading import make_plan, read_table
 from unitcost.exporter.settling.observed import Observed
 from unitcost.pricing.money import to_usd
 from unitcost.pricing.sample import NS_PER_SECOND, EpochMark

@@ -17,11 +17,11 @@ from tests.collectors.kube.reading import MakeCollector, collect, until
 from tests.collectors.listeners import TABLE, Seeker, listener, seeker
 from unitcost.collectors.address import parse_url, refused
 from unitcost.collectors.base import Target
+from unitcost.collectors.discovery.pod_targets import MAX_PODS, own_ports, pod_targets
 from unitcost.collectors.kube.api_types import Page, PodObject
 from unitcost.collectors.kube.known import KnownPods
 from unitcost.collectors.kube.pods import Labels, rows, scrape_faults
 from unitcost.collectors.kube.scrape import MAX_PATH, Refused, address_of, scrape_of
-from unitcost.collectors.pod_targets import MAX_PODS, own_ports, pod_targets
 from unitcost.exporter.gathering.validate import validate
 from unitcost.pricing.container import Pod, Scrape
 from unitcost.pricing.workload import WorkloadKind

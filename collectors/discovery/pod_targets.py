@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from unitcost.collectors.address import parse_url
 from unitcost.collectors.base import Problem, Target
-from unitcost.collectors.sockets import is_own_address
+from unitcost.collectors.discovery.sockets import is_own_address
 from unitcost.pricing.container import Pod, Scrape
 from unitcost.pricing.workload import WorkloadKind, clean_name
 

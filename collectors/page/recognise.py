@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 
-from unitcost.collectors.table_reading import Plan
+from unitcost.collectors.page.table_reading import Plan
 
 AUTO = "auto"
 _TYPE = b"# TYPE "

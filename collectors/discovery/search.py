@@ -10,9 +10,15 @@ from dataclasses import dataclass, field
 
 from unitcost.collectors import procfs
 from unitcost.collectors.base import Problem, Target
-from unitcost.collectors.hints import Hints, mentions
-from unitcost.collectors.probe import Answer, Outcome, Question
-from unitcost.collectors.sockets import Place, listening_places, own_inodes, owners_of, unseen
+from unitcost.collectors.discovery.hints import Hints, mentions
+from unitcost.collectors.discovery.probe import Answer, Outcome, Question
+from unitcost.collectors.discovery.sockets import (
+    Place,
+    listening_places,
+    own_inodes,
+    owners_of,
+    unseen,
+)
 from unitcost.collectors.tables import ServerTable
 from unitcost.pricing.sample import Layer, Process
 from unitcost.pricing.workload import WorkloadKind, clean_name

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 
 from unitcost.collectors.address import is_loopback, parse_url
 from unitcost.collectors.base import Problem, Reading, Target
-from unitcost.collectors.readout import NO_BIRTH, Birth, Field, Key, Readout, Value
-from unitcost.collectors.standstill import Standstill
-from unitcost.collectors.tenant_names import tenant_name
+from unitcost.collectors.page.readout import NO_BIRTH, Birth, Field, Key, Readout, Value
+from unitcost.collectors.page.standstill import Standstill
+from unitcost.collectors.page.tenant_names import tenant_name
 from unitcost.pricing.sample import (
     NS_PER_SECOND,
     Kind,

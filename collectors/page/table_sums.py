@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from unitcost.collectors.exposition import VALUE_LIMIT, Exposition, Sample
-from unitcost.collectors.readout import Key, Value
+from unitcost.collectors.page.exposition import VALUE_LIMIT, Exposition, Sample
+from unitcost.collectors.page.readout import Key, Value
 from unitcost.collectors.tables import Series, ServerTable, Term
 from unitcost.pricing.workload import clean_name
 

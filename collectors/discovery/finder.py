@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 
 from unitcost.collectors.address import is_loopback, parse_url
 from unitcost.collectors.base import Neighbours, Problem, Target
-from unitcost.collectors.discovery import Candidate, Discovery, Scope
-from unitcost.collectors.hints import Hints
-from unitcost.collectors.pod_targets import own_ports, pod_targets
-from unitcost.collectors.probe import Answer, Get, Outcome, ask, get
-from unitcost.collectors.recognise import Recogniser
-from unitcost.collectors.sockets import is_own_address
+from unitcost.collectors.discovery.hints import Hints
+from unitcost.collectors.discovery.pod_targets import own_ports, pod_targets
+from unitcost.collectors.discovery.probe import Answer, Get, Outcome, ask, get
+from unitcost.collectors.discovery.search import Candidate, Discovery, Scope
+from unitcost.collectors.discovery.sockets import is_own_address
+from unitcost.collectors.page.recognise import Recogniser
 from unitcost.collectors.tables import ServerTable
 from unitcost.pricing.container import Pod
 from unitcost.pricing.sample import Process

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from unitcost.collectors import exposition
-from unitcost.collectors.exposition import Exposition, Sample
-from unitcost.collectors.readout import (
+from unitcost.collectors.page import exposition
+from unitcost.collectors.page.exposition import Exposition, Sample
+from unitcost.collectors.page.readout import (
     COUNTERS,
     FIELDS,
     NO_BIRTH,
@@ -16,7 +16,7 @@ from unitcost.collectors.readout import (
     Readout,
     Value,
 )
-from unitcost.collectors.table_sums import Keyer, combined, differences, matching, sums_of
+from unitcost.collectors.page.table_sums import Keyer, combined, differences, matching, sums_of
 from unitcost.collectors.tables import Series, ServerTable
 from unitcost.pricing.sample import Kind, Outcome, Quantity
 

@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from unitcost.collectors import exposition, fetch
-from unitcost.collectors.exposition import ExpositionError
+from unitcost.collectors import fetch
 from unitcost.collectors.fetch import FetchError, FetchKind, Response
-from unitcost.collectors.recognise import AUTO, Recogniser, Unrecognised
+from unitcost.collectors.page import exposition
+from unitcost.collectors.page.exposition import ExpositionError
+from unitcost.collectors.page.recognise import AUTO, Recogniser, Unrecognised
 from unitcost.collectors.tables import ServerTable
 
 TIMEOUT = 1.0

@@ -8,7 +8,7 @@ none is under way. What came between two such moments is counted at the second o
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from unitcost.collectors.readout import Field, Key, Readout, Value
+from unitcost.collectors.page.readout import Field, Key, Readout, Value
 from unitcost.pricing.sample import Quantity
 
 _UNDER_WAY = (Quantity.REQUESTS_RUNNING, Quantity.REQUESTS_WAITING)

@@ -1,0 +1,1 @@
+"""A metrics page: read, recognised, and turned into samples by a server's table."""
