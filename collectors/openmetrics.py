@@ -4,7 +4,7 @@ Endpoints are read side by side; one that hangs, lies or is gone breaks only its
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +24,8 @@ from unitcost.collectors.page.table_reading import has_marker, make_plan, read_t
 from unitcost.pricing.sample import Process
 
 MAX_THREADS = 16
+MAX_SAMPLES = 80_000
+"""Samples of all endpoints together."""
 PATIENCE = 0.3
 """Seconds for which a reading waits for what is just being discovered."""
 _MARGIN = 0.1
@@ -114,7 +116,7 @@ class OpenMetricsCollector:
         problems = self._broken + self._finder.problems()
         if not readings and not problems:
             raise NoData("no workload of the configuration has an endpoint, none was discovered")
-        return _merged(list(readings.values()), problems)
+        return _merged(bounded(list(readings.values())), problems)
 
     def close(self) -> None:
         """Let the threads go; what they read just now ends within its limit."""
@@ -243,6 +245,31 @@ def _owned(reading: Reading, owner: Process) -> Reading:
     """The reading of a server whose process is known."""
     subjects = [replace(s, pid=owner.pid, started=owner.started) for s in reading.subjects]
     return replace(reading, subjects=tuple(subjects))
+
+
+def bounded(readings: Sequence[Reading]) -> list[Reading]:
+    """The readings, those with most samples emptied where all together have too many.
+
+    More than the exporter takes of one collector would cost the good endpoints theirs.
+    """
+    left = MAX_SAMPLES
+    kept = {}
+    for index in sorted(range(len(readings)), key=lambda each: len(readings[each].samples)):
+        reading = readings[index]
+        left -= len(reading.samples)
+        kept[index] = reading if left >= 0 else _emptied(reading)
+    return [kept[index] for index in range(len(readings))]
+
+
+def _emptied(reading: Reading) -> Reading:
+    """The endpoint as one that does not answer."""
+    detail = "all endpoints together have too many samples, and this one the most"
+    silent = tuple(
+        replace(subject, up=False, ready=None, running=None) for subject in reading.subjects
+    )
+    names = ", ".join(subject.id for subject in reading.subjects)
+    problem = Problem("too_many_samples", f"{names}: {detail}")
+    return Reading(subjects=silent, problems=(*reading.problems, problem))
 
 
 def _merged(readings: list[Reading], problems: tuple[Problem, ...]) -> Reading:

@@ -6,7 +6,7 @@ and never on whether they answer just now, so that a gateway that is down for a 
 the engine's count be billed and then its own as well.
 """
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from unitcost.pricing.sample import Layer, Outcome, Quantity
@@ -44,16 +44,29 @@ class Claim:
 
 def authority_of(claims: Iterable[Claim]) -> dict[tuple[str, Quantity], Layer]:
     """Which layer is billed, for each workload and each quantity that any of its layers counts."""
-    layers: dict[tuple[str, Quantity], set[Layer]] = {}
+    by_workload: dict[str, dict[Layer, frozenset[Quantity]]] = {}
     for claim in claims:
-        for quantity in claim.quantities:
-            layers.setdefault((claim.workload, quantity), set()).add(claim.layer)
-    chosen = {}
-    for (workload, quantity), found in layers.items():
-        followed = layers.get((workload, _WITH.get(quantity, quantity)), found)
+        own = by_workload.setdefault(claim.workload, {})
+        own[claim.layer] = own.get(claim.layer, frozenset()) | claim.quantities
+    return {
+        (workload, quantity): layer
+        for workload, layers in by_workload.items()
+        for quantity, layer in _chosen(layers)
+    }
+
+
+def _chosen(layers: Mapping[Layer, frozenset[Quantity]]) -> Iterator[tuple[Quantity, Layer]]:
+    """Which layer of one workload is billed for each quantity that any of them counts."""
+    if len(layers) == 1:
+        for layer, quantities in layers.items():
+            yield from ((quantity, layer) for quantity in quantities)
+        return
+    everything = frozenset[Quantity]().union(*layers.values())
+    for quantity in everything:
+        whole = _WITH.get(quantity, quantity)
+        followed = whole if whole in everything else quantity
         in_order = reversed(_OUTERMOST_FIRST) if quantity in _INNERMOST else _OUTERMOST_FIRST
-        chosen[workload, quantity] = next(layer for layer in in_order if layer in followed)
-    return chosen
+        yield quantity, next(each for each in in_order if followed in layers.get(each, ()))
 
 
 def billed(

@@ -4,7 +4,7 @@ All instants are integers: nanoseconds since the Unix epoch (``wall``) or nanose
 monotonic clock (``mono``). The field's name says which.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from unitcost.pricing.workload import WorkloadKind
@@ -192,10 +192,12 @@ class Process:
     cgroup: str = ""
     visible_devices: str = ""
 
-    @property
-    def identity(self) -> str:
-        """Survives a reused pid: the pid and when it started."""
-        return f"{self.pid}@{self.started}"
+    identity: str = field(init=False, compare=False)
+    """Survives a reused pid: the pid and when it started."""
+
+    def __post_init__(self) -> None:
+        """Name it once: every step of a tick looks it up."""
+        object.__setattr__(self, "identity", f"{self.pid}@{self.started}")
 
 
 @dataclass(frozen=True, slots=True)

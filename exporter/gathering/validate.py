@@ -140,7 +140,9 @@ def _process(process: Process) -> str:
         process.cpu_ns,
         process.reaped_cpu_ns,
         process.memory_bytes,
-    ) or wrong_texts(process.command, process.user, process.cgroup, process.visible_devices)
+    ) or wrong_texts(
+        process.command, process.user, process.cgroup, process.visible_devices, process.identity
+    )
 
 
 def _listener(listener: Listener) -> str:

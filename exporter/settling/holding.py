@@ -8,7 +8,13 @@ from unitcost.exporter.settling.observed import Observed
 from unitcost.exporter.settling.owners import Book, Owners, grounds_of, owners_of, reserved
 from unitcost.exporter.settling.rules import Rules
 from unitcost.exporter.settling.state import State
-from unitcost.exporter.settling.states import busy_of, holding_account, now_ready, still_loading
+from unitcost.exporter.settling.states import (
+    busy_of,
+    by_holder,
+    holding_account,
+    now_ready,
+    still_loading,
+)
 from unitcost.exporter.settling.usage import CpuUse, UsageMeter, memory_used
 from unitcost.pricing.allocate import (
     ALWAYS,
@@ -155,12 +161,16 @@ class HostMeter:
     ) -> dict[Account, Busy]:
         """How busy each account with subjects was; one that did not answer stays as it was."""
         now: dict[Account, Busy] = {}
-        for account in {holding_account(subject) for subject in subjects}:
-            own = [subject for subject in subjects if holding_account(subject) == account]
+        counted = by_holder(units)
+        groups: dict[Account, list[Subject]] = {}
+        for subject in subjects:
+            groups.setdefault(holding_account(subject), []).append(subject)
+        for account, own in groups.items():
             if not any(subject.up for subject in own):
                 now[account] = self.busy.get(account, ALWAYS)
                 continue
-            now[account] = busy_of(account, own, units, span_ns, account in self.running)
+            its = counted.get(account, {})
+            now[account] = busy_of(account, own, its, span_ns, account in self.running)
         self.busy = now
         self.running = frozenset(holding_account(s) for s in subjects if s.running)
         return now

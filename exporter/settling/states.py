@@ -1,11 +1,13 @@
 """What holders were doing: loading, busy or idle, by the best signal there is."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from unitcost.exporter.settling.rules import Rules
 from unitcost.pricing.allocate import ALWAYS, Busy
 from unitcost.pricing.layers import Counted
 from unitcost.pricing.sample import Quantity, Subject
+from unitcost.pricing.unit_cost import UnitKey
 from unitcost.pricing.workload import Account
 
 
@@ -17,7 +19,7 @@ def holding_account(subject: Subject) -> Account:
 def busy_of(
     account: Account,
     subjects: Sequence[Subject],
-    units: Counted,
+    units: Mapping[UnitKey, int],
     span_ns: int,
     ran_before: bool,
 ) -> Busy:
@@ -25,27 +27,29 @@ def busy_of(
 
     Work under way at both ends of the interval fills it; else the seconds of the requests that
     ended in it say how much; else any unit, or work under way now, counts as all of it.
+    `units`: the holder's own, of all its models.
     """
     runs = any(subject.running for subject in subjects)
     if runs and (ran_before or account.run):
         return Busy(1, 1, "running")
-    own = {key: n for key, n in units.items() if _same_holder(key[0], account)}
-    seconds = sum(n for (_, q, _), n in own.items() if q is Quantity.REQUEST_SECONDS)
+    seconds = units.get((Quantity.REQUEST_SECONDS, ""), 0)
     if span_ns and seconds:
         return Busy(min(span_ns, seconds * 1000), span_ns, "request_seconds")
-    if runs or any(own.values()):
+    if runs or any(units.values()):
         return Busy(1, 1, "units")
-    if own or any(subject.running is not None for subject in subjects):
+    if units or any(subject.running is not None for subject in subjects):
         return Busy(0, 1, "units")
     return ALWAYS
 
 
-def _same_holder(counted: Account, holder: Account) -> bool:
-    return (counted.workload, counted.run, counted.attempt) == (
-        holder.workload,
-        holder.run,
-        holder.attempt,
-    )
+def by_holder(units: Counted) -> dict[Account, dict[UnitKey, int]]:
+    """The units of each holder, all its models together."""
+    found: dict[Account, dict[UnitKey, int]] = {}
+    for (account, quantity, label), micro in units.items():
+        holder = replace(account, model="") if account.model else account
+        own = found.setdefault(holder, {})
+        own[quantity, label] = own.get((quantity, label), 0) + micro
+    return found
 
 
 def now_ready(

@@ -28,14 +28,15 @@ from tests.collectors.reading import (
 )
 from unitcost.collectors.base import Context, NoData, Reading
 from unitcost.collectors.fetch import FetchKind, Response
-from unitcost.collectors.openmetrics import MAX_THREADS, Options, make_collector
+from unitcost.collectors.openmetrics import MAX_THREADS, Options, bounded, make_collector
 from unitcost.collectors.page.endpoint import Endpoint, Instant
 from unitcost.collectors.page.readout import Readout
 from unitcost.collectors.page.recognise import Unrecognised
 from unitcost.collectors.page.table_reading import Plan, read_table
 from unitcost.collectors.tables import Series, ServerTable
 from unitcost.exporter.gathering.validate import validate
-from unitcost.pricing.sample import Quantity, Subject
+from unitcost.pricing.sample import Quantity, Sample, Subject
+from unitcost.pricing.workload import WorkloadKind
 
 VLLM = capture("vllm-cpu.after")
 LLAMA = capture("llama.cpp-server.after")
@@ -402,3 +403,20 @@ def test_a_collector_that_is_closed_leaves_no_thread() -> None:
         for thread in ours:
             thread.join(30)
             assert not thread.is_alive()
+
+
+def crowd(name: str, count: int) -> Reading:
+    """An endpoint with so many samples."""
+    sample = Sample(name, Quantity.REQUESTS, 1.0, 0)
+    subject = Subject(name, "chat", WorkloadKind.INFERENCE, ready=True, running=True)
+    return Reading(samples=(sample,) * count, subjects=(subject,))
+
+
+def test_an_endpoint_with_all_too_many_samples_costs_the_others_nothing() -> None:
+    """The exporter would refuse all of them together; the largest is silent, in its place."""
+    readings = [crowd("a", 40_000), crowd("huge", 79_000), crowd("b", 30_000)]
+    found = bounded(readings)
+    assert [len(each.samples) for each in found] == [40_000, 0, 30_000]
+    assert [each.subjects[0].up for each in found] == [True, False, True]
+    assert [problem.kind for each in found for problem in each.problems] == ["too_many_samples"]
+    assert bounded(found) == found

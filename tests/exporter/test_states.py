@@ -3,7 +3,13 @@
 import pytest
 
 from tests.sites import rules, workload_rule
-from unitcost.exporter.settling.states import busy_of, holding_account, now_ready, still_loading
+from unitcost.exporter.settling.states import (
+    busy_of,
+    by_holder,
+    holding_account,
+    now_ready,
+    still_loading,
+)
 from unitcost.pricing.allocate import ALWAYS, Busy
 from unitcost.pricing.layers import Counted
 from unitcost.pricing.resource import MICRO
@@ -52,7 +58,8 @@ def test_the_best_signal_says_how_busy_a_server_was(
     running: bool | None, ran_before: bool, counted: Counted, expected: Busy
 ) -> None:
     """Work at both ends, else seconds of requests, else any unit; without all three: always."""
-    assert busy_of(CHAT, [subject(running)], counted, SPAN, ran_before) == expected
+    own = by_holder(counted).get(CHAT, {})
+    assert busy_of(CHAT, [subject(running)], own, SPAN, ran_before) == expected
 
 
 def test_a_running_training_process_is_busy_from_its_first_tick_on() -> None:
@@ -67,7 +74,8 @@ def test_what_others_counted_is_no_signal() -> None:
         (Account("other", "m"), Quantity.REQUEST_SECONDS, ""): MICRO,
         (Account("chat", "", "r1"), Quantity.STEPS, ""): MICRO,
     }
-    assert busy_of(CHAT, [subject()], others, SPAN, False) == ALWAYS
+    own = by_holder(others).get(CHAT, {})
+    assert busy_of(CHAT, [subject()], own, SPAN, False) == ALWAYS
 
 
 def test_ready_is_who_was_ready_and_is_still_there_and_who_has_proven_it() -> None:
