@@ -17,7 +17,7 @@ from unitcost_client._process import alive, launcher
 from unitcost_client._quiet import complain
 from unitcost_client._record import Start
 from unitcost_client._run import Run
-from unitcost_client._values import amount, short_labels, text, whole
+from unitcost_client._values import MAX_TEXT_BYTES, amount, short_labels, text, whole
 
 Record = dict[str, object]
 
@@ -100,16 +100,67 @@ def _identify(job: str, run: str, resumed: bool, folder: Folder, place: Place) -
     that left a file, whichever is more: each start of one run is an attempt of its own.
     """
     env: Environment = os.environ
-    run = run or scheduler_run(env)
-    known = bool(run) or resumed or place.world_size > 1
+    group = "" if run else text(scheduler_run(env), MAX_TEXT_BYTES - 12)  # a number may follow
+    known = bool(run or group) or resumed or place.world_size > 1
     earlier = _statefile.read_all(folder, job) if known else []
-    if not run and resumed:
+    if not run and not group and resumed:
         run = _left_behind(earlier, place)
-    if not run and place.world_size > 1:
-        run = launcher(itself=place.leads)
+    if not run and not group and place.world_size > 1:
+        group = launcher(itself=place.leads)
+    if not run and group:
+        run = _training_of(group, earlier, place, resumed, restart_count(env))
     if not run:
         return _fresh(), restart_count(env)
     return run, max(restart_count(env), _attempts(earlier, run, place))
+
+
+def _training_of(
+    group: str, earlier: list[Record], place: Place, resumed: bool, restarts: int
+) -> str:
+    """The run's name where a scheduler names its job, in which several trainings may follow.
+
+    The first has the job's name, the others a number too. After one that ended, or beside one
+    that goes on, another begins; one that failed, was killed or resumes is the same. A job that
+    was started anew begins with its first. A rank without a file of its own joins the others.
+    """
+    ours = [record for record in earlier if _number(record, group)]
+    latest = next((record for record in ours if _is_mine(record, place)), None)
+    if latest is None:
+        return text(ours[0].get("run")) if ours else group
+    if not resumed and whole(latest.get("attempt")) < restarts:
+        return group
+    over = _is_over(latest, ours) and not resumed
+    if over or _is_at_work(latest):
+        return f"{group}#{_number(latest, group) + 1}"
+    return text(latest.get("run"))
+
+
+def _number(record: Record, group: str) -> int:
+    """Which training of a scheduler's job it tells of, from 1 on; 0: of none."""
+    run = text(record.get("run"))
+    number = run.removeprefix(f"{group}#")
+    return int(run == group) if number == run else whole(number.isdecimal() and int(number[:9]))
+
+
+def _is_over(record: Record, others: list[Record]) -> bool:
+    """Whether this attempt ended: a rank of it did so by itself, and none of them failed."""
+    keys = ("run", "attempt")
+    attempt = [each for each in others if all(each.get(key) == record.get(key) for key in keys)]
+    states = {text(each.get("state")) for each in attempt}
+    return "ended" in states and "failed" not in states
+
+
+def _is_at_work(record: Record) -> bool:
+    """Whether its training goes on."""
+    pid, ticks = whole(record.get("pid")), whole(record.get("pid_started"))
+    return record.get("state") == "running" and alive(pid, ticks)
+
+
+def _is_mine(record: Record, place: Place) -> bool:
+    """Whether it is of this rank; one that nobody knows has its place on this host."""
+    if place.rank is None:
+        return record.get("rank") is None and record.get("local_rank") == place.local_rank
+    return record.get("rank") == place.rank
 
 
 def _attempts(earlier: list[Record], run: str, place: Place) -> int:
@@ -117,7 +168,7 @@ def _attempts(earlier: list[Record], run: str, place: Place) -> int:
     attempts = {True: -1, False: 0}
     for record in earlier:
         if record.get("run") == run:
-            mine = record.get("rank") == place.rank
+            mine = _is_mine(record, place)
             attempts[mine] = max(attempts[mine], whole(record.get("attempt")))
     # A rank without a file of its own joins the latest attempt of the others.
     return attempts[True] + 1 if attempts[True] >= 0 else attempts[False]
@@ -126,7 +177,7 @@ def _attempts(earlier: list[Record], run: str, place: Place) -> int:
 def _left_behind(earlier: list[Record], place: Place) -> str:
     """The run of this rank's last process, if that process is gone."""
     for record in earlier:
-        if record.get("rank") == place.rank:
+        if _is_mine(record, place):
             pid, ticks = whole(record.get("pid")), whole(record.get("pid_started"))
             return "" if alive(pid, ticks) else text(record.get("run"))
     return ""

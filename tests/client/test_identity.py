@@ -213,6 +213,19 @@ _run.EPOCH_WAIT = _run.EXIT_WAIT = 60
 run = unitcost_client.start('mnist'); """
 
 
+def test_ranks_that_are_not_known_yet_are_told_apart_by_their_place_on_the_host(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Lightning's second node: they are one attempt, not one after the other."""
+    for name, value in {"WORLD_SIZE": "4", "NODE_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    for local in ("0", "1", "1", "0"):
+        monkeypatch.setenv("LOCAL_RANK", local)
+        unitcost_client.start("mnist", run="mine").end()
+    attempts = [(record["local_rank"], record["attempt"]) for record in records()]
+    assert attempts == [(0, 0), (1, 0), (1, 1), (0, 1)]
+
+
 def test_local_ranks_that_nobody_named_share_one_run(script: Script, records: Records) -> None:
     """They have the launcher in common."""
     for rank in ("0", "1"):
