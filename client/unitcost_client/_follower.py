@@ -3,7 +3,6 @@
 import importlib
 import os
 import sys
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,7 +40,7 @@ class Follower:
         self._job, self._name, self._labels = job, run, labels
         self._step_offset = 0
         self._epoch_offset = 0.0
-        self._since = 0
+        self._since = (0, 0)
 
     def begin(
         self,
@@ -74,12 +73,16 @@ class Follower:
 
     def mark(self) -> None:
         """What may be a wait begins now."""
-        self._since = time.perf_counter_ns()
+        if self.run is not None:
+            self._since = self.run.lap()
 
     def waited(self, kind: str) -> None:
-        """It was a wait, since the last mark."""
-        if self.run is not None:
-            self.run.add_stall(kind, (time.perf_counter_ns() - self._since) / 1e9)
+        """It was a wait, since the last mark; what was declared meanwhile is counted already."""
+        if self.run is None:
+            return
+        before, (now, declared) = self._since, self.run.lap()
+        spent = now - before[0] - (declared - before[1])
+        self.run.add_stall(kind, max(spent, 0) / 1e9)
         self.mark()
 
     def end(self, state: str = "ended") -> None:

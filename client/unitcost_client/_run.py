@@ -199,6 +199,10 @@ class Run:
             self._stalls.here().add(text(kind), spent)
             self._tell(now=False)
 
+    def lap(self) -> tuple[int, int]:
+        """For adapters: now, and how much this thread has waited for so far; nanoseconds."""
+        return self._stalls.lap()
+
     @harmless
     def set_place(
         self,

@@ -51,6 +51,10 @@ class Stalls:
         """Those of this thread."""
         return self._threads.setdefault(threading.get_ident(), Waits())
 
+    def lap(self) -> tuple[int, int]:
+        """Now, and how much this thread has waited for so far, whatever for; nanoseconds."""
+        return _clock(), sum(self.here().spent.values())
+
     def open(self) -> bool:
         """Whether any thread is waiting."""
         return any(waits.kind for waits in list(self._threads.values()))

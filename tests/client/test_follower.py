@@ -15,6 +15,7 @@ from unitcost_client._environment import Place
 from unitcost_client._follower import Follower, read
 
 Records = Callable[[], list[dict[str, Any]]]
+SECOND = 10**9
 
 
 def test_a_run_follows_the_counts_and_never_goes_back(records: Records) -> None:
@@ -62,6 +63,34 @@ def test_a_training_that_begins_anew_goes_on_with_its_run(records: Records) -> N
     follower.end()
     (record,) = records()
     assert (record["steps"], record["epochs"], record["world_size"]) == (13, 1.5, 2)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_wait_that_the_user_declares_between_two_hooks_counts_once(
+    records: Records, monkeypatch: pytest.MonkeyPatch, own: bool
+) -> None:
+    """A barrier after the update, in a callback of his own: it is no wait for data as well."""
+    now = [5 * SECOND]
+    monkeypatch.setattr("unitcost_client._stalls._clock", lambda: now[0])
+    run = unitcost_client.start("mnist")
+    follower = Follower("mnist", run if own else None, None)
+    run.add_stall("straggler", 9.0)
+    follower.begin(0, 0)
+    assert follower.run is not None
+    now[0] += SECOND
+    follower.mark()
+    with follower.run.stalled("straggler"):
+        now[0] += 7 * SECOND
+    follower.run.add_stall("checkpoint", 2.0)
+    now[0] += 5 * SECOND
+    follower.waited("data_loading")
+    follower.run.add_stall("checkpoint", 100.0)
+    follower.waited("data_loading")
+    follower.end()
+    run.end()
+    stalls = records()[0 if own else -1]["stalls"]
+    straggler = 16 if own else 7
+    assert stalls == {"data_loading": 3, "checkpoint": 102, "straggler": straggler}
 
 
 def test_ranks_that_only_the_framework_knows_share_a_run(records: Records) -> None:
