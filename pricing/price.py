@@ -29,6 +29,9 @@ class PriceModel(StrEnum):
     ON_DEMAND = "on_demand"
     SPOT = "spot"
     RESERVED = "reserved"
+    COMMITTED = "committed"
+    SAVINGS_PLAN = "savings_plan"
+    CAPACITY_BLOCK = "capacity_block"
     OWNED = "owned"
     OVERRIDE = "override"
 

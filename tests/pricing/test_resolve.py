@@ -1,0 +1,140 @@
+"""Which of all quotes is a host's price, over time."""
+
+import itertools
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unitcost.pricing.price import PriceModel
+from unitcost.pricing.quote import MAX_USD_PER_HOUR, HostIdentity, PriceKey, Quote
+from unitcost.pricing.resolve import Offered, Rank, Resolution, Why, resolve
+
+HOST = HostIdentity("aws", "us-east-1", "us-east-1a", "p5.48xlarge", PriceModel.ON_DEMAND)
+KEY = PriceKey("aws", "us-east-1", "p5.48xlarge", PriceModel.ON_DEMAND)
+
+
+def quote(usd: str = "55.04", start: int = 0, end: int | None = None, **fields: object) -> Quote:
+    """A quote of this host's kind."""
+    made = Quote(KEY, Decimal(usd), "test", start, end)
+    return replace(made, **fields)  # type: ignore[arg-type] # as given
+
+
+def prices(found: Resolution, *instants: int) -> list[Decimal | None]:
+    """The price at each instant."""
+    chosen = [found.at(each) for each in instants]
+    return [each.quote.per_hour if each else None for each in chosen]
+
+
+def test_the_best_source_is_believed_and_the_next_fills_its_gaps() -> None:
+    """Each for its own time; where nobody has one the host is unpriced."""
+    live = Offered(Rank.LIVE, [quote("55.04", 10, 20)])
+    card = Offered(Rank.RATE_CARD, [quote("98.32", 5, 30)])
+    found = resolve(HOST, [card, live])
+    assert prices(found, 4, 5, 10, 19, 20, 29, 30) == [
+        None,
+        Decimal("98.32"),
+        Decimal("55.04"),
+        Decimal("55.04"),
+        Decimal("98.32"),
+        Decimal("98.32"),
+        None,
+    ]
+    mine = Offered(Rank.OVERRIDE, [quote("40")])
+    over = resolve(HOST, [card, live, mine])
+    assert prices(over, 4, 15, 30) == [Decimal(40)] * 3
+    assert {each.why for each in over.rejected} == {Why.OUTRANKED}
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"provider": "azure"}, Why.PROVIDER),
+        ({"sku": "p5.4xlarge"}, Why.SKU),
+        ({"region": "us-east-2"}, Why.REGION),
+        ({"model": PriceModel.SPOT}, Why.MODEL),
+        ({"model": PriceModel.CAPACITY_BLOCK}, Why.MODEL),
+        ({"zone": "us-east-1b"}, Why.ZONE),
+        ({"currency": "AED"}, Why.CURRENCY),
+    ],
+)
+def test_a_quote_of_something_else_is_never_taken(changed: dict[str, object], why: Why) -> None:
+    """However near it is; and it is told."""
+    other = quote(key=replace(KEY, **changed))  # type: ignore[arg-type] # as given
+    found = resolve(HOST, [Offered(Rank.LIVE, [other])])
+    assert found.chosen == ()
+    assert [each.why for each in found.rejected] == [why]
+
+
+def test_a_currency_with_a_rate_is_taken() -> None:
+    """It is converted elsewhere."""
+    other = quote(key=replace(KEY, currency="AED"))
+    assert resolve(HOST, [Offered(Rank.LIVE, [other])], frozenset({"AED"})).chosen
+
+
+@pytest.mark.parametrize("field", ["provider", "region", "sku", "model"])
+def test_without_knowing_what_the_host_is_there_is_no_price(field: str) -> None:
+    """On demand is no default, and a region is not guessed."""
+    host = replace(HOST, **{field: None if field == "model" else ""})  # type: ignore[arg-type]
+    found = resolve(host, [Offered(Rank.RATE_CARD, [quote()])])
+    assert found.chosen == ()
+    assert len(found.missing) == 1
+
+
+def test_of_one_source_what_was_stated_last_holds() -> None:
+    """A price learnt late takes the place of what was believed of that time."""
+    first, later = quote("98.32", as_of_ns=1), quote("55.04", 10, as_of_ns=2)
+    found = resolve(HOST, [Offered(Rank.LIVE, [later, first])])
+    assert prices(found, 5, 10) == [Decimal("98.32"), Decimal("55.04")]
+
+
+def test_what_contradicts_itself_is_not_believed() -> None:
+    """Two prices for the same time, stated at once: neither, and the next source is asked."""
+    live = Offered(Rank.LIVE, [quote("55.04"), quote("98.32")])
+    card = Offered(Rank.RATE_CARD, [quote("60")])
+    found = resolve(HOST, [live, card])
+    assert prices(found, 1) == [Decimal(60)]
+    assert [each.why for each in found.rejected] == [Why.OVERLAP, Why.OVERLAP]
+
+
+def test_a_zone_s_own_price_comes_before_the_region_s() -> None:
+    """Spot prices are each zone's."""
+    zone = quote("20", key=replace(KEY, zone="us-east-1a"))
+    found = resolve(HOST, [Offered(Rank.LIVE, [quote("30", as_of_ns=9), zone])])
+    assert prices(found, 1) == [Decimal(20)]
+
+
+@pytest.mark.parametrize("amount", ["-1", "NaN", "Infinity", "1000001", "-Infinity"])
+def test_what_no_price_can_be_is_refused(amount: str) -> None:
+    """Free is a price; negative is not."""
+    with pytest.raises(ValueError, match="a price is a number"):
+        quote(amount)
+    assert quote("0").per_hour == 0
+    assert Decimal(1_000_000) == MAX_USD_PER_HOUR
+
+
+spans = st.tuples(st.integers(0, 20), st.integers(1, 10), st.integers(1, 5), st.integers(0, 3))
+
+
+@given(st.lists(st.tuples(spans, st.sampled_from(list(Rank))), max_size=8))
+def test_prices_tile_and_follow_the_order_of_sources(
+    given_quotes: list[tuple[tuple[int, int, int, int], Rank]],
+) -> None:
+    """No instant has two prices, and each has the best there is that is not in dispute."""
+    made = [
+        (rank, quote(str(usd), start, start + length, as_of_ns=stated))
+        for (start, length, usd, stated), rank in given_quotes
+    ]
+    found = resolve(HOST, [Offered(rank, [each]) for rank, each in made])
+    ordered = [each.quote for each in found.chosen]
+    for earlier, later in itertools.pairwise(ordered):
+        assert earlier.valid_to_ns is not None
+        assert earlier.valid_to_ns <= later.valid_from_ns
+    for instant in range(32):
+        there = [rank for rank, each in made if each.covers(instant)]
+        chosen = found.at(instant)
+        assert (chosen is None) == (not there)
+        if chosen is not None:
+            assert list(Rank).index(chosen.rank) == min(list(Rank).index(r) for r in there)
