@@ -275,10 +275,10 @@ def progress_of(job: MlflowJob, metrics: Iterable[_Metric]) -> Progress | None:
     wall_ns = max(each.timestamp for each in own) * _NS_PER_MS
     last = max(each.step for each in own)
     if job.step_is == "epoch_index":
-        return Progress(wall_ns, None, amount_of(float(last) + 1))
+        return Progress(wall_ns, None, amount_of(last + 1))
     told = next((each.value for each in own if each.key == job.epoch_metric), None)
     epochs = amount_of(told) if isinstance(told, float) else None
-    return Progress(wall_ns, count_of(float(last + (job.step_is == "step_index"))), epochs)
+    return Progress(wall_ns, count_of(last + (job.step_is == "step_index")), epochs)
 
 
 def _last_ms(run: _Run) -> int:

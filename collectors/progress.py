@@ -159,4 +159,4 @@ def count_of(value: float | None) -> int | None:
 
 def amount_of(value: float | None) -> float | None:
     """How much of something; None for what cannot be (negative, not finite, too large)."""
-    return value if value is not None and 0 <= value < MAX_COUNT else None
+    return float(value) if value is not None and 0 <= value < MAX_COUNT else None

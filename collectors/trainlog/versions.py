@@ -195,10 +195,14 @@ class StateVersion:
         except (ValueError, RecursionError) as error:
             yield Problem("corrupt", f"{file.folder}/{file.name}: {error}"[:300])
             return
-        steps, tokens = count_of(float(told.global_step)), told.num_input_tokens_seen
-        self.goal_steps = count_of(float(told.max_steps or -1))
-        self.goal_epochs = amount_of(float(told.num_train_epochs or -1))
-        seen = count_of(float(tokens)) if tokens else None
+        # Whole numbers have no limit in JSON: one that no float can hold is none that there was.
+        steps, tokens = count_of(told.global_step), told.num_input_tokens_seen
+        if steps is None:
+            yield Problem("corrupt", f"{file.folder}/{file.name}: global_step is no count")
+            return
+        self.goal_steps = count_of(told.max_steps or -1)
+        self.goal_epochs = amount_of(told.num_train_epochs or -1)
+        seen = count_of(tokens) if tokens else None
         self.track.add(Progress(file.mtime_ns, steps, amount_of(told.epoch), seen))
 
 

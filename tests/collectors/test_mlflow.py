@@ -242,6 +242,15 @@ def test_odd_answers_are_a_problem(server: FakeMlflow, body: bytes) -> None:
     assert len(reading.subjects) == 1
 
 
+def test_a_step_without_end_is_none_there_was(server: FakeMlflow) -> None:
+    """JSON sets no limit, and a float has one."""
+    found = collector(server.url)
+    server.runs = [a_run("RUNNING", 10**400, 0.9, 5), a_run("FINISHED", 9, 0.9, 5, "other")]
+    reading = read(found)
+    assert reading.problems == ()
+    assert counts(reading)["steps"] == 9
+
+
 @pytest.mark.parametrize("value", ["NaN", "-Infinity", -1.0, 1e300])
 def test_epochs_that_cannot_be_are_left_out(server: FakeMlflow, value: Any) -> None:
     """MLflow has what is no number as a text."""
