@@ -6,6 +6,7 @@ training-sources.md): Hugging Face's `train/epoch` is at a number of finished st
 """
 
 import csv
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -171,6 +172,17 @@ class _State(msgspec.Struct, frozen=True):
 _DECODER = msgspec.json.Decoder(_State)
 
 
+def _state_of(data: bytes) -> _State:
+    """The state in a file. Raises ValueError or RecursionError for what is none."""
+    try:
+        return _DECODER.decode(data)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        # Python writes NaN and Infinity as they are, which is no JSON: norms of gradients are.
+        return msgspec.convert(json.loads(data), _State)
+
+
 @dataclass(slots=True)
 class StateVersion:
     """A folder of Hugging Face's checkpoints, each with the trainer's state when it was saved."""
@@ -191,7 +203,7 @@ class StateVersion:
         try:
             if file.size > MAX_STATE:
                 raise ValueError(f"more than {MAX_STATE} bytes")
-            told = _DECODER.decode(file.read(0, MAX_STATE))
+            told = _state_of(file.read(0, MAX_STATE))
         except (ValueError, RecursionError) as error:
             yield Problem("corrupt", f"{file.folder}/{file.name}: {error}"[:300])
             return
