@@ -54,8 +54,9 @@ class Follower:
         at = (amount(epoch), whole(step))
         if isinstance(self._name, Run):
             self.run = self._name
+        goal = (amount(total_epochs) or None, whole(total_steps) or None)
+        again = self.run is not None and self.run is not self._name
         if self.run is None:
-            goal = (amount(total_epochs) or None, whole(total_steps) or None)
             place = place or find_place(os.environ)
             self.run = start_at(place, self._job, self._name, self._labels, at, goal)
         elif place is not None and place.rank is not None:
@@ -64,6 +65,9 @@ class Follower:
             )
         steps, epochs = self.run.reached
         self._step_offset, self._epoch_offset = steps - at[1], epochs - at[0]
+        if again:
+            further = (self._epoch_offset, self._step_offset)
+            self.run.aim(goal[0] and goal[0] + further[0], goal[1] and goal[1] + further[1])
         self.mark()
 
     def reach(self, step: object = 0, epoch: object = 0) -> None:

@@ -45,6 +45,7 @@ class Writer:
 
     def __init__(self, start: Start) -> None:
         self._start = start
+        self.goal = start.goal
         self.pid = os.getpid()
         self._ticks = start_ticks(self.pid)
         self._namespace = pid_namespace()
@@ -80,8 +81,8 @@ class Writer:
             "resumed_epoch": start.resumed[0],
             "resumed_step": start.resumed[1],
             "epoch_marks": list(marks),
-            "total_epochs": start.goal[0],
-            "total_steps": start.goal[1],
+            "total_epochs": self.goal[0],
+            "total_steps": self.goal[1],
             "stalls": {kind: round(spent / 1e9, 6) for kind, spent in stalls},
             "labels": start.labels,
             "state": state,

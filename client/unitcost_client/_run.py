@@ -199,6 +199,10 @@ class Run:
             self._stalls.here().add(text(kind), spent)
             self._tell(now=False)
 
+    def aim(self, epochs: float | None, steps: int | None) -> None:
+        """For adapters: where it will end now, resumed work included; None: that is unknown."""
+        self._writer.goal = (amount(epochs) or None, whole(steps) or None)
+
     def lap(self) -> tuple[int, int]:
         """For adapters: now, and how much this thread has waited for so far; nanoseconds."""
         return self._stalls.lap()

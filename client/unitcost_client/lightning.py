@@ -43,8 +43,7 @@ class UnitcostCallback(_Callback):  # type: ignore[misc]  # Lightning is not the
         self._follower.begin(
             trainer.global_step,
             _epochs(trainer),
-            total_steps=read("estimated_stepping_batches", trainer),
-            total_epochs=read("max_epochs", trainer),
+            *_goal(trainer),
             place=_place(trainer),
         )
         self._time_checkpoints(trainer)
@@ -122,6 +121,21 @@ def _unwrap(trainer: Any, timed: object) -> None:
 def _epochs(trainer: Any) -> Any:
     """Epochs done; `current_epoch` is one behind while the hooks at an epoch's end are called."""
     return read("fit_loop.epoch_progress.current.processed", trainer)
+
+
+def _goal(trainer: Any) -> tuple[Any, Any]:
+    """Updates and epochs at which it will end; None for one that another end may come before.
+
+    A module that steps its optimizers by hand makes as many updates a batch as it likes, and the
+    trainer's estimate knows nothing of that.
+    """
+    steps, epochs = read("max_steps", trainer), read("max_epochs", trainer)
+    by_steps = steps is not None and steps >= 0
+    if read("lightning_module.automatic_optimization", trainer) is not False:
+        estimate = read("estimated_stepping_batches", trainer)
+    else:
+        estimate = steps if by_steps and epochs == -1 else None
+    return estimate, None if by_steps else epochs
 
 
 def _is_whole(trainer: Any) -> bool:

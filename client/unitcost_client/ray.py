@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from unitcost_client._environment import Place, find_place, given_place
-from unitcost_client._follower import read
 from unitcost_client._quiet import complain
 from unitcost_client._run import Run
 from unitcost_client._stalls import CHECKPOINT
@@ -32,7 +31,7 @@ def start(
     return start_at(
         _place(context),
         job,
-        run or (context and read("get_experiment_name", context)()),
+        run or _experiment(context),
         labels,
         (amount(epoch), whole(step)),
         (amount(total_epochs) or None, whole(total_steps) or None),
@@ -55,6 +54,14 @@ def _context() -> Any:
         return importlib.import_module("ray.train").get_context()
     except Exception as error:  # noqa: BLE001 - a job must start whatever its surroundings are
         complain(f"Ray Train says nothing about this worker: {error}")
+        return None
+
+
+def _experiment(context: Any) -> Any:
+    """The experiment's name, where this version of Ray Train says it."""
+    try:
+        return context.get_experiment_name()
+    except Exception:  # noqa: BLE001 - as above
         return None
 
 

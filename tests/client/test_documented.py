@@ -51,7 +51,7 @@ def test_every_adapter_is_on_the_page(page: str, name: str) -> None:
 def test_every_public_call_is_in_the_table(page: str) -> None:
     """With the parameters it has."""
     public = [name for name in vars(unitcost_client.Run) if not name.startswith("_")]
-    inner = {"lap", "before_fork", "after_fork_in_parent", "after_fork_in_child"}
+    inner = {"aim", "lap", "before_fork", "after_fork_in_parent", "after_fork_in_child"}
     for name in set(public) - inner:
         assert re.search(rf"run\.{name}\b", page), name
     (signature,) = re.findall(r"^\| `start\((.*?)\)`", page, re.MULTILINE)
