@@ -149,7 +149,7 @@ class TrainingLogs:
         try:
             yield from folder.version.look(file)
         except OSError as error:
-            where = f"{job.settings.path}/{file.folder}/{file.name}"
+            where = f"{job.settings.path}/{file.where}"
             yield Problem("unreadable", f"{where}: {error.strerror or error}"[:300])
 
     def _told(self, job: _Job) -> Iterator[tuple[Subject, Version]]:

@@ -26,6 +26,11 @@ class LogFile:
     descriptor: int
     """Of its folder; open only while it is being looked at."""
 
+    @property
+    def where(self) -> str:
+        """Folder and name as text."""
+        return as_text(f"{self.folder}/{self.name}")
+
     def read(self, offset: int, limit: int) -> bytes:
         """Up to `limit` bytes from `offset`. Raises OSError, also if it was replaced by a link."""
         file = os.open(self.name, _OPEN_FILE, dir_fd=self.descriptor)
@@ -35,6 +40,11 @@ class LogFile:
             return os.pread(file, limit, offset)
         finally:
             os.close(file)
+
+
+def as_text(name: str) -> str:
+    """A file's name without what is no text: names are bytes, and whoever makes one chooses."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 class Walk:
@@ -85,6 +95,7 @@ class Walk:
         except OSError:
             return
         try:
-            yield from self._below(descriptor, f"{folder}/{name}" if folder else name, depth - 1)
+            inner = as_text(f"{folder}/{name}" if folder else name)
+            yield from self._below(descriptor, inner, depth - 1)
         finally:
             os.close(descriptor)

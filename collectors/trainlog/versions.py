@@ -65,7 +65,7 @@ class EventVersion:
             scalars = known.feed(file.read(known.offset, MAX_READ))
         except Corrupt as error:
             self._broken.add(file.inode)
-            yield Problem("corrupt", f"{file.folder}/{file.name}: {error}")
+            yield Problem("corrupt", f"{file.where}: {error}")
             return
         if self.track.begin_ns is None and self.track.latest is None:
             begun_ns = _wall_ns(known.begun or 0.0)
@@ -129,7 +129,7 @@ class CsvVersion:
             for row in csv.reader(rows, strict=True):
                 self._take(row, file.mtime_ns)
         except csv.Error as error:
-            yield Problem("corrupt", f"{file.folder}/{file.name}: {error}")
+            yield Problem("corrupt", f"{file.where}: {error}")
 
     def _take(self, row: list[str], wall_ns: int) -> None:
         if not self._header:
@@ -205,12 +205,12 @@ class StateVersion:
                 raise ValueError(f"more than {MAX_STATE} bytes")
             told = _state_of(file.read(0, MAX_STATE))
         except (ValueError, RecursionError) as error:
-            yield Problem("corrupt", f"{file.folder}/{file.name}: {error}"[:300])
+            yield Problem("corrupt", f"{file.where}: {error}"[:300])
             return
         # Whole numbers have no limit in JSON: one that no float can hold is none that there was.
         steps, tokens = count_of(told.global_step), told.num_input_tokens_seen
         if steps is None:
-            yield Problem("corrupt", f"{file.folder}/{file.name}: global_step is no count")
+            yield Problem("corrupt", f"{file.where}: global_step is no count")
             return
         self.goal_steps = count_of(told.max_steps or -1)
         self.goal_epochs = amount_of(told.num_train_epochs or -1)

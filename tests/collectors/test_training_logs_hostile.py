@@ -1,18 +1,22 @@
 """Logs of training as other users can write them: none costs another job its counts."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from tests.collectors.test_training_logs import (
+    EVENTS,
     NOW,
     Clock,
     counts,
+    hugging_face,
     logs,
     read,
     state,
     write,
 )
+from unitcost.exporter.gathering.validate import validate
 
 
 @pytest.fixture
@@ -49,3 +53,18 @@ def test_a_state_with_values_that_are_no_numbers_is_read(clock: Clock, tmp_path:
     reading = read(logs(clock, tmp_path))
     assert reading.problems == ()
     assert counts(reading) == {"steps": 5, "epochs": 0.5}
+
+
+def test_a_folder_whose_name_is_no_text_costs_itself_alone(clock: Clock, tmp_path: Path) -> None:
+    """File names are bytes."""
+    collector = logs(clock, tmp_path)
+    write(clock, tmp_path / "good" / EVENTS, hugging_face(1))
+    for number, data in enumerate((hugging_face(1), b"0" * 64)):
+        odd = os.path.join(os.fsencode(tmp_path), b"odd\xff%d" % number)
+        os.mkdir(odd)
+        with open(os.path.join(odd, EVENTS.encode()), "wb") as file:
+            file.write(data)
+        os.utime(file.name, (NOW, NOW))
+    reading = validate(read(collector))
+    assert {problem.kind for problem in reading.problems} == {"corrupt"}
+    assert counts(reading) == {"steps": 20, "epochs": 2}
