@@ -37,10 +37,14 @@ class Corrupt(Exception):
 
 @dataclass(slots=True)
 class EventFile:
-    """What was read of one file: up to `offset`. `begun` is its first record's time, in seconds."""
+    """What was read of one file: up to `offset`. `begun` is its first record's time, in seconds.
+
+    `broken`: what follows cannot be read.
+    """
 
     offset: int = 0
     begun: float | None = None
+    broken: bool = False
 
     def feed(self, data: bytes) -> list[Scalar]:
         """Take what follows at `offset`; a partial record at its end waits. Raises Corrupt."""

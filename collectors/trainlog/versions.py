@@ -8,9 +8,9 @@ training-sources.md): Hugging Face's `train/epoch` is at a number of finished st
 import csv
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -26,8 +26,13 @@ MAX_READ = 2 << 20
 MAX_STATE = 8 << 20
 MAX_LINE = 65_536
 MAX_SECONDS = 9e9
+MAX_FILES = 8192
+"""Files of one folder that are remembered, the removed ones included."""
 _STAMP = re.compile(r"tfevents\.(\d{1,12})")
 _EVALUATION = re.compile(r"(val|test|eval)", re.IGNORECASE)
+
+
+Remembered = TypeVar("Remembered")
 
 
 class Version(Protocol):
@@ -51,20 +56,20 @@ class EventVersion:
     goal_steps: int | None = None
     goal_epochs: float | None = None
     written_ns: int = 0
-    _files: dict[int, EventFile] = field(default_factory=dict)
-    _broken: set[int] = field(default_factory=set)
+    _files: dict[tuple[str, int], EventFile] = field(default_factory=dict)
     _whole_at: int = -1
 
     def look(self, file: LogFile) -> Iterator[Problem]:
         """Read what is new. Raises OSError."""
         self.written_ns = max(self.written_ns, file.mtime_ns)
-        known = self._files.setdefault(file.inode, EventFile())
-        if file.inode in self._broken or file.size <= known.offset:
+        # The number of a file that was removed is the next one's at once on most file systems.
+        known = _remembered(self._files, (file.name, file.inode), EventFile)
+        if known.broken or file.size <= known.offset:
             return
         try:
             scalars = known.feed(file.read(known.offset, MAX_READ))
         except Corrupt as error:
-            self._broken.add(file.inode)
+            known.broken = True
             yield Problem("corrupt", f"{file.where}: {error}")
             return
         if self.track.begin_ns is None and self.track.latest is None:
@@ -184,6 +189,14 @@ def _state_of(data: bytes) -> _State:
 
 
 @dataclass(slots=True)
+class _ReadState:
+    """A checkpoint's file as it was read."""
+
+    mtime_ns: int = -1
+    size: int = -1
+
+
+@dataclass(slots=True)
 class StateVersion:
     """A folder of Hugging Face's checkpoints, each with the trainer's state when it was saved."""
 
@@ -191,15 +204,15 @@ class StateVersion:
     goal_steps: int | None = None
     goal_epochs: float | None = None
     written_ns: int = 0
-    _read: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+    _read: dict[tuple[str, int], _ReadState] = field(default_factory=dict)
 
     def look(self, file: LogFile) -> Iterator[Problem]:
         """Read a state that is new. Raises OSError."""
         self.written_ns = max(self.written_ns, file.mtime_ns)
-        key, state = (file.folder, file.inode), (file.mtime_ns, file.size)
-        if self._read.get(key) == state:
+        known = _remembered(self._read, (file.folder, file.inode), _ReadState)
+        if (known.mtime_ns, known.size) == (file.mtime_ns, file.size):
             return
-        self._read[key] = state
+        known.mtime_ns, known.size = file.mtime_ns, file.size
         try:
             if file.size > MAX_STATE:
                 raise ValueError(f"more than {MAX_STATE} bytes")
@@ -216,6 +229,15 @@ class StateVersion:
         self.goal_epochs = amount_of(told.num_train_epochs or -1)
         seen = count_of(tokens) if tokens else None
         self.track.add(Progress(file.mtime_ns, steps, amount_of(told.epoch), seen))
+
+
+def _remembered(
+    files: dict[tuple[str, int], Remembered], key: tuple[str, int], make: Callable[[], Remembered]
+) -> Remembered:
+    """What is known of a file; the one known longest is forgotten where there are too many."""
+    if key not in files and len(files) >= MAX_FILES:
+        del files[next(iter(files))]
+    return files.setdefault(key, make())
 
 
 def started_of(name: str) -> int:

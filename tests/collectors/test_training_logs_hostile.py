@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.collectors import event_files
 from tests.collectors.test_training_logs import (
     EVENTS,
     NOW,
@@ -68,3 +69,23 @@ def test_a_folder_whose_name_is_no_text_costs_itself_alone(clock: Clock, tmp_pat
     reading = validate(read(collector))
     assert {problem.kind for problem in reading.problems} == {"corrupt"}
     assert counts(reading) == {"steps": 20, "epochs": 2}
+
+
+def test_a_file_in_the_place_of_one_that_was_removed_is_read_from_its_start(
+    clock: Clock, tmp_path: Path
+) -> None:
+    """File systems give its number to the next one at once."""
+    collector = logs(clock, tmp_path)
+    first = tmp_path / EVENTS
+    longer = event_files.scalars(NOW, 1, [("train/loss of quite another length", 1.0)])
+    write(clock, first, event_files.version(NOW) + longer)
+    inode = first.stat().st_ino
+    read(collector)
+    first.unlink()
+    second = tmp_path / EVENTS.replace("host.1", "host.2")
+    write(clock, second, hugging_face(3))
+    if second.stat().st_ino != inode:
+        pytest.skip("this file system does not reuse numbers at once")
+    reading = read(collector)
+    assert reading.problems == ()
+    assert counts(reading) == {"steps": 30, "epochs": 3}
