@@ -27,6 +27,7 @@ from unitcost.pricing.training_sources import LOGS
 from unitcost.pricing.workload import WorkloadKind, clean_name
 
 MAX_VERSIONS = 256
+"""Folders of one job that are followed; those long over do not count, up to `MAX_ENTRIES`."""
 Format = Literal["auto", "tensorboard", "lightning_csv", "trainer_state"]
 FORMATS: tuple[Format, ...] = ("tensorboard", "lightning_csv", "trainer_state")
 """In `auto` the first of these that tells of progress is the one that counts."""
@@ -81,6 +82,7 @@ class _Job:
     folders: dict[tuple[str, str], _Folder] = field(default_factory=dict)
     looked_ns: int = 0
     chosen: str = ""
+    followed: int = 0
 
 
 class TrainingLogs:
@@ -117,6 +119,9 @@ class TrainingLogs:
     def _look(self, job: _Job, deadline: float) -> Iterator[Problem]:
         """Read what is new of one job."""
         walk, path, now = Walk(), job.settings.path, self._wall_ns()
+        job.followed = sum(
+            not self._is_retired(each.version.written_ns, now) for each in job.folders.values()
+        )
         try:
             for file in walk.files(path):
                 key = _key(file, job.settings.format)
@@ -134,23 +139,29 @@ class TrainingLogs:
             yield Problem("too_many", f"{path}: more than {MAX_ENTRIES} names")
 
     def _take(self, job: _Job, key: tuple[str, str], file: LogFile) -> Iterator[Problem]:
-        folder = job.folders.get(key)
+        folder, old = job.folders.get(key), self._is_retired(file.mtime_ns, self._wall_ns())
         if folder is None:
-            if len(job.folders) >= MAX_VERSIONS:
+            # An old one is kept in mind all the same: it was an attempt, and has its number.
+            room = old or job.followed < MAX_VERSIONS
+            if not room or len(job.folders) >= MAX_ENTRIES:
                 yield Problem("too_many", f"{job.settings.path}: more than {MAX_VERSIONS} folders")
                 return
+            job.followed += not old
             folder = job.folders[key] = _Folder(
                 _MAKE[key[0]](), (started_of(file.name), _natural(key[1]))
             )
-            if key[0] == "lightning_csv" and job.looked_ns:
+            if key[0] == "lightning_csv" and job.looked_ns and not old:
                 folder.version.track.begin(job.looked_ns)  # it was not there then
-        if self._wall_ns() - file.mtime_ns > self._options.retire_after * NS_PER_SECOND:
+        if old:
             return
         try:
             yield from folder.version.look(file)
         except OSError as error:
             where = f"{job.settings.path}/{file.where}"
             yield Problem("unreadable", f"{where}: {error.strerror or error}"[:300])
+
+    def _is_retired(self, written_ns: int, now_ns: int) -> bool:
+        return now_ns - written_ns > self._options.retire_after * NS_PER_SECOND
 
     def _told(self, job: _Job) -> Iterator[tuple[Subject, Version]]:
         """The folders of one job that tell of progress, in the format that counts."""
@@ -162,7 +173,7 @@ class TrainingLogs:
         own.sort(key=lambda each: each[1].order)
         for attempt, (name, found) in enumerate(own):
             silent_ns = now - found.version.written_ns
-            if silent_ns > self._options.retire_after * NS_PER_SECOND:
+            if self._is_retired(found.version.written_ns, now):
                 continue
             running = silent_ns < self._options.silent_after * NS_PER_SECOND
             if not running:

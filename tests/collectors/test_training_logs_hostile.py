@@ -17,6 +17,7 @@ from tests.collectors.test_training_logs import (
     state,
     write,
 )
+from unitcost.collectors.training_logs import MAX_VERSIONS
 from unitcost.exporter.gathering.validate import validate
 
 
@@ -89,3 +90,19 @@ def test_a_file_in_the_place_of_one_that_was_removed_is_read_from_its_start(
     reading = read(collector)
     assert reading.problems == ()
     assert counts(reading) == {"steps": 30, "epochs": 3}
+
+
+def test_old_folders_do_not_keep_new_ones_out(clock: Clock, tmp_path: Path) -> None:
+    """A project gathers hundreds of versions; only those that are being written are followed."""
+    row = "epoch,step,train_loss\n0,1,0.5\n"
+    for number in range(MAX_VERSIONS + 10):
+        write(clock, tmp_path / f"version_{number}" / "metrics.csv", row)
+    clock.seconds += 200_000
+    collector = logs(clock, tmp_path, run="night")
+    assert read(collector).problems == ()
+    newest = MAX_VERSIONS + 10
+    write(clock, tmp_path / f"version_{newest}" / "metrics.csv", row)
+    reading = read(collector)
+    assert reading.problems == ()
+    (subject,) = reading.subjects
+    assert (subject.attempt, subject.running) == (newest, True)
