@@ -133,8 +133,10 @@ class Subject:
 
     `layer` and `claims` say where its requests are counted, and which quantities it counts. With
     an empty `workload` it is whosever the process on its `port` or its `pod` (``namespace/name``)
-    is, and `fallback` where that is nobody's. `resumed_*`: where this attempt at a run resumed;
-    `goal_*`: where the run will end, None where nobody said.
+    is, and `fallback` where that is nobody's. `reading` and `tenancy` change whenever its page, or
+    its tenants, are read otherwise: then its counters are others, whatever they are called.
+    `resumed_*`: where this attempt at a run resumed; `goal_*`: where the run will end, None where
+    nobody said.
     """
 
     id: str
@@ -161,6 +163,8 @@ class Subject:
     claims: frozenset[Quantity] = frozenset()
     pod: str = ""
     fallback: str = ""
+    reading: str = ""
+    tenancy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

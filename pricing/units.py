@@ -5,47 +5,18 @@ goes or restarts moves nothing but its own part.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from unitcost.pricing import layers
 from unitcost.pricing.layers import Authority, Claim, Counted, LayeredKey
-from unitcost.pricing.meter import Event, Point, read_counter
+from unitcost.pricing.meter import Event, read_counter
 from unitcost.pricing.sample import Kind, Layer, Outcome, Quantity, Sample, Subject
 from unitcost.pricing.timeline import ClockReading
+from unitcost.pricing.unit_points import Seen, Series, UnitMeter, is_born, read_otherwise, seen_now
 from unitcost.pricing.workload import Account
 
 TenantKey = tuple[Account, str, Quantity, str]
 """Account, tenant, quantity and label."""
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """One counter of one subject."""
-
-    subject: str
-    quantity: Quantity
-    label: str
-    model: str
-    part: str
-    tenant: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A subject as it last answered: its generation, when (CLOCK_BOOTTIME), what it counts."""
-
-    generation: str
-    boot_ns: int
-    layer: Layer = Layer.ENGINE
-    claims: frozenset[Quantity] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class UnitMeter:
-    """All counters' last points, and the subjects they belong to. Immutable; see `count`."""
-
-    points: Mapping[Series, Point] = field(default_factory=dict)
-    seen: Mapping[str, Seen] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,23 +53,16 @@ def count(
     """Take one round of samples; nothing is billed at first sight unless birth is proven.
 
     Birth is proven by the subject (`born_wall_ns` inside our metered time), or by having read the
-    same subject before without the counter: it was absent then, so it was zero. A subject that
-    did not answer, or is gone, keeps its points; they are dropped by `forget`. Of a series that is
-    given twice the first reading counts. `clock`: the clocks of this tick. `unbilled`: ids of
-    subjects whose counters are only followed, because others count the same.
+    same subject in the same way before without the counter: it was absent then, so it was zero. A
+    subject that did not answer, or is gone, keeps its points; they are dropped by `forget`. Of a
+    series that is given twice the first reading counts. `clock`: the clocks of this tick.
+    `unbilled`: ids of subjects whose counters are only followed, because others count the same.
     """
     everyone = list(subjects)
     known = {subject.id: subject for subject in everyone if subject.up}
+    meter, otherwise = read_otherwise(meter, known)
     points = dict(meter.points)
-    seen = {
-        name: Seen(
-            _generation(subject, meter.seen.get(name), clock),
-            clock.boot_ns,
-            subject.layer,
-            subject.claims,
-        )
-        for name, subject in known.items()
-    }
+    seen = {name: seen_now(subject, meter.seen.get(name), clock) for name, subject in known.items()}
     round_ = _Round()
     events: dict[Event, int] = {}
     fresh: set[Series] = set()
@@ -127,7 +91,13 @@ def count(
             sample.value,
             sample.mono_ns,
             generation=seen[subject.id].generation,
-            born=_born(subject, meter.seen.get(subject.id), metered_since_wall_ns),
+            born=is_born(
+                subject,
+                meter.seen.get(subject.id),
+                seen[subject.id],
+                metered_since_wall_ns,
+                otherwise=(sample.subject, bool(sample.tenant)) in otherwise,
+            ),
             wraps_at=sample.wraps_at,
         )
         if point is not None:
@@ -222,40 +192,3 @@ def _models(meter: UnitMeter, subjects: Iterable[Subject]) -> dict[tuple[str, La
             place = (subject.workload, meter.seen[subject.id].layer)
             found.setdefault(place, set()).add(subject.model or series.model)
     return found
-
-
-def _generation(subject: Subject, before: Seen | None, clock: ClockReading) -> str:
-    """The generation of its counters: what it says, unless that cannot be.
-
-    Who was born before we last read it has not started anew since. Some servers work out their
-    birth at each request, a little differently each time.
-    """
-    born = subject.born_wall_ns
-    boot_wall_ns = clock.wall_ns - clock.boot_ns
-    if before is None or born is None or born >= boot_wall_ns + before.boot_ns:
-        return subject.generation
-    return before.generation
-
-
-def rebased(meter: UnitMeter) -> UnitMeter:
-    """The same points, read before anything that clocks which started anew can say."""
-    points = {series: replace(point, mono_ns=0) for series, point in meter.points.items()}
-    seen = {name: replace(each, boot_ns=0) for name, each in meter.seen.items()}
-    return UnitMeter(points, seen)
-
-
-def _born(subject: Subject, before: Seen | None, metered_since_wall_ns: int) -> bool:
-    """Whether a counter seen for the first time is known to have been zero in metered time."""
-    if before is not None:
-        return True
-    return subject.born_wall_ns is not None and subject.born_wall_ns >= metered_since_wall_ns
-
-
-def forget(meter: UnitMeter, keep: Iterable[str], before_boot_ns: int) -> UnitMeter:
-    """Drop the points of subjects that are not in `keep` and last answered before an instant."""
-    kept = set(keep)
-    kept.update(name for name, seen in meter.seen.items() if seen.boot_ns >= before_boot_ns)
-    if kept >= meter.seen.keys():
-        return meter
-    points = {series: point for series, point in meter.points.items() if series.subject in kept}
-    return UnitMeter(points, {name: seen for name, seen in meter.seen.items() if name in kept})

@@ -1,5 +1,6 @@
 """One metrics endpoint over time: what is remembered of it, and what a reading of it says."""
 
+import hashlib
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -50,6 +51,11 @@ class Instant:
     wall_ns: int
 
 
+def _mark(*how: object) -> str:
+    """A short text that is another for every other way of reading."""
+    return hashlib.blake2s(repr(how).encode(), digest_size=8).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class _Life:
     """One life of the server behind an endpoint: from a start of its counters to the next."""
@@ -70,6 +76,8 @@ class Endpoint:
     muted: frozenset[Field] = frozenset()
     layer: Layer = Layer.ENGINE
     claims: frozenset[Quantity] = frozenset()
+    reading: str = ""
+    tenancy: str = ""
     highest: dict[tuple[Field, Key], Value] = field(default_factory=dict)
     standstill: Standstill = field(default_factory=Standstill)
 
@@ -106,6 +114,8 @@ class Endpoint:
             self.standstill.start(seen=self.life is not None)
         self.life = life
         self.layer = readout.layer
+        self.reading = _mark(readout.table, self.target.role, sorted(f.name for f in self.muted))
+        self.tenancy = _mark(readout.tenant_label, sorted(self.target.tenant_names.items()))
         left_out = ROLES[self.target.role]
         self.claims = frozenset(
             field.quantity
@@ -218,6 +228,8 @@ class Endpoint:
             claims=self.claims,
             pod=self.target.pod,
             fallback=self.target.fallback,
+            reading=self.reading,
+            tenancy=self.tenancy,
         )
 
     def _born_wall_ns(self, born: Birth) -> int | None:

@@ -87,7 +87,8 @@ class Readout:
     `birth` is None where that holds for the birth. `dropped`: there were more than `MAX_KEYS`.
     `declared`: fields that a lazy server has, with a series or not yet. `tenants`: values that are
     told apart by tenant too, each a part of one in `values`. `lagging`: fields whose values are
-    right only while no request is under way.
+    right only while no request is under way. `table`: a mark of the table that it was read by;
+    `tenant_label`: which label's values the tenants are, if any.
     """
 
     values: Mapping[Field, Mapping[Key, Value]]
@@ -98,3 +99,5 @@ class Readout:
     declared: frozenset[Field] = frozenset()
     tenants: Mapping[Field, Mapping[Key, Value]] = field(default_factory=dict)
     lagging: frozenset[Field] = frozenset()
+    table: str = ""
+    tenant_label: str = ""

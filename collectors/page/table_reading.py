@@ -1,8 +1,11 @@
 """From an exposition to what a server's table says is in it: values by field, model and part."""
 
+import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
+
+import msgspec
 
 from unitcost.collectors.page import exposition
 from unitcost.collectors.page.exposition import Exposition, Sample
@@ -34,12 +37,13 @@ class _Unusable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A table made ready: which sample names it needs."""
+    """A table made ready: which sample names it needs. `mark` is another for other ways to read."""
 
     table: ServerTable
     wanted: frozenset[str]
     created: frozenset[str]
     lagging: frozenset[Field]
+    mark: str
 
 
 def make_plan(table: ServerTable) -> Plan:
@@ -49,7 +53,14 @@ def make_plan(table: ServerTable) -> Plan:
     names = {name for s in [*every, *table.start_time_seconds] for name in _names(s)}
     created = frozenset(f"{_family(series.metric)}_created" for series in counted)
     lagging = frozenset(f for f in FIELDS if any(s.when_idle for s in _series(table, f)))
-    return Plan(table, frozenset(names - {""}), created, lagging)
+    return Plan(table, frozenset(names - {""}), created, lagging, _mark(table))
+
+
+def _mark(table: ServerTable) -> str:
+    """The same for tables that find the same numbers, whatever else they say of the server."""
+    found = {name: getattr(table, name) for name in table.fields()}
+    what = (found, table.model_label, table.part_labels, table.lazy)
+    return hashlib.blake2s(msgspec.json.encode(what), digest_size=8).hexdigest()
 
 
 def _series(table: ServerTable, field: Field) -> tuple[Series, ...]:
@@ -107,6 +118,8 @@ def read_table(plan: Plan, body: bytes, tenant_label: str | None = None) -> Read
         declared,
         _by_tenant(found, table, values, tenant_label),
         plan.lagging,
+        plan.mark,
+        _tenant_label(table, tenant_label),
     )
 
 
@@ -114,9 +127,10 @@ def _by_tenant(
     found: Exposition, table: ServerTable, known: Iterable[Field], label: str | None
 ) -> dict[Field, dict[Key, Value]]:
     """The requests and tokens of each tenant, those of the first `MAX_TENANT_KEYS` keys."""
-    if label is None or not (label or table.tenant_labels):
+    label = _tenant_label(table, label)
+    if not label:
         return {}
-    keyer = Keyer(table, label or table.tenant_labels[0])
+    keyer = Keyer(table, label)
     values: dict[Field, dict[Key, Value]] = {}
     kept: dict[Key, None] = {}
     for field in known:
@@ -129,6 +143,11 @@ def _by_tenant(
         field: {key: value for key, value in each.items() if key in allowed}
         for field, each in values.items()
     }
+
+
+def _tenant_label(table: ServerTable, label: str | None) -> str:
+    """The label that tells tenants apart; empty where they are not."""
+    return "" if label is None else label or next(iter(table.tenant_labels), "")
 
 
 def _first(found: Exposition, alternatives: Iterable[Series], keyer: Keyer) -> dict[Key, Value]:

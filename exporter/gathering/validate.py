@@ -117,6 +117,8 @@ def _subject(subject: Subject) -> str:
         subject.generation,
         subject.pod,
         subject.fallback,
+        subject.reading,
+        subject.tenancy,
     )
 
 

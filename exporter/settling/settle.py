@@ -23,6 +23,7 @@ from unitcost.pricing.charge import Posting, post, residual
 from unitcost.pricing.floating import Ground, landed
 from unitcost.pricing.models import model_weights, split_by_model
 from unitcost.pricing.price_list import unit_prices
+from unitcost.pricing.quote import Quote
 from unitcost.pricing.resource import REST
 from unitcost.pricing.sample import NS_PER_SECOND, EpochMark, Sample, Subject
 from unitcost.pricing.tenants import Identity
@@ -35,7 +36,8 @@ from unitcost.pricing.timeline import (
     cut,
 )
 from unitcost.pricing.training_sources import doubles
-from unitcost.pricing.units import Count, count, forget
+from unitcost.pricing.unit_points import forget
+from unitcost.pricing.units import Count, count
 from unitcost.pricing.workload import UNALLOCATED, UNMETERED, Account, WorkloadKind
 
 DAY_NS = 24 * 3600 * NS_PER_SECOND
@@ -46,13 +48,17 @@ FORGET_AFTER_NS = 2 * DAY_NS
 
 @dataclass(slots=True)
 class Settler:
-    """Settles tick after tick. `present` is False until its first tick after a start."""
+    """Settles tick after tick. `present` is False until its first tick after a start.
+
+    `quotes`: what is to be remembered of prices that were looked up.
+    """
 
     rules: Rules
     books: Books
     state: State
     host: HostMeter
     present: bool = False
+    quotes: tuple[Quote, ...] = ()
     tally: Tally = field(init=False)
     memos: Memos = field(init=False)
     runs: RunBook = field(init=False)
@@ -64,6 +70,7 @@ class Settler:
     def __post_init__(self) -> None:
         """Windows, runs and meters start from the rules, the books and the state."""
         self.energy = EnergyMeter(dict(self.state.energy), dict(self.state.floors))
+        self.quotes = self.state.quotes
         self.tally = Tally(self.rules.window_ns, self.rules.minimum_micro)
         self.memos = Memos(self.rules.window_ns)
         self.memos.resume(self.books.committed)
@@ -250,6 +257,7 @@ class Settler:
             seen=tuple(counted.meter.seen.items()),
             energy=tuple(self.energy.points.items()),
             floors=tuple(self.energy.floors.items()),
+            quotes=self.quotes,
         )
 
 

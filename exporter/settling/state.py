@@ -6,9 +6,10 @@ import msgspec
 
 from unitcost.pricing.allocate import Share
 from unitcost.pricing.meter import Point
+from unitcost.pricing.quote import Quote
 from unitcost.pricing.resource import Resource
 from unitcost.pricing.timeline import ClockReading, Position
-from unitcost.pricing.units import Seen, Series, UnitMeter, rebased
+from unitcost.pricing.unit_points import Seen, Series, UnitMeter, rebased
 from unitcost.pricing.workload import Account
 
 
@@ -41,6 +42,7 @@ class State:
     seen: tuple[tuple[str, Seen], ...] = ()
     energy: tuple[tuple[str, Point], ...] = ()
     floors: tuple[tuple[str, int], ...] = ()
+    quotes: tuple[Quote, ...] = ()
 
     @property
     def meter(self) -> UnitMeter:

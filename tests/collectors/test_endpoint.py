@@ -15,7 +15,8 @@ from unitcost.collectors.page.table_reading import make_plan, read_table
 from unitcost.collectors.tables import Series, ServerTable
 from unitcost.pricing.sample import NS_PER_SECOND, Quantity
 from unitcost.pricing.timeline import ClockReading
-from unitcost.pricing.units import UnitMeter, count
+from unitcost.pricing.unit_points import UnitMeter
+from unitcost.pricing.units import count
 from unitcost.pricing.workload import Account, WorkloadKind
 
 START = 1_795_000_000.0

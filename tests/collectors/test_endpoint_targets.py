@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -172,3 +173,18 @@ def test_a_server_that_does_not_answer_claims_what_it_did() -> None:
     (subject,) = endpoint.down(Problem("late", "not read in time")).subjects
     assert Quantity.TOKENS in subject.claims
     assert subject.layer is Layer.GATEWAY
+
+
+def test_another_way_of_reading_is_told() -> None:
+    """Then a counter that is new to us may have a history."""
+    renamed = msgspec.structs.replace(TABLE, tokens_output=(Series(metric="other_total"),))
+    elsewhere = msgspec.structs.replace(TABLE, ports=(1,), advice="", name="else")
+    named = read(by_tenant=True, tenant_names={"search": "product"})
+    (plain,) = read().subjects
+    assert read(PAGE.replace("3", "5")).subjects[0].reading == plain.reading
+    assert read(table=elsewhere).subjects == (plain,)
+    ways = [read(table=renamed), read(role="prefill"), read(PAGE + 'out_total{model="a"} x\n')]
+    assert len({plain.reading, *(each.subjects[0].reading for each in ways)}) == 4
+    asked = [read(by_tenant=True), read(by_tenant=True, tenant_label="user"), named]
+    assert {each.subjects[0].reading for each in asked} == {plain.reading}
+    assert len({plain.tenancy, *(each.subjects[0].tenancy for each in asked)}) == 4

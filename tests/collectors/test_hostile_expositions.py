@@ -31,7 +31,8 @@ from unitcost.collectors.page.table_reading import (
 from unitcost.exporter.gathering.errors import CollectorErrors
 from unitcost.exporter.gathering.validate import validate
 from unitcost.pricing.sample import Quantity
-from unitcost.pricing.units import UnitMeter, count
+from unitcost.pricing.unit_points import UnitMeter
+from unitcost.pricing.units import count
 from unitcost.pricing.workload import MAX_NAME_BYTES, RESERVED, WorkloadKind
 
 BODIES = 1_000_000 if os.environ.get("UNITCOST_LONG") == "1" else 20_000

@@ -9,7 +9,8 @@ from unitcost.collectors.progress import Track, amount_of, count_of, counters
 from unitcost.pricing.sample import NS_PER_SECOND, Quantity, Sample, Subject
 from unitcost.pricing.timeline import ClockReading
 from unitcost.pricing.training_sources import Progress
-from unitcost.pricing.units import UnitMeter, count
+from unitcost.pricing.unit_points import UnitMeter
+from unitcost.pricing.units import count
 from unitcost.pricing.workload import WorkloadKind
 
 SECOND = NS_PER_SECOND

@@ -11,7 +11,8 @@ from unitcost.collectors.base import Context, Reading, Target
 from unitcost.collectors.openmetrics import OpenMetricsCollector, Options, make_collector
 from unitcost.exporter.clock import SystemClock
 from unitcost.pricing.sample import Outcome, Phase, Quantity
-from unitcost.pricing.units import UnitMeter, count
+from unitcost.pricing.unit_points import UnitMeter
+from unitcost.pricing.units import count
 from unitcost.pricing.workload import Account, WorkloadKind
 
 GOOD, BAD, UNKNOWN = 37, 5, 2

@@ -9,7 +9,8 @@ from unitcost.pricing.meter import Event
 from unitcost.pricing.resource import MICRO
 from unitcost.pricing.sample import Kind, Outcome, Quantity, Sample, Subject
 from unitcost.pricing.timeline import ClockReading
-from unitcost.pricing.units import Count, UnitMeter, account_of, count, forget, rebased
+from unitcost.pricing.unit_points import UnitMeter, forget, rebased
+from unitcost.pricing.units import Count, account_of, count
 from unitcost.pricing.workload import OVERFLOW, Account, WorkloadKind
 
 SECOND = 1_000_000_000
