@@ -1,6 +1,7 @@
 """Logs of training as other users can write them: none costs another job its counts."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tests.collectors.test_training_logs import (
     state,
     write,
 )
-from unitcost.collectors.training_logs import MAX_VERSIONS
+from unitcost.collectors.training_logs import MAX_VERSIONS, JobLogs, Options, TrainingLogs
 from unitcost.exporter.gathering.validate import validate
 
 
@@ -106,3 +107,27 @@ def test_old_folders_do_not_keep_new_ones_out(clock: Clock, tmp_path: Path) -> N
     assert reading.problems == ()
     (subject,) = reading.subjects
     assert (subject.attempt, subject.running) == (newest, True)
+
+
+def test_a_job_with_endless_logs_leaves_the_others_their_time(
+    clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is the first to be read in its turn."""
+    for name in ("a", "b"):
+        write(clock, tmp_path / name / EVENTS, event_files.version(NOW))
+    jobs = tuple(JobLogs(job=name, path=str(tmp_path / name)) for name in ("a", "b"))
+    collector = TrainingLogs(Options(jobs=jobs), clock)
+    read(collector)
+    write(clock, tmp_path / "b" / EVENTS, hugging_face(1))
+    take, spent = TrainingLogs._take, [0.0]
+
+    def slow(self, job, key, file):  # type: ignore[no-untyped-def]
+        yield from take(self, job, key, file)
+        if job.settings.job == "a":
+            spent[0] += 100.0
+
+    monkeypatch.setattr(TrainingLogs, "_take", slow)
+    real = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + spent[0])
+    told = [counts(collector.collect(time.monotonic() + 5)) for _ in range(2)]
+    assert told[-1] == {"steps": 10, "epochs": 1}
