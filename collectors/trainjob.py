@@ -106,13 +106,17 @@ class TrainJobs:
 
     def _look(self, api: ApiServer, deadline: float) -> Iterator[Problem]:
         """Ask for those that are due, as long as there is time."""
-        for job_set, known in self._known.items():
+        for job_set, known in list(self._known.items()):
             now = self._seconds()
             if now < known.due or time.monotonic() + self._options.timeout > deadline:
                 continue
             known.due = now + self._options.period
             try:
-                known.job = api.object(job_set.path, self._decode)
+                job = api.object(job_set.path, self._decode)
+                if known.job is not None and job.metadata.uid != known.job.metadata.uid:
+                    # Made anew under the same name: what the former one did is not its.
+                    known = self._known[job_set] = _Known(known.due)
+                known.job = job
             except NotThere:
                 known.job, known.due = None, now + NOT_THERE_AGAIN
             except ApiError as error:

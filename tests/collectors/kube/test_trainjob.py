@@ -92,6 +92,26 @@ def test_a_whole_training(make: Make, api: FakeApiServer) -> None:
     assert (reading.subjects[0].running, reading.subjects[0].failed) == (False, False)
 
 
+def test_a_job_made_anew_under_the_same_name_counts_from_its_own_begin(
+    make: Make, api: FakeApiServer
+) -> None:
+    """What the first one did is not counted for the second, whether or not its pods were missed."""
+    collector = make(LEADER)
+    api.objects[PATH] = train_job(0, total_steps=1000)
+    read(collector)
+    for percentage in (50, 90):
+        time.sleep(0.05)
+        api.objects[PATH] = train_job(percentage, current_step=10 * percentage, total_steps=1000)
+        first = read(collector)
+    assert counts(first) == {"steps": 900}
+    api.objects[PATH] = train_job(5, current_step=50, total_steps=1000)
+    api.objects[PATH]["metadata"]["uid"] = "u-2"
+    second = read(collector)
+    assert counts(second) == {"steps": 50}
+    assert second.subjects[0].id != first.subjects[0].id
+    assert second.subjects[0].born_wall_ns is None
+
+
 def test_one_that_was_under_way_is_a_baseline(make: Make, api: FakeApiServer) -> None:
     """Nobody saw it begin."""
     api.objects[PATH] = train_job(50, current_step=500, total_steps=1000, current_epoch=5.0)
