@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Executable, Table, case, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from unitcost.exporter.ledger.schema import Tables
-from unitcost.exporter.settling.batch import Batch, Opening, WorkloadRow
+from unitcost.exporter.settling.batch import MAX_RUNS, Batch, Opening, WorkloadRow
 from unitcost.pricing.allocate import Method, State
 from unitcost.pricing.charge import AccrualKey, Accrued, Amount, ChargeKey, Posting
 from unitcost.pricing.price import Component, UnitPrice
@@ -17,8 +17,6 @@ from unitcost.pricing.runs import Run
 from unitcost.pricing.workload import Account, WorkloadKind
 
 Rows = list[dict[str, Any]]
-MAX_RUNS = 1000
-"""Runs read at a start, the latest first; an older one starts anew if it ever returns."""
 
 
 class Statements:

@@ -10,6 +10,8 @@ from unitcost.pricing.workload import WorkloadKind
 
 KEEP_HOURS = 2
 """How many clock hours before the present one have their rows kept in memory."""
+MAX_RUNS = 1000
+"""Training runs kept in memory, the latest first; an older one starts anew if it ever returns."""
 CounterKey = tuple[str, tuple[str, ...]]
 """A metric's name and its label values in the order of the metric's labels."""
 

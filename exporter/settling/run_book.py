@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from unitcost.exporter.settling.batch import EpochRow
+from unitcost.exporter.settling.batch import MAX_RUNS, EpochRow
 from unitcost.exporter.settling.books import Books
 from unitcost.exporter.settling.run_progress import (
     Counts,
@@ -48,6 +48,7 @@ class RunBook:
     def meet(self, subjects: Iterable[Subject], metered_since_ns: int, now_ns: int) -> None:
         """Begin runs seen for the first time, and new attempts of known ones."""
         self.spent, self.unplaced, self.groups, self.tick_ns = {}, {}, {}, 0
+        self.run_of, known = {}, len(self.books.runs)
         for subject in subjects:
             if not subject.run:
                 continue
@@ -60,6 +61,17 @@ class RunBook:
             key: outlook_of(group, self.books.runs[key], self.outlooks.get(key))
             for key, group in self.groups.items()
         }
+        if len(self.books.runs) > max(known, 2 * MAX_RUNS):
+            self._forget()
+
+    def _forget(self) -> None:
+        """Keep the latest runs only, and those that have processes or files here."""
+        kept = self.books.runs
+        by_time = sorted(kept, key=lambda key: kept[key].last_charged_ns)
+        for key in by_time[:-MAX_RUNS]:
+            if key not in self.groups and key not in self.books.pending.runs:
+                del kept[key]
+        self.hosts = {key: hosts for key, hosts in self.hosts.items() if key in kept}
 
     def _meet(self, subject: Subject, key: RunKey, metered_since_ns: int, now_ns: int) -> None:
         known, born = self.books.runs.get(key), subject.born_wall_ns

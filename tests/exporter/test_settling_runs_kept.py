@@ -11,6 +11,7 @@ from tests.exporter.test_settling_runs_lost import REPEATED, crashed_at, resumed
 from tests.property.test_settle import FileLedger
 from tests.sites import Site, rules
 from unitcost.exporter.ledger.store import Ledger
+from unitcost.exporter.settling.batch import MAX_RUNS
 from unitcost.pricing.lost_money import Lost
 from unitcost.pricing.runs import Place
 from unitcost.pricing.sample import Quantity
@@ -102,3 +103,30 @@ def test_a_run_that_is_retired_is_not_shown() -> None:
     retire = site.rules.retire_after_ns / 1e9
     site.tick(3, seconds=retire / 2)
     assert not [found for name, found in site.points().items() if "_run_" in name and found]
+
+
+def test_runs_of_the_past_are_not_kept_in_memory_for_ever() -> None:
+    """Weeks of short trials: they stay in the ledger; whoever has a file here is still known."""
+    site = Site()
+    first = site.host.train("job", "first", cores=0.5)
+    site.settle()
+    site.tick()
+    site.host.kill(first.proc)
+    site.tick()
+    known = site.settler.books.runs["job", "first"]
+    for number in range(25):
+        trials = [
+            site.host.train("job", f"{number}-{each}", cores=0.01) for each in range(MAX_RUNS // 10)
+        ]
+        site.tick()
+        for trial in trials:
+            site.host.kill(trial.proc)
+        site.tick()
+        site.host.jobs = [first]
+    site.tick()
+    book = site.settler.runs
+    assert len(book.books.runs) <= 2 * MAX_RUNS + 1
+    assert len(book.hosts) <= len(book.books.runs)
+    assert len(book.run_of) == 1
+    assert book.books.runs["job", "first"] == known
+    assert len(site.ledger.runs) == 25 * (MAX_RUNS // 10) + 1
