@@ -13,6 +13,8 @@ import os
 import socket
 import ssl
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
@@ -27,6 +29,7 @@ DEFAULT_CAP = 4 * 1024 * 1024
 MAX_TOKEN_LENGTH = 16 * 1024
 _MAX_DETAIL = 160
 _HEADER_ALLOWANCE = 64 * 1024
+_PIECE = 256 * 1024
 
 
 class FetchKind(StrEnum):
@@ -91,18 +94,20 @@ def get(
     bearer_token: str | None = None,
     ca_file: str = "",
     body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """As `fetch`, and says whether the server is on this host. Raises FetchError."""
+    """As `fetch`, and says whether the server is on this host. Raises FetchError.
+
+    `headers` are sent besides ours, or instead of those of the same name; they may be secrets.
+    """
     deadline = time.monotonic() + timeout
-    headers = _headers(bearer_token)
-    if body is not None:
-        headers["Content-Type"] = "application/json"
-    try:
-        return _get(url, headers, deadline, cap, ca_file, body)
-    except FetchError as error:
-        if bearer_token and bearer_token in str(error):  # a server may say back what it was told
-            raise FetchError(error.kind, "an error that shows the bearer token") from None
-        raise
+    with _unseen(bearer_token, headers), _told():
+        ours = _headers(bearer_token, headers, body)
+        with (
+            _opened(url, deadline, ca_file) as (sock, place, local),
+            _asked(sock, place, ours, deadline, cap, body) as response,
+        ):
+            return Response(_read_body(response, cap), local)
 
 
 def post(
@@ -112,28 +117,64 @@ def post(
     timeout: float = DEFAULT_TIMEOUT,
     cap: int = DEFAULT_CAP,
     bearer_token: str | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> bytes:
     """As `fetch`, with JSON to be POSTed: for what cannot be asked otherwise. Raises FetchError."""
-    return get(url, timeout=timeout, cap=cap, bearer_token=bearer_token, body=body).body
+    return get(
+        url, timeout=timeout, cap=cap, bearer_token=bearer_token, body=body, headers=headers
+    ).body
 
 
-def _get(
-    url: str,
-    headers: dict[str, str],
-    deadline: float,
-    cap: int,
-    ca_file: str,
-    body: bytes | None,
-) -> Response:
+@contextmanager
+def stream(
+    url: str, *, timeout: float, cap: int, headers: Mapping[str, str] | None = None
+) -> Iterator[Iterator[bytes]]:
+    """GET what is too large to hold, in pieces as they come. Raises FetchError, also on the way.
+
+    `timeout` holds until the last piece is read. A body that ends early raises at its end, so
+    what was read of it is not to be used before.
+    """
+    deadline = time.monotonic() + timeout
+    with _unseen(None, headers), ExitStack() as open_until_read:
+        with _told():
+            ours = _headers(None, headers, None)
+            opened = open_until_read.enter_context(_opened(url, deadline, ""))
+            asked = _asked(opened[0], opened[1], ours, deadline, cap, None)
+            response = open_until_read.enter_context(asked)
+        yield _pieces(response, cap)
+
+
+@contextmanager
+def _opened(url: str, deadline: float, ca_file: str) -> Iterator[tuple[socket.socket, Place, bool]]:
+    """A connection to where the URL leads, and whether that is this host."""
     try:
         place = parse_url(url)
     except ValueError as error:
         raise FetchError(FetchKind.FORBIDDEN, str(error)) from None
+    with _connect(place, deadline) as sock:
+        local = sock.getsockname()[0] == sock.getpeername()[0]
+        with _secured(sock, place, deadline, ca_file) as secured:
+            yield secured, place, local
+
+
+@contextmanager
+def _unseen(bearer_token: str | None, headers: Mapping[str, str] | None) -> Iterator[None]:
+    """Keep what was told to a server out of errors: it may say it back."""
     try:
-        with _connect(place, deadline) as sock:
-            local = sock.getsockname()[0] == sock.getpeername()[0]
-            secured = _secured(sock, place, deadline, ca_file)
-            return Response(_exchange(secured, place, headers, deadline, cap, body), local)
+        yield
+    except FetchError as error:
+        if bearer_token and bearer_token in str(error):
+            raise FetchError(error.kind, "an error that shows the bearer token") from None
+        if any(len(value) > 8 and value in str(error) for value in (headers or {}).values()):
+            raise FetchError(error.kind, "an error that shows a header we sent") from None
+        raise
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn whatever goes wrong on the wire into a FetchError."""
+    try:
+        yield
     except FetchError:
         raise
     except TimeoutError:
@@ -148,7 +189,9 @@ def _get(
         raise FetchError(FetchKind.PROTOCOL, f"not HTTP: {_named(error)}") from None
 
 
-def _headers(bearer_token: str | None) -> dict[str, str]:
+def _headers(
+    bearer_token: str | None, more: Mapping[str, str] | None, body: bytes | None
+) -> dict[str, str]:
     headers = {
         "Accept": "text/plain;version=0.0.4,*/*;q=0.1",
         "Accept-Encoding": "identity",
@@ -162,6 +205,14 @@ def _headers(bearer_token: str | None) -> dict[str, str]:
         ):
             raise FetchError(FetchKind.FORBIDDEN, "the bearer token is empty or has odd characters")
         headers["Authorization"] = f"Bearer {bearer_token}"
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+    for name, value in (more or {}).items():
+        if not (0 < len(value) <= MAX_TOKEN_LENGTH and value.isascii() and value.isprintable()):
+            raise FetchError(
+                FetchKind.FORBIDDEN, f"the header {name} is empty or has odd characters"
+            )
+        headers[name] = value
     return headers
 
 
@@ -280,25 +331,26 @@ class _Transport:
         """Nothing: the answer is still to be read from it."""
 
 
-def _exchange(
+@contextmanager
+def _asked(
     sock: socket.socket,
     place: Place,
     headers: dict[str, str],
     deadline: float,
     cap: int,
     body: bytes | None,
-) -> bytes:
-    with sock:
-        connection = http.client.HTTPConnection(place.host, place.port)
-        connection.default_port = 443 if place.scheme == "https" else 80
-        # A chunked body may cost more on the wire than it holds; twice is enough for any server.
-        transport = _Transport(sock, deadline, 2 * cap + _HEADER_ALLOWANCE)
-        connection.sock = cast(socket.socket, transport)
-        method = "GET" if body is None else "POST"
-        connection.request(method, place.target, body=body, headers=headers)
-        with connection.getresponse() as response:
-            _check_head(response, cap)
-            return _read_body(response, cap)
+) -> Iterator[http.client.HTTPResponse]:
+    """Send the request; the answer to it, if its head is acceptable."""
+    connection = http.client.HTTPConnection(place.host, place.port)
+    connection.default_port = 443 if place.scheme == "https" else 80
+    # A chunked body may cost more on the wire than it holds; twice is enough for any server.
+    transport = _Transport(sock, deadline, 2 * cap + _HEADER_ALLOWANCE)
+    connection.sock = cast(socket.socket, transport)
+    method = "GET" if body is None else "POST"
+    connection.request(method, place.target, body=body, headers=headers)
+    with connection.getresponse() as response:
+        _check_head(response, cap)
+        yield response
 
 
 def _check_head(response: http.client.HTTPResponse, cap: int) -> None:
@@ -335,6 +387,22 @@ def _read_body(response: http.client.HTTPResponse, cap: int) -> bytes:
     if response.length:
         raise http.client.IncompleteRead(b"")
     return body
+
+
+def _pieces(response: http.client.HTTPResponse, cap: int) -> Iterator[bytes]:
+    """The body in pieces; no more of it is ever held."""
+    left = cap
+    while True:
+        with _told():
+            piece = response.read1(_PIECE)
+            left -= len(piece)
+            if left < 0:
+                raise FetchError(FetchKind.TOO_LARGE, f"the body is larger than {cap} bytes")
+            if not piece and response.length:
+                raise http.client.IncompleteRead(b"")
+        if not piece:
+            return
+        yield piece
 
 
 def _named(error: Exception) -> str:
