@@ -150,6 +150,9 @@ class Mlflow:
         problems = []
         if time.monotonic() >= self._due:
             self._due = time.monotonic() + self._options.period
+            # Of a run that is not among the latest any more nothing is told again.
+            kept = {i: each for i, each in self._known.items() if not self._is_old(each.told)}
+            self._known = kept
             for job in self._options.jobs:
                 try:
                     self._take(job, self._ask(job, deadline))
@@ -218,7 +221,7 @@ class Mlflow:
             raise _Trouble("token_file is no plain text") from None
 
     def _take(self, job: MlflowJob, runs: Iterable[_Run]) -> None:
-        """Take what is told of runs, and forget those long over."""
+        """Take what is told of runs."""
         for run in runs:
             run_id = clean_name(run.info.run_id)
             if not run_id or self._is_old(run):

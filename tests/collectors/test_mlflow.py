@@ -194,6 +194,21 @@ def test_what_a_step_is(server: FakeMlflow, step_is: Any, expected: dict[str, fl
     assert counts(read(collector(server.url, job))) == expected
 
 
+def test_runs_that_are_told_of_no_more_make_room(
+    server: FakeMlflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search has thousands of runs, and only the latest are asked for."""
+    monkeypatch.setattr("unitcost.collectors.mlflow.MAX_KNOWN", 2)
+    now = [START_MS + 60_000]
+    job = MlflowJob(job="tuner", experiment="night")
+    found = Mlflow(Options(url=server.url, jobs=(job,)), lambda: now[0] * 10**6)
+    server.runs = [a_run("FINISHED", 9, 0.9, 5, f"r{number}") for number in range(2)]
+    assert len(read(found).subjects) == 2
+    now[0] += 90_000_000
+    server.runs = [a_run("RUNNING", 9, 0.9, 90_000, "r2")]
+    assert [subject.run for subject in read(found).subjects] == ["mlflow-r2"]
+
+
 def test_a_run_that_crashed_without_a_word_is_over(server: FakeMlflow) -> None:
     """Its status says RUNNING for ever; then it is left out."""
     server.runs = [a_run("RUNNING", 9, 0.9, 5)]
