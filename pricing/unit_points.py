@@ -78,6 +78,16 @@ def seen_now(subject: Subject, before: Seen | None, clock: ClockReading) -> Seen
     )
 
 
+def with_earlier_claims(now: Seen, before: Seen | None) -> Seen:
+    """One that has served nothing since its start counts what it did before, though it has not
+
+    shown it yet; else another layer would count its first work, and then it does as well.
+    """
+    if before is None or before.reading != now.reading:
+        return now
+    return replace(now, claims=now.claims | before.claims)
+
+
 def generation_of(subject: Subject, before: Seen | None, clock: ClockReading) -> str:
     """The generation of its counters: what it says, unless that cannot be.
 

@@ -9,10 +9,18 @@ from dataclasses import dataclass, field
 
 from unitcost.pricing import layers
 from unitcost.pricing.layers import Authority, Claim, Counted, LayeredKey
-from unitcost.pricing.meter import Event, read_counter
+from unitcost.pricing.meter import Event, Point, read_counter
 from unitcost.pricing.sample import Kind, Layer, Outcome, Quantity, Sample, Subject
 from unitcost.pricing.timeline import ClockReading
-from unitcost.pricing.unit_points import Seen, Series, UnitMeter, is_born, read_otherwise, seen_now
+from unitcost.pricing.unit_points import (
+    Seen,
+    Series,
+    UnitMeter,
+    is_born,
+    read_otherwise,
+    seen_now,
+    with_earlier_claims,
+)
 from unitcost.pricing.workload import Account
 
 TenantKey = tuple[Account, str, Quantity, str]
@@ -105,8 +113,11 @@ def count(
         events[usage.event] = events.get(usage.event, 0) + 1
         if subject.id not in unbilled:
             round_.count(subject, sample, usage.micro)
+    served = {each.subject for each in fresh & points.keys() if _has_served(each, points[each])}
+    for name in known.keys() - served:
+        seen[name] = with_earlier_claims(seen[name], meter.seen.get(name))
     after = UnitMeter(points, {**meter.seen, **seen})
-    return round_.billed(after, everyone, events)
+    return round_.billed(after, everyone, fresh, events)
 
 
 @dataclass(slots=True)
@@ -130,11 +141,15 @@ class _Round:
             self.tenants[theirs] = self.tenants.get(theirs, 0) + micro
 
     def billed(
-        self, meter: UnitMeter, subjects: Sequence[Subject], events: Mapping[Event, int]
+        self,
+        meter: UnitMeter,
+        subjects: Sequence[Subject],
+        fresh: Set[Series],
+        events: Mapping[Event, int],
     ) -> Count:
         """The count, by the layers that are billed."""
         authority = layers.authority_of(_claims(subjects, meter.seen))
-        models = _models(meter, subjects) if _has_layers(subjects, meter.seen) else {}
+        models = _models(meter, subjects, fresh) if _has_layers(subjects, meter.seen) else {}
         tenants: dict[TenantKey, int] = {}
         for (layer, (account, tenant, quantity, label)), micro in self.tenants.items():
             own = {(layer, account, quantity, label): micro}
@@ -162,7 +177,7 @@ def _add(sums: dict[LayeredKey, int], key: LayeredKey, micro: int) -> None:
 
 
 def _claims(subjects: Iterable[Subject], seen: Mapping[str, Seen]) -> Iterator[Claim]:
-    """What all subjects count: those that do not answer, what they said last."""
+    """What all subjects count: those that do not answer, what they said before."""
     for subject in subjects:
         last = seen.get(subject.id)
         if last is not None and last.claims:
@@ -173,22 +188,31 @@ def _has_layers(subjects: Iterable[Subject], seen: Mapping[str, Seen]) -> bool:
     return any(each.id in seen and seen[each.id].layer is not Layer.ENGINE for each in subjects)
 
 
-def _served(series: Series) -> bool:
+def _has_served(series: Series, point: Point) -> bool:
     if series.quantity is Quantity.REQUESTS:
-        return series.label == Outcome.SUCCEEDED
-    return series.quantity in (Quantity.TOKENS, Quantity.PHASE_SECONDS)
+        return series.label == Outcome.SUCCEEDED and point.micro > 0
+    return series.quantity in (Quantity.TOKENS, Quantity.PHASE_SECONDS) and point.micro > 0
 
 
-def _models(meter: UnitMeter, subjects: Iterable[Subject]) -> dict[tuple[str, Layer], set[str]]:
+def _models(
+    meter: UnitMeter, subjects: Iterable[Subject], fresh: Set[Series]
+) -> dict[tuple[str, Layer], set[str]]:
     """The names each layer of each workload has for models that served anything.
 
-    A client can make up names of models that fail, but none that succeeds.
+    A client can make up names of models that fail, but none that succeeds. Those are of the series
+    that were read now (`fresh`): a model that another took the place of is there no more. Where a
+    subject has shown none yet, or does not answer, they are those of before.
     """
     known = {subject.id: subject for subject in subjects if subject.id in meter.seen}
-    found: dict[tuple[str, Layer], set[str]] = {}
+    now: dict[str, set[str]] = {}
+    before: dict[str, set[str]] = {}
     for series, point in meter.points.items():
         subject = known.get(series.subject)
-        if subject is not None and point.micro and _served(series):
-            place = (subject.workload, meter.seen[subject.id].layer)
-            found.setdefault(place, set()).add(subject.model or series.model)
+        if subject is not None and _has_served(series, point):
+            names = now if series in fresh else before
+            names.setdefault(subject.id, set()).add(subject.model or series.model)
+    found: dict[tuple[str, Layer], set[str]] = {}
+    for name in now.keys() | before.keys():
+        place = (known[name].workload, meter.seen[name].layer)
+        found.setdefault(place, set()).update(now.get(name) or before[name])
     return found

@@ -9,6 +9,7 @@ from tests.worlds import Server
 from unitcost.pricing.sample import Layer, Outcome, Phase, Quantity, TokenType
 
 REQUEST = "unitcost_request_cost_usd"
+REQUESTS = Quantity.REQUESTS
 RATIO = "unitcost_layer_disagreement_ratio"
 
 
@@ -112,6 +113,51 @@ def test_a_gateway_that_comes_later_takes_over_without_a_jump() -> None:
     serve(engine)
     site.tick()
     assert site.units("chat") == 3
+
+
+def test_a_gateway_that_starts_anew_without_a_series_is_not_stood_in_for() -> None:
+    """Its first answers come a little after its engine's: they are billed once, under one name."""
+    site, engine, gateway = site_with_gateway()
+    serve(engine, model="llama")
+    serve(gateway)
+    site.tick()
+    gateway.counters.clear()
+    gateway.born_wall_ns = site.host.clock.wall_ns
+    site.tick()
+    serve(engine, model="llama")
+    site.tick()
+    serve(gateway)
+    site.tick()
+    assert site.units("chat") == 2
+    assert site.units("chat", "unitcost_tokens_total") == 20
+    models = {labels[1] for labels, value in site.points()["unitcost_tokens_total"] if value}
+    assert models == {"m"}
+
+
+def test_a_gateway_that_serves_and_does_not_count_tokens_any_more_claims_them_no_more() -> None:
+    """Its next version does not; else they were nobody's for ever."""
+    site, engine, gateway = site_with_gateway()
+    serve(engine, gateway)
+    site.tick()
+    gateway.counters = {key: n for key, n in gateway.counters.items() if key[0] is REQUESTS}
+    site.tick()
+    gateway.work(1)
+    serve(engine)
+    site.tick()
+    assert site.units("chat", "unitcost_tokens_total") == 20
+
+
+def test_a_model_that_took_another_s_place_on_the_engine_is_known_by_the_gateway_s_name() -> None:
+    """What the engine had before is on its page no more."""
+    site, engine, gateway = site_with_gateway()
+    for name in ("llama-3.1", "llama-3.3"):
+        engine.counters.clear()
+        engine.born_wall_ns = site.host.clock.wall_ns
+        serve(engine, model=name)
+        engine.add(Quantity.PHASE_SECONDS, 2, Phase.DECODE, name)
+        serve(gateway, model="m")
+        site.tick()
+    assert site.counter("unitcost_phase_seconds_total", "chat", "m", "decode") == 4 * 10**6
 
 
 def test_a_gateway_s_adapters_share_their_engine_by_tokens() -> None:
