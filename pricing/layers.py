@@ -69,6 +69,29 @@ def _chosen(layers: Mapping[Layer, frozenset[Quantity]]) -> Iterator[tuple[Quant
         yield quantity, next(each for each in in_order if followed in layers.get(each, ()))
 
 
+@dataclass(frozen=True, slots=True)
+class Billing:
+    """Who is billed for what, and under which model's name; see `billed`."""
+
+    authority: Authority
+    renamed: Mapping[tuple[str, Layer, str], str | None]
+
+    def account(self, layer: Layer, account: Account, quantity: Quantity) -> Account | None:
+        """The account that something a layer counted is booked on; None where it is on none."""
+        chosen = self.authority.get((account.workload, quantity))
+        if chosen is not None and chosen is not layer:
+            return None
+        model = self.renamed.get((account.workload, layer, account.model), account.model)
+        if model is None or model == account.model:
+            return None if model is None else account
+        return Account(account.workload, model, account.run, account.attempt)
+
+
+def billing(authority: Authority, models: Mapping[tuple[str, Layer], Set[str]]) -> Billing:
+    """The billing of a round; `models` as for `billed`."""
+    return Billing(authority, _renamed(authority, models))
+
+
 def billed(
     units: Layered, authority: Authority, models: Mapping[tuple[str, Layer], Set[str]]
 ) -> Counted:
@@ -78,23 +101,18 @@ def billed(
     follow those of the layer that counts the requests. One that knows one model where that one
     knows one too means the same; else, unless the names agree, what it says of models is left out.
     """
-    renamed = _renamed(authority, models)
+    return billed_by(billing(authority, models), units)
+
+
+def billed_by(rules: Billing, units: Layered) -> Counted:
+    """The same, by a billing that is known."""
     found: Counted = {}
     for (layer, account, quantity, label), micro in units.items():
-        chosen = authority.get((account.workload, quantity))
-        if chosen is not None and chosen is not layer:
-            continue
-        model = renamed.get((account.workload, layer, account.model), account.model)
-        if model is None:
-            continue
-        booked = account if model == account.model else _called(account, model)
-        key = (booked, quantity, label)
-        found[key] = found.get(key, 0) + micro
+        booked = rules.account(layer, account, quantity)
+        if booked is not None:
+            key = (booked, quantity, label)
+            found[key] = found.get(key, 0) + micro
     return found
-
-
-def _called(account: Account, model: str) -> Account:
-    return Account(account.workload, model, account.run, account.attempt)
 
 
 def _renamed(

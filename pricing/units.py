@@ -150,16 +150,17 @@ class _Round:
         """The count, by the layers that are billed."""
         authority = layers.authority_of(_claims(subjects, meter.seen))
         models = _models(meter, subjects, fresh) if _has_layers(subjects, meter.seen) else {}
+        billing = layers.billing(authority, models)
         tenants: dict[TenantKey, int] = {}
         for (layer, (account, tenant, quantity, label)), micro in self.tenants.items():
-            own = {(layer, account, quantity, label): micro}
-            for (booked, _, _), part in layers.billed(own, authority, models).items():
+            booked = billing.account(layer, account, quantity)
+            if booked is not None:
                 key = (booked, tenant, quantity, label)
-                tenants[key] = tenants.get(key, 0) + part
+                tenants[key] = tenants.get(key, 0) + micro
         return Count(
             meter,
-            layers.billed(self.units, authority, models),
-            layers.billed(self.gauges, authority, models),
+            layers.billed_by(billing, self.units),
+            layers.billed_by(billing, self.gauges),
             events,
             by_layer=self.units,
             tenants=tenants,

@@ -1,12 +1,26 @@
 """Which layer is billed, and under which models' names."""
 
+from unittest.mock import Mock
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unitcost.pricing import layers
 from unitcost.pricing.layers import Claim, LayeredKey, authority_of, billed, compared
-from unitcost.pricing.sample import Layer, Outcome, Phase, Quantity, TokenType
-from unitcost.pricing.workload import Account
+from unitcost.pricing.sample import (
+    Layer,
+    Outcome,
+    Phase,
+    Quantity,
+    Sample,
+    Subject,
+    TokenType,
+)
+from unitcost.pricing.timeline import ClockReading
+from unitcost.pricing.unit_points import UnitMeter
+from unitcost.pricing.units import count
+from unitcost.pricing.workload import Account, WorkloadKind
 
 REQUESTS, TOKENS, PHASES = Quantity.REQUESTS, Quantity.TOKENS, Quantity.PHASE_SECONDS
 OK = str(Outcome.SUCCEEDED)
@@ -125,3 +139,21 @@ def test_layers_are_compared_in_what_both_see(label: Outcome) -> None:
         ("chat", REQUESTS, Layer.GATEWAY): 5,
         ("chat", TOKENS, Layer.ENGINE): 6,
     }
+
+
+def test_names_are_worked_out_once_for_all_tenants(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once for each would take seconds of every tick: thousands of tenants, hundreds of layers."""
+    work_out = Mock(wraps=layers.billing)
+    monkeypatch.setattr(layers, "billing", work_out)
+    who = Subject("gate", "chat", WorkloadKind.INFERENCE, layer=Layer.GATEWAY)
+    meter = UnitMeter()
+    for second in (1, 2):
+        samples = [
+            Sample("gate", TOKENS, second, second, label=OUT, model="m", tenant=f"t{number}")
+            for number in range(50)
+        ]
+        clock = ClockReading(second, second, second, "")
+        found = count(meter, [who], samples, 0, clock)
+        meter = found.meter
+    assert len(found.tenants) == 50
+    assert work_out.call_count == 2
