@@ -116,7 +116,10 @@ class TrainingSink:
 
     def _check(self, target: str, headers: dict[str, str]) -> None:
         """Refuse what is not a job's post. Web pages of a browser on this host cannot post."""
-        host = urlsplit(f"//{headers.get('host', '')}").hostname
+        try:
+            host = urlsplit(f"//{headers.get('host', '')}").hostname
+        except ValueError:
+            host = None
         if host not in (ADDRESS, "localhost") or "origin" in headers:
             raise Refused(HTTPStatus.FORBIDDEN, "not for this host, or from a web page")
         if not headers.get("content-type", "").lower().startswith("application/json"):

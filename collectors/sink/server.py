@@ -127,6 +127,11 @@ class SinkServer:
         except Refused as refused:
             status = refused.status
             self.refused(status, str(refused))
+        except (OSError, EOFError):
+            raise
+        except Exception as error:  # noqa: BLE001 - else each such post would fill the log
+            status = HTTPStatus.INTERNAL_SERVER_ERROR
+            self.refused(status, f"{type(error).__name__} in the sink")
         answer = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Length: 0\r\n"
         writer.write(f"{answer}Connection: close\r\n\r\n".encode("ascii"))
         await writer.drain()

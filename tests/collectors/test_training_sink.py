@@ -294,6 +294,7 @@ HOSTILE: list[tuple[bytes, bytes]] = [
     (b"POST /v1/jobs/a HTTP/1.1\r\nHost: evil.example\r\n\r\n", b"403"),
     (b"POST /v1/jobs/a HTTP/1.1\r\nHost: localhost\r\nOrigin: http://x\r\n\r\n", b"403"),
     (b"POST /v1/jobs/a HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n\r\n", b"415"),
+    (b"POST /v1/jobs/a HTTP/1.1\r\nHost: [::1\r\n\r\n", b"403"),
     (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\r\n", b"404"),
     (b"POST /v1/jobs/a HTTP/1.1\r\n" + b"A: b\r\n" * 2 + b"\r\n", b"400"),
     (
@@ -323,6 +324,16 @@ def test_hostile_requests_are_refused(sink: TrainingSink, request_: bytes, statu
     reading = read(sink)
     assert reading.subjects == ()
     assert [problem.kind for problem in reading.problems] == [f"http_{status.decode()}"]
+
+
+def test_an_error_of_ours_is_a_problem_and_an_answer(
+    sink: TrainingSink, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Counted like all others, and not a traceback in the log for each post."""
+    monkeypatch.setattr("unitcost.collectors.training_sink.status_of", lambda _: 1 / 0)
+    assert post(sink.port, "/v1/jobs/a", body(0, total_steps=30)) == 500
+    assert [problem.kind for problem in read(sink).problems] == ["http_500"]
+    assert caplog.records == []
 
 
 def test_a_thousand_connections_that_say_nothing_keep_nobody_out(sink: TrainingSink) -> None:
