@@ -89,6 +89,7 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     check = add("check-config", _check_config, "check a configuration file; start nothing")
     check.add_argument("config", metavar="FILE")
     _add_ledger(add("ledger", _ledger, "look after the ledger"))
+    _add_prices(add("prices", _prices, "what this host costs, by whom, and why"))
     demo = add("demo", _demo, "a real model server and training loop on this host, priced live")
     if arguments and arguments[0] == "demo":
         from unitcost.exporter.demo import run
@@ -114,6 +115,12 @@ def _add_ledger(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("check", parents=[place], help="look for damage")
     purge = actions.add_parser("purge", parents=[place], help="remove old charges; totals stay")
     purge.add_argument("--older-than", type=_days, required=True, metavar="DAYS", help="at least 1")
+
+
+def _add_prices(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(metavar="ACTION", dest="action", required=True)
+    text = "say which price is used, why, and what was rejected"
+    _add_config(actions.add_parser("explain", help=text, description=text, allow_abbrev=False))
 
 
 def _days(text: str) -> int:
@@ -194,6 +201,17 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from unitcost.exporter.doctor import doctor
 
     return doctor.report(loaded, sys.stdout)
+
+
+def _prices(arguments: argparse.Namespace) -> int:
+    loaded = _loaded(arguments.config)
+    if loaded is None:
+        return BAD_USAGE
+    from unitcost.exporter.prices.report import report
+
+    for line in report(loaded):
+        print(line if line.isprintable() else ascii(line)[1:-1])
+    return GOOD
 
 
 def _ledger(arguments: argparse.Namespace) -> int:

@@ -3,8 +3,9 @@
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 
 from unitcost.exporter.clock import Clock
 from unitcost.exporter.config.load import Loaded
@@ -12,6 +13,9 @@ from unitcost.exporter.gathering.gather import CollectorState, Gathered, Gathere
 from unitcost.exporter.ledger.keeper import Keeper
 from unitcost.exporter.log import OncePer
 from unitcost.exporter.observe import Kept, kept_after, observed_of
+from unitcost.exporter.prices.book import book_of
+from unitcost.exporter.prices.lookup import Looked, PriceLookup, believed
+from unitcost.exporter.prices.make import make_lookup
 from unitcost.exporter.serving.exposition import Exposition, Renderer
 from unitcost.exporter.serving.publish import Points, ledger_points
 from unitcost.exporter.serving.selfmetrics import Answered, SelfMetrics
@@ -53,6 +57,8 @@ class Exporter:
         self._renderer = Renderer()
         self._self_metrics = SelfMetrics()
         self._paused = False
+        self._lookup: PriceLookup | None = None
+        self._looked: Looked | None = None
         self._use(loaded)
         self._exposition = self._render()
         self._ready = self._readiness()
@@ -66,6 +72,30 @@ class Exporter:
         if self._paused:
             self._gatherer.pause(True)
         self._kept = Kept()
+        self._look_up(loaded)
+
+    def _look_up(self, loaded: Loaded) -> None:
+        """Have the price looked up, if it is to be, and go on from what is known of it."""
+        known = believed(self._looked) if self._looked is not None else ()
+        if self._lookup is not None:
+            self._lookup.close()
+        self._lookup, self._looked = None, None
+        wanted = loaded.settings.price.lookup
+        if wanted is not None and loaded.settings.host.scope != "units":
+            folder = Path(loaded.source).absolute().parent
+            self._lookup = make_lookup(wanted, loaded.price_sources, folder)
+            self._lookup.remember(known)
+            self._lookup.start()
+
+    def _take_prices(self) -> None:
+        """From this tick on charge by what was found."""
+        if self._lookup is None or self._lookup.current() is self._looked:
+            return
+        self._looked = self._lookup.current()
+        self._rules = replace(self._rules, book=book_of(self._looked.resolution))
+        if self._settler is not None:
+            self._settler.follow(self._rules, self._matcher)
+            self._settler.quotes = believed(self._looked)
 
     def reload(self, loaded: Loaded) -> None:
         """Take over a new configuration; call it between two ticks, so prices change then."""
@@ -110,6 +140,8 @@ class Exporter:
 
     def close(self) -> None:
         """Close the ledger and end the collectors' threads."""
+        if self._lookup is not None:
+            self._lookup.close()
         self._gatherer.close()
         self._keeper.close()
 
@@ -136,6 +168,7 @@ class Exporter:
         settler = self._settler or self._start(clock)
         if settler is None:
             return
+        self._take_prices()
         self._kept = kept_after(self._kept, gathered)
         observed, marks = observed_of(gathered.readings, self._kept)
         settler.tick(observed, marks, clock)
@@ -148,6 +181,9 @@ class Exporter:
         if found is None:
             return None
         books, state = found
+        if self._lookup is not None:
+            self._lookup.remember(state.quotes)
+            self._looked = None
         self._settler = Settler(self._rules, books, state, HostMeter(self._matcher))
         return self._settler
 

@@ -40,7 +40,8 @@ class PriceModel(StrEnum):
 class Price:
     """What one component of the whole host costs, from `valid_from_ns` until `valid_to_ns`.
 
-    `as_of_ns` is when its source stated it, `known_at_ns` when we learnt it (bitemporal).
+    `as_of_ns` is when its source stated it, `known_at_ns` when we learnt it (bitemporal); `sku`
+    and `region` say of what host it is, where it was looked up.
     Raises ValueError if negative, not finite, or valid for no time.
     """
 
@@ -53,6 +54,8 @@ class Price:
     as_of_ns: int = 0
     known_at_ns: int = 0
     currency: str = "USD"
+    sku: str = ""
+    region: str = ""
 
     def __post_init__(self) -> None:
         if not self.usd_per_hour.is_finite() or self.usd_per_hour < 0:

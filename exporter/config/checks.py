@@ -14,6 +14,7 @@ from unitcost.collectors.tables import ServerTable
 from unitcost.exporter.config.decode import Mistake, shown
 from unitcost.exporter.config.regex import MAX_REGEX_LENGTH, regex_problem
 from unitcost.exporter.config.settings import (
+    Instance,
     Match,
     Price,
     Settings,
@@ -101,6 +102,11 @@ def _paths(settings: Settings) -> Iterator[Mistake]:
 def _price(price: Price) -> Iterator[Mistake]:
     if price.owned is not None and price.usd_per_hour is not None:
         yield Mistake(("price", "owned"), "the host is rented (usd_per_hour) or owned, not both")
+    stated = price.owned is not None or price.usd_per_hour is not None
+    if price.lookup is not None and stated:
+        yield Mistake(("price", "lookup"), "nothing is looked up beside usd_per_hour or owned")
+    if price.lookup is not None:
+        yield from _instance(price.lookup.instance)
     if price.changes and price.owned is not None:
         yield Mistake(("price", "changes"), "changes are for a rented host, remove them or owned")
     elif price.changes and price.usd_per_hour is None:
@@ -111,6 +117,12 @@ def _price(price: Price) -> Iterator[Mistake]:
         problem = "usd_per_core_hour and usd_per_gib_hour must not both be 0"
         yield Mistake(("price", "split"), problem)
     yield from _changes(price)
+
+
+def _instance(instance: Instance) -> Iterator[Mistake]:
+    for key in ("provider", "region", "zone", "type"):
+        if problem := name_problem(getattr(instance, key), empty=True):
+            yield Mistake(("price", "lookup", "instance", key), problem)
 
 
 def _changes(price: Price) -> Iterator[Mistake]:

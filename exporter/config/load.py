@@ -19,6 +19,7 @@ from unitcost.exporter.config import plugins, yaml_strict
 from unitcost.exporter.config.checks import mistakes
 from unitcost.exporter.config.decode import Mistake, decode, shown
 from unitcost.exporter.config.host import complete, host_mistakes, host_warnings
+from unitcost.exporter.config.price_sources import wanted_sources
 from unitcost.exporter.config.settings import Settings
 from unitcost.pricing.sample import Layer
 from unitcost.pricing.workload import WorkloadKind
@@ -49,7 +50,7 @@ class Loaded:
     `settings` has the host's name and absolute paths filled in. `source` is the file, "" where
     there is none. `collectors` are the modules to run, those that could not be imported included;
     `collector_options` has the options of each that could. `plugins`: all that other distributions
-    bring, and what became of each.
+    bring, and what became of each. `price_sources`: those to be asked, with their options.
     """
 
     settings: Settings
@@ -59,6 +60,7 @@ class Loaded:
     context: Context
     collectors: tuple[Found, ...]
     plugins: tuple[Plugin, ...] = ()
+    price_sources: tuple[tuple[Found, Any], ...] = ()
 
 
 def load(path: str | Path | None, *, environ: Mapping[str, str] | None = None) -> Loaded:
@@ -125,6 +127,7 @@ def _checked(value: Any, source: str, folder: Path, environ: Mapping[str, str]) 
         context=_context(settings, present.plugin_tables),
         collectors=enabled,
         plugins=plugins.after(present.plugins, enabled),
+        price_sources=wanted_sources(settings.price.lookup),
     )
 
 
@@ -146,7 +149,8 @@ def _warnings(
     settings: Settings, enabled: tuple[Found, ...], present: plugins.Installed
 ) -> Iterator[str]:
     price = settings.price
-    if price.usd_per_hour is None and price.owned is None and settings.host.scope != "units":
+    priced = (price.usd_per_hour, price.owned, price.lookup) != (None, None, None)
+    if not priced and settings.host.scope != "units":
         yield "price: none is given: time and units are counted, dollars are unpriced"
     cpus = os.cpu_count() or 1
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

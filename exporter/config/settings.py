@@ -68,12 +68,38 @@ class SplitWeights(Section, frozen=True):
     rest_usd_per_hour: UsdPerHour = Decimal(0)
 
 
+class Instance(Section, frozen=True):
+    """What this host is, as its provider writes it; what is left out is asked of the cloud."""
+
+    provider: str = ""
+    region: str = ""
+    zone: str = ""
+    type: str = ""
+    terms: Literal[
+        "", "on_demand", "spot", "reserved", "committed", "savings_plan", "capacity_block"
+    ] = ""
+
+
+class Lookup(Section, frozen=True):
+    """The price is looked up: what this host is, and who says what such a host costs."""
+
+    instance: Instance = Instance()
+    metadata: bool = True
+    """Whether the cloud's metadata service and the cluster are asked what this host is."""
+    sources: dict[str, dict[str, Any]] = {}
+    """A section for each price source by name: `enabled` and whatever its own `Options` has."""
+
+
 class Price(Section, frozen=True):
-    """What this host costs. Rented: `usd_per_hour`, `changes`. Owned: `owned`. Else unpriced."""
+    """What this host costs. Rented: `usd_per_hour`, `changes`, or `lookup`. Owned: `owned`.
+
+    Else unpriced.
+    """
 
     usd_per_hour: UsdPerHour | None = None
     changes: tuple[PriceChange, ...] = ()
     owned: Owned | None = None
+    lookup: Lookup | None = None
     split: SplitWeights = SplitWeights()
 
 

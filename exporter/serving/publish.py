@@ -97,7 +97,9 @@ def price_points(settler: Settler, now_ns: int) -> Points:
     for name, prices in by_resource.items():
         amounts = [price.pico_per_hour for price in prices if price.pico_per_hour is not None]
         if len(amounts) == len(prices):
-            labels = (name, "", "", prices[0].model, prices[0].source)
+            now = settler.rules.book.at(prices[0].component, now_ns)
+            sku, region = (now.sku, now.region) if now else ("", "")
+            labels = (name, sku, region, prices[0].model, prices[0].source)
             point = (labels, sum(amounts) / PICO)
             points.setdefault("unitcost_price_usd_per_hour", []).append(point)
         if as_of := max(price.as_of_ns for price in prices):

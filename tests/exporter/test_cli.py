@@ -92,7 +92,7 @@ def test_a_bad_configuration_stops_every_command_before_it_starts(
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr == (
         f"{file}:2: price.usd_per_hr: unknown key,"
-        " expected one of usd_per_hour, changes, owned, split\n"
+        " expected one of usd_per_hour, changes, owned, lookup, split\n"
     )
     assert not (tmp_path / "state").exists()
 
@@ -273,3 +273,20 @@ def test_the_demo_has_its_own_options(capsys: pytest.CaptureFixture[str]) -> Non
     assert cli.main(["demo", "--help"]) == 0
     assert "--usd-per-hour" in capsys.readouterr().out
     assert cli.main(["demo", "--usd-per-hour", "free"]) == 2
+
+
+def test_prices_explain_says_in_words_why_there_is_none(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    """And where one is stated, which."""
+    run = unitcost(environ, "prices", "explain")
+    assert run.returncode == 0
+    assert "It stays unpriced" in run.stdout
+    file = tmp_path / "unitcost.yaml"
+    file.write_text("price: {usd_per_hour: 1.85}\n")
+    run = unitcost(environ, "prices", "explain", "--config", str(file))
+    assert run.stdout == "price: 1.85 USD an hour; by the configuration (usd_per_hour)\n"
+    file.write_text("price: {lookup: {metadata: false, instance: {provider: acme}}}\n")
+    run = unitcost(environ, "prices", "explain", "--config", str(file))
+    assert "acme  (configuration)" in run.stdout
+    assert "Not known of this host: region, instance type, price model" in run.stdout

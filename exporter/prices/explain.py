@@ -1,0 +1,89 @@
+"""In words: which price this host has, why, and what was rejected."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from unitcost.exporter.prices.lookup import Looked, SourceState
+from unitcost.pricing.quote import HostIdentity, Quote
+from unitcost.pricing.resolve import Chosen, Rejected
+
+MAX_REJECTED = 10
+
+
+def explain(looked: Looked, now_ns: int) -> Iterator[str]:
+    """Lines for a person."""
+    yield from _identity(looked.identity)
+    yield from (f"  ! {note}" for note in looked.notes)
+    yield "sources, best first:"
+    yield from (f"  {_source(each)}" for each in looked.sources)
+    chosen = looked.resolution.at(now_ns)
+    if looked.resolution.missing:
+        missing = ", ".join(looked.resolution.missing)
+        yield f"price: none. Not known of this host: {missing}. It stays unpriced."
+    elif chosen is None:
+        yield "price: none. No source has one for exactly this host now. It stays unpriced."
+    else:
+        yield f"price: {_chosen(chosen)}"
+    yield from _rejected(looked.resolution.rejected)
+
+
+def _identity(identity: HostIdentity) -> Iterator[str]:
+    said = dict(identity.said_by)
+    yield "this host:"
+    for name, value in (
+        ("provider", identity.provider),
+        ("region", identity.region),
+        ("zone", identity.zone),
+        ("instance type", identity.sku),
+        ("price model", str(identity.model or "")),
+    ):
+        by = said.get({"instance type": "sku", "price model": "model"}.get(name, name), "")
+        yield f"  {name:14} {value or 'unknown'}" + (f"  ({by})" if value and by else "")
+
+
+def _source(state: SourceState) -> str:
+    if state.not_here:
+        return f"{state.name}: knows no hosts of this provider"
+    if state.error:
+        since = f", last good {_day(state.last_success_ns)}" if state.last_success_ns else ""
+        return f"{state.name}: failed{since}: {state.error}"
+    if state.last_success_ns is None:
+        return f"{state.name}: not asked yet"
+    return f"{state.name} ({state.rank}): {len(state.quotes)} quotes"
+
+
+def _chosen(chosen: Chosen) -> str:
+    quote = chosen.quote
+    until = f" until {_day(quote.valid_to_ns)}" if quote.valid_to_ns is not None else ""
+    reduced = (
+        f", list price {quote.list_per_hour}"
+        if quote.list_per_hour not in (None, quote.per_hour)
+        else ""
+    )
+    return (
+        f"{quote.per_hour} {quote.key.currency} an hour, {quote.key.model}, "
+        f"from {_day(quote.valid_from_ns)}{until}{reduced}; "
+        f"by {quote.source} ({chosen.rank}), as of {_day(quote.as_of_ns)}"
+    )
+
+
+def _rejected(rejected: tuple[Rejected, ...]) -> Iterator[str]:
+    if not rejected:
+        return
+    counts = Counter(each.why for each in rejected)
+    yield "rejected: " + ", ".join(f"{count} of {why}" for why, count in counts.most_common())
+    near = [each for each in rejected if each.quote.key.sku][:MAX_REJECTED]
+    yield from (f"  {_name(each.quote)}: {each.why}" for each in near)
+
+
+def _name(quote: Quote) -> str:
+    key = quote.key
+    place = "/".join(part for part in (key.region, key.zone) if part)
+    return f"{key.provider} {key.sku} {place} {key.model} {quote.per_hour} {key.currency}"
+
+
+def _day(ns: int | None) -> str:
+    if not ns:
+        return "always"
+    return datetime.fromtimestamp(ns / 10**9, UTC).strftime("%Y-%m-%d")

@@ -1,0 +1,63 @@
+"""Puts a lookup together from the configuration."""
+
+import logging
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from unitcost.collectors.base import Found
+from unitcost.collectors.price_contract import PriceSource, SourceContext
+from unitcost.exporter.config.settings import Instance, Lookup
+from unitcost.exporter.log import fields
+from unitcost.exporter.prices.lookup import Identified, PriceLookup
+from unitcost.pricing.price import PriceModel
+from unitcost.pricing.quote import HostIdentity
+
+_log = logging.getLogger(__name__)
+CONFIGURATION = "configuration"
+
+
+def make_lookup(
+    lookup: Lookup, sources: tuple[tuple[Found, Any], ...], folder: Path
+) -> PriceLookup:
+    """The lookup of a configuration; a source that cannot be made is logged and left out."""
+    context = SourceContext(folder, time.time_ns, os.environ.get("NODE_NAME", ""))
+    made = [source for found, options in sources if (source := _make(found, options, context))]
+    stated = stated_identity(lookup.instance)
+
+    def identify() -> Identified:
+        return stated, ()
+
+    return PriceLookup(identify, made)
+
+
+def _make(found: Found, options: Any, context: SourceContext) -> PriceSource | None:
+    try:
+        if found.module is None:
+            raise ImportError(found.error)
+        source: PriceSource = found.module.make_source(options, context)
+    except Exception as error:  # noqa: BLE001 - one that cannot be made breaks no other
+        detail = fields(source=found.name, detail=f"{type(error).__name__}: {error}"[:200])
+        _log.warning("price source cannot be used", extra=detail)
+        return None
+    return source
+
+
+def stated_identity(instance: Instance) -> HostIdentity:
+    """What the configuration says of this host."""
+    said = {
+        "provider": instance.provider,
+        "region": instance.region,
+        "zone": instance.zone,
+        "sku": instance.type,
+        "model": instance.terms,
+    }
+    return HostIdentity(
+        provider=instance.provider,
+        region=instance.region,
+        zone=instance.zone,
+        sku=instance.type,
+        model=PriceModel(instance.terms) if instance.terms else None,
+        said_by=tuple((name, CONFIGURATION) for name, value in said.items() if value),
+    )

@@ -1,0 +1,37 @@
+"""What `unitcost prices explain` says, whatever way the price is configured."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from unitcost.exporter.config.load import Loaded
+from unitcost.exporter.config.settings import Price
+from unitcost.exporter.prices.explain import explain
+from unitcost.exporter.prices.make import make_lookup
+
+
+def report(loaded: Loaded) -> Iterator[str]:
+    """Lines for a person; asks everybody once where the price is looked up."""
+    price = loaded.settings.price
+    if price.lookup is None:
+        yield from _stated(price)
+        return
+    folder = Path(loaded.source).absolute().parent
+    looked = make_lookup(price.lookup, loaded.price_sources, folder).ask_all()
+    yield from explain(looked, time.time_ns())
+
+
+def _stated(price: Price) -> Iterator[str]:
+    """What the configuration itself says; nobody else is asked."""
+    if price.usd_per_hour is not None:
+        yield f"price: {price.usd_per_hour} USD an hour; by the configuration (usd_per_hour)"
+        for change in price.changes:
+            yield f"  from {change.at}: {change.usd_per_hour} USD an hour"
+    elif price.owned is not None:
+        yield (
+            f"price: owned hardware, {price.owned.purchase_usd} USD over {price.owned.life_years} "
+            "years; by the configuration (owned)"
+        )
+    else:
+        yield "price: none. The configuration states none and looks none up (price.lookup)."
+        yield "It stays unpriced: time and units are counted, dollars are not."
