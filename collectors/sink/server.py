@@ -2,7 +2,7 @@
 
 One thread accepts and reads; a second one looks at what was posted. Everything is bounded: heads,
 bodies, connections, and the time from connecting to the answer. One connection too many closes
-the oldest that has not yet sent a whole request.
+the oldest that was answered, else the oldest that has not yet sent a whole request.
 """
 
 import asyncio
@@ -59,6 +59,8 @@ class SinkServer:
     _stop: asyncio.Event | None = None
     _thread: threading.Thread | None = None
     _reading: dict["asyncio.Task[None]", asyncio.StreamWriter] = field(default_factory=dict)
+    _answered: dict["asyncio.Task[None]", asyncio.StreamWriter] = field(default_factory=dict)
+    _posting: int = 0
 
     def start(self) -> None:
         """Listen and serve. Raises OSError where the port cannot be had."""
@@ -99,9 +101,9 @@ class SinkServer:
         task = asyncio.current_task()
         if task is None:
             return
-        if len(self._reading) >= MAX_CONNECTIONS:
-            oldest = next(iter(self._reading))
-            self._reading.pop(oldest).transport.abort()
+        if not self._has_room():
+            writer.transport.abort()
+            return
         self._reading[task] = writer
         try:
             async with asyncio.timeout(EXCHANGE_SECONDS):
@@ -110,7 +112,18 @@ class SinkServer:
             pass  # it was too slow, or is gone: there is nobody to tell
         finally:
             self._reading.pop(task, None)
+            self._answered.pop(task, None)
             writer.transport.abort()
+
+    def _has_room(self) -> bool:
+        """Whether there is room for one more, if need be after closing another."""
+        if len(self._reading) + len(self._answered) + self._posting < MAX_CONNECTIONS:
+            return True
+        for waiting in (self._answered, self._reading):
+            if waiting:
+                waiting.pop(next(iter(waiting))).transport.abort()
+                return True
+        return False
 
     async def _exchange(
         self,
@@ -123,7 +136,7 @@ class SinkServer:
         try:
             post = await self._read(reader, writer)
             self._reading.pop(task, None)
-            await asyncio.get_running_loop().run_in_executor(None, self.take, post)
+            await self._post(post)
         except Refused as refused:
             status = refused.status
             self.refused(status, str(refused))
@@ -136,9 +149,19 @@ class SinkServer:
         writer.write(f"{answer}Connection: close\r\n\r\n".encode("ascii"))
         await writer.drain()
         writer.write_eof()
+        self._reading.pop(task, None)
+        self._answered[task] = writer
         # A close with bytes unread would be a reset, which may overtake the answer.
         while await reader.read(MAX_HEAD):
             pass
+
+    async def _post(self, post: Post) -> None:
+        """Have it taken in the second thread."""
+        self._posting += 1
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self.take, post)
+        finally:
+            self._posting -= 1
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Post:
         try:

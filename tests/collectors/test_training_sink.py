@@ -349,6 +349,20 @@ def test_a_thousand_connections_that_say_nothing_keep_nobody_out(sink: TrainingS
         assert [subject.workload for subject in read(sink).subjects] == ["tuner"]
 
 
+def test_connections_that_were_answered_are_not_kept(sink: TrainingSink) -> None:
+    """However long the client leaves them open: whoever posts most is closed first."""
+    begun = len(os.listdir("/proc/self/fd"))
+    begin = body(0, total_steps=30)
+    whole = JSON + b"Content-Length: %d\r\n\r\n" % len(begin) + begin
+    with contextlib.ExitStack() as stack:
+        for _ in range(2 * MAX_CONNECTIONS):
+            kept = stack.enter_context(socket.create_connection(("127.0.0.1", sink.port)))
+            kept.sendall(whole)
+            assert kept.recv(64).split()[1] == b"200"
+        most = 3 * MAX_CONNECTIONS + 10
+        assert len(os.listdir("/proc/self/fd")) - begun <= most
+
+
 def test_a_slow_loris_is_cut_off(sink: TrainingSink, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever it sends and however slowly, it has a limit in all."""
     monkeypatch.setattr("unitcost.collectors.sink.server.EXCHANGE_SECONDS", 0.5)
