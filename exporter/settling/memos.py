@@ -35,17 +35,23 @@ class Comparison:
     length_ns: int
     slices: deque[tuple[int, dict[LayerKey, int]]] = field(default_factory=deque)
     sums: dict[LayerKey, int] = field(default_factory=dict)
+    slices_with: dict[LayerKey, int] = field(default_factory=dict)
 
     def add(self, end_ns: int, counts: dict[LayerKey, int]) -> None:
         """Take in one tick and drop what is older than the window."""
         self.slices.append((end_ns, counts))
         for key, micro in counts.items():
             self.sums[key] = self.sums.get(key, 0) + micro
+            self.slices_with[key] = self.slices_with.get(key, 0) + 1
         while self.slices and self.slices[0][0] <= end_ns - self.length_ns:
             for key, micro in self.slices.popleft()[1].items():
-                self.sums[key] -= micro
-        there = {key for _, counts in self.slices for key in counts}
-        self.sums = {key: micro for key, micro in self.sums.items() if key in there}
+                self._drop(key, micro)
+
+    def _drop(self, key: LayerKey, micro: int) -> None:
+        self.sums[key] -= micro
+        self.slices_with[key] -= 1
+        if not self.slices_with[key]:
+            del self.sums[key], self.slices_with[key]
 
 
 @dataclass(slots=True)
