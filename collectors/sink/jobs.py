@@ -69,7 +69,7 @@ class Job:
 
 
 class Jobs:
-    """All jobs that are known. `forget` says which may go when there are too many."""
+    """All jobs that are known; where there are too many, those long over make room."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -114,7 +114,10 @@ class Jobs:
 
     def _new(self, place: Place, poster: Poster | None) -> Job:
         if len(self._jobs) >= MAX_JOBS:
-            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"more than {MAX_JOBS} jobs")
+            over = [key for key, job in self._jobs.items() if job.ended or job.track.over]
+            if not over:
+                raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"more than {MAX_JOBS} jobs")
+            del self._jobs[min(over, key=lambda key: self._jobs[key].heard_ns)]
         process = poster.process if poster else None
         own = f"{process.pid}-{process.started}" if process else ""
         said = place.run or (poster.launched.run if poster else "")

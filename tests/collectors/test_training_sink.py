@@ -400,6 +400,17 @@ def test_too_many_jobs_are_refused(sink: TrainingSink, monkeypatch: pytest.Monke
     assert statuses == [200, 200, 503, 200]
 
 
+def test_jobs_that_are_over_make_room(sink: TrainingSink, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search has more than a thousand a day, and each is told of for a day after its end."""
+    monkeypatch.setattr("unitcost.collectors.sink.jobs.MAX_JOBS", 2)
+    begin, end = body(0, total_steps=30), body(100, epoch=3.0)
+    told = [("j0", begin), ("j1", begin), ("j1", end), ("j0", end), ("j2", begin), ("j3", begin)]
+    statuses = [post(sink.port, f"/v1/jobs/{name}", data) for name, data in told]
+    assert statuses == [200] * 6
+    assert {subject.workload for subject in read(sink).subjects} == {"j2", "j3"}
+    assert post(sink.port, "/v1/jobs/j4", begin) == 503
+
+
 @pytest.mark.parametrize(
     ("target", "place"),
     [
