@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from unitcost.pricing.money import distribute
 from unitcost.pricing.sample import Phase, Quantity, TokenType
-from unitcost.pricing.unit_cost import UnitKey
+from unitcost.pricing.unit_cost import SUCCEEDED, UnitKey
 from unitcost.pricing.workload import OVERFLOW
 
 Units = Mapping[UnitKey, int]
@@ -59,7 +59,7 @@ def _tokens(units: Units, by_token: Mapping[str, int]) -> int:
 
 
 def _requests(units: Units, by_token: Mapping[str, int]) -> int:
-    return sum(micro for (quantity, _), micro in units.items() if quantity is Quantity.REQUESTS)
+    return units.get(SUCCEEDED, 0)
 
 
 def split_by_tenant(active: int, other: int, now: Weights, window: Weights) -> dict[str, int]:
@@ -77,20 +77,43 @@ def split_by_tenant(active: int, other: int, now: Weights, window: Weights) -> d
 
 @dataclass(slots=True)
 class TenantWindow:
-    """Each tenant's weights over the last `length_ns` (monotonic clock)."""
+    """What each tenant had done over the last `length_ns` (monotonic clock).
+
+    Units, not weights: what a token weighs changes from tick to tick, and a token of the beginning
+    of the window counts as much as one of its end.
+    """
 
     length_ns: int
-    slices: deque[tuple[int, dict[str, int]]] = field(default_factory=deque)
-    sums: dict[str, int] = field(default_factory=dict)
+    slices: deque[tuple[int, Units, Mapping[str, Units]]] = field(default_factory=deque)
+    whole: dict[UnitKey, int] = field(default_factory=dict)
+    tenants: dict[str, dict[UnitKey, int]] = field(default_factory=dict)
 
-    def add(self, end_ns: int, weights: dict[str, int]) -> None:
+    def add(self, end_ns: int, whole: Units, tenants: Mapping[str, Units]) -> None:
         """Take in one tick and drop what is older than the window."""
-        if weights:
-            self.slices.append((end_ns, weights))
-        for tenant, weight in weights.items():
-            self.sums[tenant] = self.sums.get(tenant, 0) + weight
+        whole = _weighed(whole)
+        tenants = {tenant: _weighed(units) for tenant, units in tenants.items()}
+        if any(whole.values()) or tenants:
+            self.slices.append((end_ns, whole, tenants))
+        self._sum(whole, tenants, 1)
         while self.slices and self.slices[0][0] <= end_ns - self.length_ns:
-            for tenant, weight in self.slices.popleft()[1].items():
-                self.sums[tenant] -= weight
-                if not self.sums[tenant]:
-                    del self.sums[tenant]
+            _, whole, tenants = self.slices.popleft()
+            self._sum(whole, tenants, -1)
+
+    def weights(self, rates: Units) -> dict[str, int]:
+        """The tenants' weights by all of the window, as `tenant_weights`."""
+        return tenant_weights(self.whole, self.tenants, rates)
+
+    def _sum(self, whole: Units, tenants: Mapping[str, Units], sign: int) -> None:
+        for key, micro in whole.items():
+            self.whole[key] = self.whole.get(key, 0) + sign * micro
+        for tenant, units in tenants.items():
+            own = self.tenants.setdefault(tenant, {})
+            for key, micro in units.items():
+                own[key] = own.get(key, 0) + sign * micro
+            if not any(own.values()):
+                del self.tenants[tenant]
+
+
+def _weighed(units: Units) -> dict[UnitKey, int]:
+    """Those units that weights are made of."""
+    return {key: n for key, n in units.items() if key == SUCCEEDED or key[0] is Quantity.TOKENS}

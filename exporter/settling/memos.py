@@ -117,11 +117,12 @@ class Memos:
             tally_window = tally.windows.get(key)
             rates = tally_window.seen if tally_window else {}
             found = tenants.get(key, {})
-            now = tenant_weights(units.get(key, {}), found, rates)
-            window.add(mono_ns, now)
+            whole = units.get(key, {})
+            window.add(mono_ns, whole, found)
             spent = tally.spent.get(key)
             if spent is not None:
-                _book(books, key, spent, now, window)
+                now = tenant_weights(whole, found, rates)
+                _book(books, key, spent, now, window.weights(rates))
             for tenant, own in found.items():
                 _count_units(books, key, tenant, own)
 
@@ -138,9 +139,9 @@ class Memos:
 
 
 def _book(
-    books: Books, key: WindowKey, spent: Spent, now: dict[str, int], window: TenantWindow
+    books: Books, key: WindowKey, spent: Spent, now: dict[str, int], window: dict[str, int]
 ) -> None:
-    parts = split_by_tenant(spent.used_pico, spent.pico - spent.used_pico, now, window.sums)
+    parts = split_by_tenant(spent.used_pico, spent.pico - spent.used_pico, now, window)
     for tenant, pico in parts.items():
         books.pending.count(TENANT_COST, (*key, tenant), pico)
 

@@ -144,6 +144,22 @@ def test_an_output_token_weighs_what_it_takes() -> None:
     assert float(gets / asks) == pytest.approx(10, rel=0.01)
 
 
+def test_idle_time_goes_by_the_tokens_of_the_whole_window() -> None:
+    """What a token weighs changes as phases become known; each tick's tokens count all the same."""
+    site, server = site_of()
+    server.work_for("early", 1, tokens=300)
+    site.tick()
+    server.add(Quantity.TOKENS, 10, TokenType.INPUT)
+    server.add(Quantity.PHASE_SECONDS, 1, Phase.PREFILL)
+    server.add(Quantity.PHASE_SECONDS, 9, Phase.DECODE)
+    server.work_for("late", 1, tokens=100)
+    site.tick()
+    before = {name: total(site, TENANT, "chat", "m", name) for name in ("early", "late")}
+    site.tick(10)
+    early, late = (total(site, TENANT, "chat", "m", name) - before[name] for name in before)
+    assert float(early / late) == pytest.approx(3)
+
+
 def test_the_number_of_tenants_has_a_cap_that_outlives_a_restart() -> None:
     """Whoever has a series keeps it."""
     site, server = site_of(rules(workloads=(replace(CHAT, max_tenants=2),)))
