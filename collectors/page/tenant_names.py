@@ -14,15 +14,20 @@ _SECRETS = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 
+_NOBODY = "None"
+
 
 def tenant_name(value: str, names: Mapping[str, str]) -> str | None:
     """The tenant's name; None for a value that looks like a key or a hash and was given no name.
 
-    A UUID is a name: it opens nothing. `names`: what some values are called.
+    A UUID is a name: it opens nothing. `names`: what some values are called. Empty where it is
+    nobody's, which LiteLLM, being Python, writes as ``None``.
     """
     given = names.get(value)
     if given is not None:
         return clean_name(given)
+    if value == _NOBODY:
+        return ""
     if _SECRETS.fullmatch(value.strip()):
         return None
     return clean_name(value)

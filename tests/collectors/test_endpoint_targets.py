@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.collectors.raw_server import capture
 from unitcost.collectors.base import Problem, Reading, Target
 from unitcost.collectors.page.endpoint import Endpoint, Instant
 from unitcost.collectors.page.table_reading import make_plan, read_table
 from unitcost.collectors.page.tenant_names import tenant_name
+from unitcost.collectors.servers import litellm
 from unitcost.collectors.tables import Series, ServerTable
 from unitcost.pricing.sample import NS_PER_SECOND, Layer, Quantity, Sample
 from unitcost.pricing.workload import WorkloadKind, clean_name
@@ -150,11 +152,22 @@ def test_what_is_taken_for_a_secret(text: str, shown: bool) -> None:
     assert tenant_name(text, {text: "somebody"}) == "somebody"
 
 
+def test_litellm_s_none_is_nobody() -> None:
+    """What a real one wrote for requests without a team, or without an end user."""
+    page = capture("litellm.after").decode()
+    gate: dict[str, Any] = {"table": litellm.SERVER, "by_tenant": True}
+    assert {tenant for _, tenant in requests(read(page, **gate).samples)} == {""}
+    users = requests(read(page, **gate, tenant_label="end_user").samples)
+    assert {tenant for _, tenant in users} == {"", "alice", "bob"}
+    named = read(page, **gate, tenant_names={"None": "nobody in particular"})
+    assert {tenant for _, tenant in requests(named.samples)} == {"", "nobody in particular"}
+
+
 @given(st.text(max_size=300))
 def test_a_tenant_s_name_is_always_a_name(text: str) -> None:
     """Printable, short, and never reserved."""
     found = tenant_name(text, {})
-    assert found is None or found == clean_name(text)
+    assert found in (None, "", clean_name(text))
 
 
 def test_a_server_claims_what_it_declares_before_it_has_a_series_of_it() -> None:
