@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from unitcost.pricing.workload import clean_name
 
 _SECRETS = re.compile(
-    r"(sk|pk|rk|ghp|gho|hf|nvapi|xox[abpr])[-_].{8,}"  # prefixes that vendors of keys use
+    r"(sk|pk|rk|ghp|gho|hf|nvapi|glpat|xox[abpr])[-_].{8,}"  # prefixes that vendors of keys use
+    r"|AIza[\w-]{30,}"
+    r"|A[KS]IA[0-9A-Z]{16}"
     r"|(bearer|basic) .+"
     r"|eyJ[\w-]+\.[\w-]*(\.[\w-]*)*"  # a JSON web token
     r"|(sha\d+:)?[0-9a-f]{32,}"  # a hash
