@@ -37,7 +37,10 @@ class SourceContext:
 
 
 class PriceSource(Protocol):
-    """Says what hosts cost. Called in a thread of its own, seldom, never by two at once."""
+    """Says what hosts cost. Called in a thread of its own, seldom, never by two at once.
+
+    It may also have ``dropped``: how many rows of its last answer were left out, by reason.
+    """
 
     name: str
     rank: Rank

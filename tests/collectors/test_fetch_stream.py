@@ -5,8 +5,8 @@ import tracemalloc
 
 import pytest
 
-from tests.collectors.raw_server import Answer, body, raw_server, sends
 from tests.collectors.prices.web import ok, web
+from tests.collectors.raw_server import Answer, body, raw_server, sends
 from unitcost.collectors.fetch import FetchError, FetchKind, get, post, stream
 
 OK = b"HTTP/1.1 200 OK\r\n"

@@ -1,0 +1,251 @@
+"""Prices of the user's own: a CSV or YAML file, or one at a URL (docs/prices.md has the columns).
+
+For negotiated rates, for clouds without a public price list, and for price lists of others. The
+file is believed as a whole or not at all: a row that is wrong is an error that names its line.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from unitcost.collectors import fetch
+from unitcost.collectors.price_contract import NotHere, PriceSourceError, SourceContext
+from unitcost.collectors.price_reading import (
+    Dropped,
+    Seconds,
+    Timeout,
+    Unusable,
+    amount,
+    asked,
+    check_source_url,
+    end_ns,
+    instant_ns,
+    read_secret,
+    until_the_next,
+)
+from unitcost.collectors.price_rows import Row, csv_rows, yaml_rows
+from unitcost.pricing.discount import MAX_PERCENT, discounted
+from unitcost.pricing.price import PriceModel
+from unitcost.pricing.quote import MAX_TEXT, HostIdentity, PriceKey, Quote
+from unitcost.pricing.resolve import Rank
+
+MAX_CSV_BYTES = 8 * 1024 * 1024
+MAX_ROWS = 200_000
+FETCHED = "fetched"
+
+COLUMNS = (
+    "provider",
+    "region",
+    "zone",
+    "sku",
+    "model",
+    "currency",
+    "per_hour",
+    "discount_percent",
+    "as_of",
+    "valid_from",
+    "valid_to",
+)
+Column = Literal[
+    "provider",
+    "region",
+    "zone",
+    "sku",
+    "model",
+    "currency",
+    "per_hour",
+    "discount_percent",
+    "as_of",
+    "valid_from",
+    "valid_to",
+]
+Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`path` or `url`: where the prices are; `bearer_token_file`: what the URL asks for.
+
+    `columns`: what the file calls our columns, where it calls them otherwise (then it may have
+    others besides); `fill`: what a column holds where the file leaves it empty. `as_of`: when the
+    prices were stated, where no column says so; ``fetched``: each time they are fetched.
+    `override`: whether they come before those of live sources. `refresh_seconds`, `timeout`.
+    """
+
+    path: str = ""
+    url: str = ""
+    bearer_token_file: str = ""
+    columns: dict[Column, Text] = {}
+    fill: dict[Column, Text] = {}
+    as_of: str = ""
+    override: bool = False
+    refresh_seconds: Seconds = 3600.0
+    timeout: Timeout = 30.0
+
+    def __post_init__(self) -> None:
+        """Check what depends on each other. Raises ValueError."""
+        if self.path and self.url:
+            raise ValueError("state path or url, not both")
+        if self.url:
+            check_source_url(self.url, secret=bool(self.bearer_token_file))
+        if self.as_of == FETCHED and not self.url:
+            raise ValueError("as_of: fetched is for a url; of a file state the day it is of")
+        if self.as_of not in ("", FETCHED):
+            try:
+                instant_ns(self.as_of)
+            except Unusable:
+                raise ValueError("as_of is no day (2026-01-31) and no instant") from None
+
+
+class PriceFile:
+    """Reads all of the file each time."""
+
+    name = "price_file"
+
+    def __init__(self, options: Options, context: SourceContext) -> None:
+        self.rank = Rank.OVERRIDE if options.override else Rank.LIVE
+        self.refresh_seconds = options.refresh_seconds
+        self.dropped: Mapping[str, int] = {}
+        self._options = options
+        self._context = context
+
+    def quotes(self, identity: HostIdentity, deadline: float) -> Sequence[Quote]:
+        """The prices of this host's instance type, everywhere and under all terms.
+
+        Raises PriceSourceError, which names the line, and NotHere where no file is stated.
+        """
+        text = self._text(deadline)
+        now_ns = self._context.wall_ns()
+        dropped = Dropped()
+        quotes = []
+        for where, row in _rows(text, self._options, self._is_yaml(text)):
+            if time.monotonic() > deadline:
+                raise PriceSourceError("the file could not be read in time")
+            if not row["per_hour"]:
+                dropped.add("no price")
+                continue
+            try:
+                quote = self._quote(row, now_ns)
+            except (Unusable, ValueError) as error:
+                raise PriceSourceError(f"{where}: {error}") from None
+            if (quote.key.provider, quote.key.sku) == (identity.provider, identity.sku):
+                quotes.append(quote)
+            else:
+                dropped.add("another instance type")
+        tiled = until_the_next(quotes, contradictions := Dropped())
+        if contradictions.by_reason:
+            raise PriceSourceError(f"two prices of {identity.sku} are for the same time")
+        self.dropped = dropped.by_reason
+        return tiled
+
+    def _text(self, deadline: float) -> str:
+        if not (self._options.path or self._options.url):
+            raise NotHere("neither path nor url is stated")
+        return _decoded(self._fetched(deadline) if self._options.url else self._read())
+
+    def _fetched(self, deadline: float) -> bytes:
+        options = self._options
+        token = None
+        if options.bearer_token_file:
+            token = read_secret(options.bearer_token_file, self._context.folder)
+
+        def ask(timeout: float) -> bytes:
+            return fetch.fetch(options.url, timeout=timeout, cap=MAX_CSV_BYTES, bearer_token=token)
+
+        return asked(ask, deadline, options.timeout)
+
+    def _read(self) -> bytes:
+        path = self._context.folder / self._options.path
+        try:
+            if not path.is_file():  # a pipe would hold us up for ever
+                raise PriceSourceError(f"{path.name} is no file")
+            with path.open("rb") as file:
+                body = file.read(MAX_CSV_BYTES + 1)
+        except OSError as error:
+            raise PriceSourceError(f"{path.name} cannot be read: {error.strerror}") from None
+        if len(body) > MAX_CSV_BYTES:
+            raise PriceSourceError(f"{path.name} is larger than {MAX_CSV_BYTES} bytes")
+        return body
+
+    def _is_yaml(self, text: str) -> bool:
+        named = Path(self._options.path or self._options.url.partition("?")[0]).suffix.lower()
+        if named == ".csv":
+            return False
+        return named in (".yaml", ".yml", ".json") or text.lstrip().startswith(("prices:", "{"))
+
+    def _quote(self, row: Row, now_ns: int) -> Quote:
+        as_of = row["as_of"] or self._options.as_of
+        if not as_of:
+            raise Unusable("as_of is missing: on which day was this price stated?")
+        as_of_ns = now_ns if as_of == FETCHED else instant_ns(as_of)
+        if as_of_ns > now_ns:
+            raise Unusable("as_of is in the future")
+        quote = Quote(
+            _key(row),
+            amount(row["per_hour"]),
+            f"price_file {Path(self._options.path or self._options.url).name}"[:MAX_TEXT],
+            valid_from_ns=instant_ns(row["valid_from"]) if row["valid_from"] else as_of_ns,
+            valid_to_ns=end_ns(row["valid_to"]),
+            as_of_ns=as_of_ns,
+            known_at_ns=now_ns,
+        )
+        if not row["discount_percent"]:
+            return quote
+        return discounted(quote, _percent(row["discount_percent"]))
+
+
+def _percent(text: str) -> Decimal:
+    try:
+        percent = amount(text)
+    except Unusable as why:
+        raise Unusable(f"discount_percent: {why}") from None
+    if percent > MAX_PERCENT:
+        raise Unusable("discount_percent is above 100")
+    return percent
+
+
+def _key(row: Row) -> PriceKey:
+    missing = [name for name in ("provider", "region", "sku", "model") if not row[name]]
+    if missing:
+        raise Unusable(f"{missing[0]} is missing")
+    try:
+        model = PriceModel(row["model"])
+    except ValueError:
+        raise Unusable(f"no price model is called {row['model'][:40]!r}") from None
+    currency = row["currency"] or "USD"
+    if not (
+        len(currency) == 3 and currency.isascii() and currency.isalpha() and currency.isupper()
+    ):
+        raise Unusable(f"no currency is called {currency[:40]!r}")
+    return PriceKey(row["provider"], row["region"], row["sku"], model, row["zone"], currency)
+
+
+def _decoded(body: bytes) -> str:
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise PriceSourceError("the file is no text in UTF-8") from None
+
+
+def _rows(text: str, options: Options, is_yaml: bool) -> Iterator[tuple[str, Row]]:
+    """Where each row stands, and all our columns of it, empty where there is nothing."""
+    raw = yaml_rows(text) if is_yaml else csv_rows(text)
+    theirs = {name: options.columns.get(name, name) for name in COLUMNS}  # type: ignore[call-overload]
+    for index, (where, row) in enumerate(raw):
+        if index >= MAX_ROWS:
+            raise PriceSourceError(f"the file has more than {MAX_ROWS} rows")
+        if not options.columns and (unknown := set(row) - set(COLUMNS)):
+            name = min(unknown)
+            raise PriceSourceError(f"{where}: no column is called {name[:40]!r}")
+        filled = {name: row.get(theirs[name], "").strip() for name in COLUMNS}
+        for name, value in options.fill.items():
+            filled[name] = filled[name] or value
+        yield where, filled
+
+
+def make_source(options: Options, context: SourceContext) -> PriceFile:
+    """Make the source, as the contract asks."""
+    return PriceFile(options, context)
