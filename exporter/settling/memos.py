@@ -71,8 +71,8 @@ class Memos:
     def resume(self, counters: Iterable[CounterKey]) -> None:
         """Go on with the tenants that the ledger has series of."""
         for metric, labels in counters:
-            if metric == TENANT_COST:
-                workload, model, tenant = labels
+            if metric in (TENANT_COST, TENANT_REQUESTS, TENANT_TOKENS):
+                workload, model, tenant = labels[:3]
                 self.admitted.setdefault(workload, set()).add(tenant)
                 self.tenants.setdefault((workload, model), TenantWindow(self.window_ns))
 

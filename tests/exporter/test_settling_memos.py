@@ -177,6 +177,18 @@ def test_the_number_of_tenants_has_a_cap_that_outlives_a_restart() -> None:
     assert site.counter("unitcost_tenant_tokens_total", "chat", "m", OVERFLOW) == 60 * 10**6
 
 
+def test_the_cap_outlives_a_restart_where_nothing_has_a_price() -> None:
+    """There are no dollars of any tenant then, and units all the same."""
+    unpriced = replace(rules().book, prices=())
+    site, server = site_of(rules(unpriced, workloads=(replace(CHAT, max_tenants=2),)))
+    for number in range(6):
+        server.work_for(f"t{number}", 1, tokens=10)
+        site.tick()
+        site.restart()
+    shown = {labels[2] for labels, _ in site.points()["unitcost_tenant_tokens_total"]}
+    assert shown == {"t0", "t1", OVERFLOW}
+
+
 def test_tenants_go_on_summing_to_the_workload_after_a_restart() -> None:
     """Nobody works then, and a model nobody asked for appears."""
     site, server = site_of()
