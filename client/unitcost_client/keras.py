@@ -32,6 +32,7 @@ class UnitcostCallback(_Callback):  # type: ignore[misc]  # Keras is not there f
         self._follower = Follower(job, run, labels)
         self._begun = False
         self._steps_before = 0
+        self._batches_each = 1
 
     @property
     def run(self) -> Run | None:
@@ -47,21 +48,26 @@ class UnitcostCallback(_Callback):  # type: ignore[misc]  # Keras is not there f
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Epochs are counted from 0, so the first one says how many there were before."""
         self._steps_before = _updates(self.model)
+        self._batches_each = _accumulated(self.model)
         if self._begun:
             return
         self._begun = True
         epochs, batches = self.params.get("epochs"), self.params.get("steps")
         updates = None
         if epochs and batches:
-            left = (epochs - epoch) * batches // _accumulated(self.model)
+            left = (epochs - epoch) * batches // self._batches_each
             updates = self._steps_before + left
         self._follower.begin(self._steps_before, epoch, updates, epochs)
 
     @harmless
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Batches are counted from 0 in each epoch; several may be run as one."""
+        """Batches are counted from 0 in each epoch; several may be run as one.
+
+        The model must not be asked for here: on JAX that makes Keras hand its state over in the
+        midst of an epoch, on another thread than the one that trains with it.
+        """
         seen = min(batch + 1, self.params.get("steps") or batch + 1)
-        self._follower.reach(self._steps_before + seen // _accumulated(self.model))
+        self._follower.reach(self._steps_before + seen // self._batches_each)
 
     @harmless
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -84,4 +90,6 @@ def _updates(model: Any) -> int:
 
 def _accumulated(model: Any) -> int:
     """Over how many batches the optimizer accumulates gradients for one update."""
-    return whole(read("optimizer.gradient_accumulation_steps", model)) or 1
+    inner = read("optimizer.inner_optimizer", model)  # with mixed precision there are two
+    own = read("gradient_accumulation_steps", inner or read("optimizer", model))
+    return whole(own) or 1

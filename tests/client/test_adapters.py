@@ -72,6 +72,52 @@ def test_where_lightning_will_end(
     assert (record["total_steps"], record["total_epochs"]) == (steps, epochs)
 
 
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        SimpleNamespace(iterations=4, gradient_accumulation_steps=2),
+        SimpleNamespace(
+            iterations=4,
+            gradient_accumulation_steps=None,
+            inner_optimizer=SimpleNamespace(gradient_accumulation_steps=2),
+        ),
+    ],
+    ids=["plain", "mixed precision"],
+)
+def test_keras_is_not_asked_for_its_model_within_an_epoch(
+    records: Records, monkeypatch: pytest.MonkeyPatch, optimizer: Any
+) -> None:
+    """On JAX that takes the state away from the training, which then fails."""
+    module = adapter(monkeypatch, "keras", "keras.callbacks", "Callback")
+    model = SimpleNamespace(optimizer=optimizer)
+    asked: list[str] = []
+
+    base: Any = module.UnitcostCallback
+
+    class Watched(base):  # type: ignore[misc]  # made of a stand-in
+        params = {"epochs": 3, "steps": 10}  # noqa: RUF012
+
+        @property
+        def model(self) -> Any:
+            asked.append("model")
+            return model
+
+    callback = Watched("mnist")
+    callback.on_train_begin()
+    callback.on_epoch_begin(0)
+    asked.clear()
+    for batch in range(10):
+        callback.on_train_batch_end(batch)
+    assert asked == []
+    assert callback.run.reached == (9, 0)
+    model.optimizer.iterations = 9
+    callback.on_epoch_end(0)
+    callback.on_train_end()
+    (record,) = records()
+    assert (record["resumed_step"], record["steps"], record["epochs"]) == (4, 9, 1)
+    assert record["total_steps"] == 4 + 15
+
+
 def test_a_training_that_begins_anew_has_another_goal(records: Records) -> None:
     """With half the batch Hugging Face takes twice the steps, after those it had done."""
     follower = Follower("mnist", None, None)

@@ -193,9 +193,17 @@ def test_lightning_that_raises_has_failed(job: Job, records: Records) -> None:
         ({"accumulate": 2}, 15),
         ({"accumulate": 4}, 7),
         ({"backend": "jax"}, 30),
+        ({"backend": "jax", "accumulate": 2}, 15),
         ({"backend": "jax", "at_once": 4}, 30),
     ],
-    ids=["plain", "accumulating", "accumulating over epochs", "on JAX", "four batches as one"],
+    ids=[
+        "plain",
+        "accumulating",
+        "accumulating over epochs",
+        "on JAX",
+        "accumulating on JAX",
+        "four batches as one",
+    ],
 )
 def test_keras_steps_and_epochs(
     job: Job, records: Records, options: dict[str, Any], steps: int
