@@ -14,7 +14,7 @@ from unitcost.collectors.address import is_loopback, parse_url
 from unitcost.collectors.base import Neighbours, Problem, Target
 from unitcost.collectors.discovery.hints import Hints
 from unitcost.collectors.discovery.pod_targets import own_ports, pod_targets
-from unitcost.collectors.discovery.probe import Answer, Get, Outcome, ask, get
+from unitcost.collectors.discovery.probe import TIMEOUT, Answer, Get, Outcome, ask, get
 from unitcost.collectors.discovery.search import Candidate, Discovery, Scope
 from unitcost.collectors.discovery.sockets import is_own_address
 from unitcost.collectors.page.recognise import Recogniser
@@ -132,6 +132,8 @@ class Finder:
         deadline = time.monotonic() + _BATCH_SECONDS
         answers = []
         for each in candidates:
+            if time.monotonic() + TIMEOUT > deadline:
+                break  # the others stay due, and come first then
             try:
                 answer = ask(each.question, self._recogniser, deadline, self._get)
             except Exception as error:  # noqa: BLE001 - whatever a stranger sent: it is not ours

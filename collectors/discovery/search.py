@@ -117,7 +117,10 @@ class Discovery:
         self._looked = None
 
     def due(self, now: float) -> list[Candidate]:
-        """Whom to ask now, one for each process, those most likely to answer first."""
+        """Whom to ask now, one for each process, those most likely to answer first.
+
+        But for those that were asked before: some that hang must not take the others' turn.
+        """
         found: dict[object, Candidate] = {}
         served = (each for each in self.candidates.values() if each.server is not None)
         busy = {each.owner.identity for each in served if each.owner is not None}
@@ -127,7 +130,7 @@ class Discovery:
             name = each.owner.identity if each.owner else each.place.key
             if name not in busy:
                 found.setdefault(name, each)
-        return list(found.values())
+        return sorted(found.values(), key=lambda each: each.tries)
 
     def heard(
         self, asked: Candidate, answer: Answer, now: float, starts: Iterable[float] = ()

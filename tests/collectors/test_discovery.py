@@ -13,15 +13,28 @@ import pytest
 from tests.collectors.listeners import PAGE, TABLE, WORD, Seeker, listener, low_port, seeker
 from tests.harness import free_port
 from unitcost.collectors import procfs
-from unitcost.collectors.base import Target
+from unitcost.collectors.base import Neighbours, Target
+from unitcost.collectors.discovery.finder import Finder, Wanted
 from unitcost.collectors.discovery.hints import Hints, mentions
-from unitcost.collectors.discovery.search import NOT_HTTP, OPT_OUT, PATIENCE, Discovery, Scope
+from unitcost.collectors.discovery.probe import Question
+from unitcost.collectors.discovery.search import (
+    NOT_HTTP,
+    OPT_OUT,
+    PATIENCE,
+    Candidate,
+    Discovery,
+    Scope,
+)
 from unitcost.collectors.discovery.sockets import (
     LOOPBACK,
     LOOPBACK_6,
+    Place,
     is_own_address,
     listening_places,
 )
+from unitcost.collectors.fetch import FetchError, FetchKind, Response
+from unitcost.collectors.page.recognise import Recogniser
+from unitcost.collectors.page.table_reading import make_plan
 from unitcost.pricing.sample import Layer, Process
 from unitcost.pricing.workload import WorkloadKind
 
@@ -262,6 +275,40 @@ def test_a_stranger_that_hangs_is_asked_once(tmp_path: Path) -> None:
         with seeker(tables=(table,), blind=True) as looking:
             assert looking.look_often(20, 60.0) == []
         assert server.asked == ["hang"]
+
+
+def test_many_that_hang_do_not_take_the_turn_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though their ports are the usual ones: any user can start fifty and call them a server."""
+    for name in ("probe", "finder"):
+        monkeypatch.setattr(f"unitcost.collectors.discovery.{name}.TIMEOUT", 0.01)
+    monkeypatch.setattr("unitcost.collectors.discovery.finder._BATCH_SECONDS", 0.03)
+    monkeypatch.setattr(Discovery, "look", lambda *_: None)
+
+    def get(url: str, timeout: float) -> Response:
+        if ":9999/" in url:
+            return Response(PAGE, local=True)
+        time.sleep(timeout)
+        raise FetchError(FetchKind.TIMEOUT, "it hangs")
+
+    usual = tuple(range(8000, 8050))
+    table = msgspec.structs.replace(TABLE, ports=usual)
+    now = [0.0]
+    recogniser = Recogniser({table.name: make_plan(table)}, {})
+    finder = Finder(Wanted(), [table], recogniser, (), {}, get, lambda: now[0])
+    finder.meet(Neighbours((Process(1, 1, 0, 0, 0, 0),)))
+    for pid, port in enumerate((*usual, 9999), start=2):
+        place = Place((LOOPBACK,), port, frozenset({b"%d" % port}))
+        owner = Process(pid, 1, 1, 0, 0, 0)
+        question = Question((LOOPBACK,), port, ("/metrics",), known=True)
+        candidate = Candidate(place, owner, (table,), question, 0.0, 0.0)
+        finder._discovery.candidates[place.key] = candidate
+    while not finder.found() and now[0] < PATIENCE:
+        finder.begin()
+        finder.settle(30.0)
+        now[0] += 5.0
+    finder.close()
+    assert [each.target.url for each in finder.found()] == ["http://127.0.0.1:9999/metrics"]
+    assert now[0] < 200.0
 
 
 def test_in_a_pod_every_port_is_worth_asking_that_no_process_of_ours_has(tmp_path: Path) -> None:
