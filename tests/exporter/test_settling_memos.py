@@ -11,6 +11,7 @@ from tests.sites import CHAT, Site, price_now, rules
 from tests.worlds import Server
 from unitcost.exporter.settling.rules import Rules
 from unitcost.pricing.money import to_usd
+from unitcost.pricing.price import PriceBook
 from unitcost.pricing.sample import Outcome, Phase, Quantity, TokenType
 from unitcost.pricing.workload import OVERFLOW
 
@@ -177,15 +178,17 @@ def test_the_number_of_tenants_has_a_cap_that_outlives_a_restart() -> None:
     assert site.counter("unitcost_tenant_tokens_total", "chat", "m", OVERFLOW) == 60 * 10**6
 
 
-def test_the_cap_outlives_a_restart_where_nothing_has_a_price() -> None:
-    """There are no dollars of any tenant then, and units all the same."""
-    unpriced = replace(rules().book, prices=())
-    site, server = site_of(rules(unpriced, workloads=(replace(CHAT, max_tenants=2),)))
+def test_the_cap_outlives_a_restart_where_only_units_are_counted() -> None:
+    """There are no dollars of any tenant then."""
+    its_rules = rules(PriceBook((), ()), workloads=(replace(CHAT, max_tenants=2),))
+    site, server = site_of(replace(its_rules, scope="units"))
     for number in range(6):
         server.work_for(f"t{number}", 1, tokens=10)
         site.tick()
         site.restart()
-    shown = {labels[2] for labels, _ in site.points()["unitcost_tenant_tokens_total"]}
+    points = site.points()
+    assert TENANT not in points
+    shown = {labels[2] for labels, _ in points["unitcost_tenant_tokens_total"]}
     assert shown == {"t0", "t1", OVERFLOW}
 
 
