@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unitcost.collectors.price_contract import NotHere, SourceContext
+from unitcost.collectors.price_contract import NotHere, PriceSourceError, SourceContext
 from unitcost.collectors.price_sources import rate_card
 from unitcost.collectors.price_sources.rate_card import (
     COLUMNS,
@@ -233,7 +233,7 @@ def test_machine_types_that_may_have_more_than_they_say_are_not_in_the_card(
 def test_a_card_that_is_broken_is_an_error_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not a card without the bad row."""
     monkeypatch.setattr(rate_card, "FILE", "no_such_card.csv")
-    with pytest.raises(rate_card.PriceSourceError, match=r"no_such_card\.csv"):
+    with pytest.raises(PriceSourceError, match=r"no_such_card\.csv"):
         offered(host("aws", "us-east-1", "p5.48xlarge"))
 
 
@@ -267,6 +267,14 @@ def test_the_card_is_sorted_without_overlaps(card: tuple[CardRow, ...]) -> None:
             assert before.valid_to_ns <= after.valid_from_ns
         assert several[-1].valid_to_ns is None
     assert sum(len(several) > 1 for several in of_kind.values()) >= 6
+
+
+def test_the_page_says_how_much_is_in_the_card(root: Path, card: tuple[CardRow, ...]) -> None:
+    """And in which regions."""
+    page = (root / "docs/prices.md").read_text(encoding="utf-8")
+    assert f"{len(card)} list prices" in page
+    assert f"price {len(FACTS)} instance" in page
+    assert {row.quote.key.region for row in card if row.quote.key.region not in page} == set()
 
 
 # What is refused.
