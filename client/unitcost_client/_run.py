@@ -183,12 +183,12 @@ class Run:
         if known not in KINDS:
             complain(f"there is no stall called {known!r}: {', '.join(KINDS)}")
             known = waits.kind
-        outer = waits.switch(known)
+        block = waits.enter(known)
         self._flusher.wake()
         try:
             yield
         finally:
-            waits.switch(outer)
+            waits.leave(block)
             self._flusher.wake()
 
     @harmless

@@ -12,12 +12,22 @@ _SECOND = 1_000_000_000
 _clock = time.perf_counter_ns
 
 
+class Block:
+    """An open block that declares a wait; `outer`: what was waited for before it."""
+
+    __slots__ = ("outer",)
+
+    def __init__(self, outer: str) -> None:
+        self.outer = outer
+
+
 class Waits:
     """What one thread waits for. Only that thread writes here, so nothing needs a lock."""
 
-    __slots__ = ("kind", "since", "spent")
+    __slots__ = ("blocks", "kind", "since", "spent")
 
     def __init__(self) -> None:
+        self.blocks: list[Block] = []
         self.kind = NOTHING
         self.since = 0
         self.spent: dict[str, int] = {}
@@ -38,6 +48,25 @@ class Waits:
         self.since = now
         self.kind = kind
         return before
+
+    def enter(self, kind: str) -> Block:
+        """A block begins in which it waits for `kind`; hand what is returned to `leave`."""
+        block = Block(self.switch(kind))
+        self.blocks.append(block)
+        return block
+
+    def leave(self, block: Block) -> None:
+        """The block ends: it waits for what it waited for outside of it.
+
+        Blocks of asyncio's tasks end in any order: one that is not the innermost leaves the wait
+        to those inside of it.
+        """
+        at = self.blocks.index(block)
+        del self.blocks[at]
+        if at == len(self.blocks):
+            self.switch(block.outer)
+        else:
+            self.blocks[at].outer = block.outer
 
 
 class Stalls:

@@ -1,5 +1,6 @@
 """What a run waited for, and how long."""
 
+import asyncio
 import json
 import threading
 import time
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 import unitcost_client
 from unitcost_client import _stalls
-from unitcost_client._stalls import KINDS, Stalls
+from unitcost_client._stalls import KINDS, Block, Stalls
 
 Records = Callable[[], list[dict[str, Any]]]
 Spawn = Callable[..., Any]
@@ -207,6 +208,58 @@ def test_workers_forked_by_a_loader_meet_no_thread(records: Records, spawn: Spaw
     assert process.wait(60) == 0
     assert one(records)["steps"] == 3
     assert one(records)["stalls"]["data_loading"] > 0
+
+
+def test_blocks_that_end_in_another_order_than_they_began(records: Records, clock: Clock) -> None:
+    """As tasks of asyncio do on one thread: nobody waits any more when all have ended."""
+
+    async def wait(kind: str, begin: asyncio.Event, end: asyncio.Event) -> None:
+        await begin.wait()
+        with run.stalled(kind):
+            await end.wait()
+
+    async def both() -> None:
+        events = [asyncio.Event() for _ in range(4)]
+        first = asyncio.create_task(wait("checkpoint", events[0], events[2]))
+        second = asyncio.create_task(wait("data_loading", events[1], events[3]))
+        for event in events:
+            event.set()
+            for _ in range(3):
+                await asyncio.sleep(0)
+            clock.now += SECOND
+        await asyncio.gather(first, second)
+
+    run = unitcost_client.start("mnist")
+    asyncio.run(both())
+    clock.now += 100 * SECOND
+    run.end()
+    assert one(records)["stalls"] == {"checkpoint": 1, "data_loading": 2}
+
+
+BLOCKS = st.lists(st.integers(0, 5), max_size=40)
+
+
+@given(moves=BLOCKS)
+def test_whatever_the_order_of_blocks_no_wait_outlives_them(moves: list[int]) -> None:
+    """Six blocks that begin and end at will: one waits exactly while any of them is open."""
+    clock = Clock()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_stalls, "_clock", clock)
+        stalls, waited = Stalls(), 0
+        waits = stalls.here()
+        inside: dict[int, Block] = {}
+        for each in moves:
+            if each in inside:
+                waits.leave(inside.pop(each))
+            else:
+                inside[each] = waits.enter(KINDS[each % 3])
+            clock.now += SECOND
+            waited += SECOND if inside else 0
+            assert bool(waits.kind) == bool(inside)
+        for block in inside.values():
+            waits.leave(block)
+        assert waits.kind == ""
+        assert sum(spent for _, spent in stalls.so_far()) == waited
 
 
 MOVES = st.lists(
