@@ -14,7 +14,7 @@ from unitcost.exporter.settling.tally import Spent, Tally, WindowKey
 from unitcost.pricing.layers import compared
 from unitcost.pricing.sample import Layer, Outcome, Quantity
 from unitcost.pricing.tenant_costs import TenantWindow, split_by_tenant, tenant_weights
-from unitcost.pricing.unit_cost import UnitKey
+from unitcost.pricing.unit_cost import UnitKey, Window
 from unitcost.pricing.units import Count
 from unitcost.pricing.waste import WASTED, saved_pico, wasted_pico
 from unitcost.pricing.workload import OVERFLOW
@@ -55,6 +55,28 @@ class Comparison:
 
 
 @dataclass(slots=True)
+class Booked:
+    """Waste booked over a window as long as the one of the cost that it is a part of.
+
+    A dollar that was spent is wasted once. Without that, work that fails in many ticks after a
+    window of which little else is known would have wasted all of it in each of them.
+    """
+
+    slices: deque[tuple[int, int]] = field(default_factory=deque)
+    pico: int = 0
+
+    def book(self, window: Window, end_ns: int, pico: int) -> int:
+        """Book waste of a tick, as far as there is something left of the window's cost."""
+        while self.slices and self.slices[0][0] <= end_ns - window.length_ns:
+            self.pico -= self.slices.popleft()[1]
+        taken = max(0, min(pico, window.used_pico - self.pico))
+        if taken:
+            self.slices.append((end_ns, taken))
+            self.pico += taken
+        return taken
+
+
+@dataclass(slots=True)
 class Memos:
     """Kept beside the tally, from whose windows they are taken."""
 
@@ -63,6 +85,7 @@ class Memos:
     tenants: dict[WindowKey, TenantWindow] = field(default_factory=dict)
     admitted: dict[str, set[str]] = field(default_factory=dict)
     authority: dict[tuple[str, Quantity], Layer] = field(default_factory=dict)
+    wasted: dict[WindowKey, Booked] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Begin with an empty window."""
@@ -90,9 +113,25 @@ class Memos:
         for (account, quantity, label), micro in counted.units.items():
             if not account.run:
                 units.setdefault((account.workload, account.model), {})[quantity, label] = micro
+        self.wasted = {key: each for key, each in self.wasted.items() if key in tally.windows}
         for key, own in units.items():
-            _count_waste(books, tally, key, own)
+            window = tally.windows.get(key)
+            if window is not None:
+                self._count_waste(books, window, key, own, mono_ns)
         self._count_tenants(books, tally, counted, rules, units, mono_ns)
+
+    def _count_waste(
+        self, books: Books, window: Window, key: WindowKey, units: dict[UnitKey, int], mono_ns: int
+    ) -> None:
+        booked = self.wasted.setdefault(key, Booked())
+        for outcome in WASTED:
+            pico = wasted_pico(window, outcome, units)
+            if pico is not None:
+                taken = booked.book(window, mono_ns, pico)
+                books.pending.count(WASTE, (*key, str(outcome)), taken)
+        saved = saved_pico(window, units)
+        if saved is not None:
+            books.pending.count(SAVED, key, saved)
 
     def _count_tenants(
         self,
@@ -152,16 +191,3 @@ def _count_units(books: Books, key: WindowKey, tenant: str, units: dict[UnitKey,
             books.count_units(TENANT_REQUESTS, (*key, tenant), micro)
         elif quantity is Quantity.TOKENS:
             books.count_units(TENANT_TOKENS, (*key, tenant, label), micro)
-
-
-def _count_waste(books: Books, tally: Tally, key: WindowKey, units: dict[UnitKey, int]) -> None:
-    window = tally.windows.get(key)
-    if window is None:
-        return
-    for outcome in WASTED:
-        pico = wasted_pico(window, outcome, units)
-        if pico is not None:
-            books.pending.count(WASTE, (*key, str(outcome)), pico)
-    saved = saved_pico(window, units)
-    if saved is not None:
-        books.pending.count(SAVED, key, saved)

@@ -78,6 +78,22 @@ def test_waste_is_unknown_where_the_server_says_nothing_of_it_or_nothing_has_a_p
     assert WASTE not in site.points()
 
 
+def test_waste_is_never_more_than_what_was_spent_on_work() -> None:
+    """A long time of much money and few ends, then many that fail at once, tick after tick."""
+    site, server = site_of()
+    server.running = True
+    server.add(Quantity.OUTCOME_SECONDS, 0, Outcome.FAILED)
+    server.work(1, seconds=1.0)
+    site.tick(50)
+    for _ in range(10):
+        server.add(Quantity.REQUESTS, 500, Outcome.FAILED)
+        server.add(Quantity.REQUEST_SECONDS, 500)
+        server.add(Quantity.OUTCOME_SECONDS, 500, Outcome.FAILED)
+        site.tick()
+    active = site.usd("chat", state="active")
+    assert Decimal("0.9") * active < total(site, WASTE, "chat", "m", "failed") <= active
+
+
 def test_cached_input_saves_what_computing_it_would_have_cost() -> None:
     """Half of the busy time is prefill of 100 tokens; 300 more came from the cache."""
     site, server = site_of()
