@@ -31,6 +31,8 @@ ROLES = {
             "decode_seconds",
             "request_seconds",
             "requests_timed",
+            "failed_seconds",
+            "aborted_seconds",
         }
     ),
     "decode": frozenset({"tokens_input", "tokens_cached_input", "prefill_seconds"}),

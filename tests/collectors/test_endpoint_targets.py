@@ -25,10 +25,15 @@ TABLE = ServerTable(
     requests_succeeded=(Series(metric="ok_total"),),
     tokens_input=(Series(metric="in_total"),),
     tokens_output=(Series(metric="out_total"),),
+    request_seconds=(Series(metric="seconds_total"),),
+    failed_seconds=(Series(metric="failed_seconds_total"),),
+    failed_tokens=(Series(metric="failed_tokens_total"),),
     prefill_seconds=(Series(metric="prefill_seconds_total"),),
     decode_seconds=(Series(metric="decode_seconds_total"),),
     lazy=True,
 )
+SECONDS = ("request_seconds", "outcome_seconds")
+WASTED = "outcome_tokens"
 HASH = "88dc28d0f030c55ed4ab77ed8faf098196cb1c05df778539800c9f1243fe6b4b"
 PAGE = """\
 # TYPE ok_total counter
@@ -41,6 +46,9 @@ in_total{model="a",team="search"} 30
 # TYPE out_total counter
 out_total{model="a",team="search"} 7
 prefill_seconds_total{model="a"} 1
+seconds_total{model="a"} 9
+failed_seconds_total{model="a"} 2
+failed_tokens_total{model="a"} 3
 decode_seconds_total{model="a"} 2
 """.replace("HASH", HASH)
 
@@ -73,9 +81,12 @@ def test_models_that_are_another_workload_s_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("role", "kept"),
     [
-        ("", {"requests", "tokens/input", "tokens/output", "prefill", "decode"}),
-        ("prefill", {"tokens/input", "prefill"}),
-        ("decode", {"requests", "tokens/output", "decode"}),
+        (
+            "",
+            {"requests", "tokens/input", "tokens/output", "prefill", "decode", *SECONDS, WASTED},
+        ),
+        ("prefill", {"tokens/input", "prefill", WASTED}),
+        ("decode", {"requests", "tokens/output", "decode", *SECONDS, WASTED}),
     ],
 )
 def test_each_pool_of_a_disaggregated_server_counts_its_own_part(role: str, kept: set[str]) -> None:
