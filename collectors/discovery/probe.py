@@ -70,8 +70,10 @@ def get(url: str, timeout: float) -> Response:
 def ask(question: Question, recogniser: Recogniser, deadline: float, get: Get = get) -> Answer:
     """Ask until a page is recognised; `deadline` is an instant of ``time.monotonic()``."""
     answer = Answer(Outcome.UNKNOWN, detail="there is no time left")
-    blank = False
-    for url in _urls(question):
+    blank, reached = False, ""
+    for host, url in _urls(question):
+        if reached not in ("", host):
+            break  # the same socket by another address of its own
         left = min(TIMEOUT, deadline - time.monotonic())
         if left <= 0:
             return Answer(Outcome.LOADING, detail=answer.detail)
@@ -79,8 +81,9 @@ def ask(question: Question, recogniser: Recogniser, deadline: float, get: Get = 
             body = get(url, left).body
         except FetchError as error:
             answer = _failed(error, question, url)
-            if error.kind is FetchKind.REFUSED and question.hosts[-1] not in url:
+            if error.kind is FetchKind.REFUSED and host != question.hosts[-1]:
                 continue
+            reached = host
             if not _may_go_on(error):
                 return answer
             continue
@@ -90,16 +93,19 @@ def ask(question: Question, recogniser: Recogniser, deadline: float, get: Get = 
         except Unrecognised as error:
             if _SEVERAL in str(error):
                 return Answer(Outcome.AMBIGUOUS, url, detail=str(error))
-            blank = True
+            blank, reached = True, host
             answer = Answer(Outcome.UNKNOWN, url, detail=str(error))
     if blank and question.known:
         return Answer(Outcome.BLANK, answer.url, detail=answer.detail)
     return answer
 
 
-def _urls(question: Question) -> Sequence[str]:
+def _urls(question: Question) -> Sequence[tuple[str, str]]:
+    """Where to ask, each with its host."""
     return [
-        f"http://{host}:{question.port}{path}" for host in question.hosts for path in question.paths
+        (host, f"http://{host}:{question.port}{path}")
+        for host in question.hosts
+        for path in question.paths
     ]
 
 

@@ -2,11 +2,12 @@
 
 It notes what it is asked in FOLDER/asked, one line each, and says FOLDER/ready once it listens.
 Modes: ``page`` serves FOLDER/page at /metrics (503 while there is none, or what FOLDER/status
-says), ``hang`` takes requests and says nothing, ``raw`` speaks first and no HTTP. The words are
-there to be seen in its command line.
+says), ``both`` does so on all addresses, those of IPv6 included, ``hang`` takes requests and says
+nothing, ``raw`` speaks first and no HTTP. The words are there to be seen in its command line.
 """
 
 import http.server
+import socket
 import socketserver
 import sys
 import threading
@@ -67,9 +68,16 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
 
+class ServerOfBoth(Server):
+    """On IPv6 and IPv4."""
+
+    address_family = socket.AF_INET6
+
+
 if __name__ == "__main__":
-    handler = {"page": Page, "hang": Hang, "raw": Raw}[MODE]
-    servers = [Server(("127.0.0.1", port), handler) for port in PORTS]
+    handler = {"page": Page, "both": Page, "hang": Hang, "raw": Raw}[MODE]
+    kind, address = (ServerOfBoth, "::") if MODE == "both" else (Server, "127.0.0.1")
+    servers = [kind((address, port), handler) for port in PORTS]
     for server in servers:
         threading.Thread(target=server.serve_forever).start()
     (FOLDER / "ready").touch()

@@ -3,6 +3,7 @@
 import contextlib
 import ipaddress
 import os
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,6 +77,15 @@ def test_what_is_no_http_gets_one_request(tmp_path: Path, looking: Seeker) -> No
     with listener(tmp_path, "raw") as server:
         assert looking.look_often(20, 60.0) == []
         assert server.asked == ["raw"]
+
+
+def test_a_socket_of_both_protocols_is_asked_by_one(tmp_path: Path, looking: Seeker) -> None:
+    """Whatever it answers there, it would say the same by the other."""
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no sockets of both protocols")
+    with listener(tmp_path, "both", page=b"go_goroutines 7\n") as server:
+        assert looking.look() == []
+        assert server.asked == [f"{server.port} /metrics"]
 
 
 def test_a_page_of_something_else_is_asked_for_more_and_more_seldom(
