@@ -180,7 +180,9 @@ def _load(plugin: Plugin, entry: EntryPoint, built_in: Collection[str]) -> Plugi
             made = _collector(made)
         else:
             made = checked_table(plugin.name, made, built_in)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a broken plugin is data here
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a broken plugin is data, whatever it raises
         return plugin.ended(State.BROKEN, _described(error))
     return replace(plugin, state=State.USED, made=made)
 
@@ -214,6 +216,8 @@ def _described(error: BaseException) -> str:
     """The error in a line; an error may fail even at saying what it is."""
     try:
         text = f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001 - its own __str__ raised
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - its own __str__ raised
         text = type(error).__name__
     return (text if text.isprintable() else ascii(text)[1:-1])[:MAX_TEXT]

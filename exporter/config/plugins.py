@@ -83,8 +83,8 @@ def with_options(
                 raise
             where = ".".join(map(str, mistake.path))
             item = replace(item, module=None, error=f"by default, {where}: {mistake.problem}")
-        except Exception as error:  # a plugin's own code runs in there
-            if not item.origin:
+        except BaseException as error:  # a plugin's own code runs in there
+            if not item.origin or isinstance(error, KeyboardInterrupt):
                 raise
             item = replace(item, module=None, error=f"its Options: {type(error).__name__}")
         proven.append(item)

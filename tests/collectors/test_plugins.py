@@ -138,6 +138,12 @@ BROKEN_COLLECTORS = {
     "no attribute": ("broken_m:missing", "", "AttributeError"),
     "raises": ("broken_m", "1 / 0", "ZeroDivisionError"),
     "exits": ("broken_m", "raise SystemExit(3)", "SystemExit: 3"),
+    "no Exception": ("broken_m", "raise __import__('asyncio').CancelledError()", "CancelledError"),
+    "none, and mute": (
+        "broken_m",
+        "class E(BaseException):\n  def __str__(self): raise E\nraise E",
+        "E",
+    ),
     "syntax": ("broken_m", "def", "SyntaxError"),
     "nothing in it": ("broken_m", "", "no function make_collector"),
     "no module but a class": ("broken_m:A", "class A: make_collector = 1", "expected a module"),

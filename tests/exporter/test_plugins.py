@@ -20,6 +20,7 @@ QUIET = "price: {usd_per_hour: 1}\n"
 BAD_OPTIONS = {
     "a required key": "path: str\n",
     "its own error": "path: str = ''\n    def __post_init__(self): raise KeyError('x')\n",
+    "no Exception": "path: str = ''\n    def __post_init__(self): raise SystemExit(3)\n",
 }
 
 
