@@ -29,6 +29,8 @@ MAX_SAMPLES = 80_000
 PATIENCE = 0.3
 """Seconds for which a reading waits for what is just being discovered."""
 _MARGIN = 0.1
+_NEW_SECONDS = 0.5
+"""As slow as that an endpoint is taken to be that was discovered and was not read yet."""
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
@@ -152,9 +154,13 @@ class OpenMetricsCollector:
 
         The slow ones come last, so that no crowd of dead ones delays the living.
         """
-        for endpoint in sorted(self._endpoints(), key=lambda item: self._took.get(item.id, 0.0)):
+        for endpoint in sorted(self._endpoints(), key=self._slowness):
             if endpoint.id not in self._running:
                 self._running[endpoint.id] = self._pool.submit(self._timed, endpoint, deadline)
+
+    def _slowness(self, endpoint: Endpoint) -> float:
+        new = 0.0 if endpoint.id in self._configured else _NEW_SECONDS
+        return self._took.get(endpoint.id, new)
 
     def _wait(self, until: float) -> None:
         wait(self._running.values(), max(0.0, until - time.monotonic()))

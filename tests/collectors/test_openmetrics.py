@@ -26,7 +26,7 @@ from tests.collectors.reading import (
     target,
     values,
 )
-from unitcost.collectors.base import Context, NoData, Reading
+from unitcost.collectors.base import Context, Neighbours, NoData, Reading
 from unitcost.collectors.fetch import FetchKind, Response
 from unitcost.collectors.openmetrics import MAX_THREADS, Options, bounded, make_collector
 from unitcost.collectors.page.endpoint import Endpoint, Instant
@@ -35,6 +35,7 @@ from unitcost.collectors.page.recognise import Unrecognised
 from unitcost.collectors.page.table_reading import Plan, read_table
 from unitcost.collectors.tables import Series, ServerTable
 from unitcost.exporter.gathering.validate import validate
+from unitcost.pricing.container import Pod, Scrape
 from unitcost.pricing.sample import Quantity, Sample, Subject
 from unitcost.pricing.workload import WorkloadKind
 
@@ -184,6 +185,26 @@ def test_many_dead_targets_do_not_hold_up_a_living_one() -> None:
             reading = collector.collect(time.monotonic() + 0.4)
     assert reading.subjects[-1].up
     assert not any(subject.up for subject in reading.subjects[:-1])
+
+
+def test_a_crowd_of_new_pods_that_hang_does_not_hold_up_a_living_endpoint() -> None:
+    """Who is new comes after who was quick: who may annotate pods could have new ones always."""
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(raw_server(body(VLLM)))
+        collector = collector_of(target(server), timeout=PATIENCE)
+        assert only(collect(collector)).up
+        pods = []
+        for number in range(2 * MAX_THREADS):
+            silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            scrape = Scrape(silent.getsockname()[1])
+            pod = Pod(f"{number}", "ml", f"p{number}", "", address="127.0.0.1", scrape=scrape)
+            pods.append(pod)
+        collector.meet(Neighbours(pods=tuple(pods)))
+        first, *rest = collector.collect(time.monotonic() + 0.8).subjects
+        assert first.up
+        assert len(rest) == len(pods)
+        assert not any(subject.up for subject in rest)
+        collector.close()
 
 
 def test_a_table_that_cannot_be_imported_breaks_no_other(
