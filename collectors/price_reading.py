@@ -129,15 +129,14 @@ def row_of(raw: msgspec.Raw, kind: type[Answer]) -> Answer:
         raise Unusable("not as documented") from None
 
 
-def amount(text: str | Decimal) -> Decimal:
+def amount(text: str, limit: Decimal = MAX_USD_PER_HOUR) -> Decimal:
     """A price, exactly as written. Raises Unusable: negative, not finite, no number, too large."""
-    written = str(text)
-    if not _NUMBER.fullmatch(written):
+    if not _NUMBER.fullmatch(text):
         raise Unusable("no number")
-    value = Decimal(written)
+    value = Decimal(text)
     if value < 0:
         raise Unusable("negative")
-    if value > MAX_USD_PER_HOUR:
+    if value > limit:
         raise Unusable("too large to be a price")
     return value
 
