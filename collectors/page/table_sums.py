@@ -38,7 +38,8 @@ class Keyer:
         """Its model, part and tenant."""
         labels, table = sample.labels, self.table
         model = clean_name(labels.get(table.model_label, ""))
-        part = clean_name(",".join(labels.get(name, "") for name in table.part_labels))
+        parts = [labels.get(name, "") for name in table.part_labels]
+        part = clean_name(",".join(parts)) if any(parts) else ""
         return Key(model, part, labels.get(self.tenant_label, "") if self.tenant_label else "")
 
 

@@ -5,6 +5,9 @@ New counters (`gen_ai.client.inference.usage.*`) come before the old histogram, 
 longer want used for cost. Tokens read from or written to a cache are parts of the input tokens, and
 reasoning tokens of the output tokens: nothing is added on top. Operations that only call others
 (agents, workflows, tools) are left out, or each call would count at every level.
+
+A collector shows many clients on one page, each of which may start anew alone, and stops showing
+what did not change for some minutes. So what is summed elsewhere is kept apart here.
 """
 
 from unitcost.collectors.tables import Series, ServerTable, Term
@@ -32,6 +35,7 @@ SERVER = ServerTable(
     processes=("otelcol",),
     ports=(8889, 9464),
     model_label="gen_ai_request_model",
+    part_labels=("instance", "job", "error_type", "gen_ai_response_model", "server_address"),
     tenant_labels=("tenant_id", "team_id", "user_id"),
     requests_succeeded=(
         Series(metric=f"{_DURATION}_count", labels={"error_type": ("",)}, without=_OUTER),

@@ -4,10 +4,17 @@ import pytest
 
 from tests.collectors.growth import Growth, grown
 from tests.collectors.raw_server import capture
+from unitcost.collectors.base import Target
+from unitcost.collectors.page.endpoint import Endpoint, Instant
 from unitcost.collectors.page.table_reading import make_plan, read_table
-from unitcost.collectors.servers import litellm
-from unitcost.pricing.sample import Outcome, Quantity
+from unitcost.collectors.servers import litellm, otel_genai
+from unitcost.pricing.sample import NS_PER_SECOND, Outcome, Quantity
+from unitcost.pricing.timeline import ClockReading
+from unitcost.pricing.unit_points import UnitMeter
+from unitcost.pricing.units import count
+from unitcost.pricing.workload import WorkloadKind
 
+OTEL_FAILURE: dict[str, float] = {"failed": 1, "seconds": 30, "timed": 1, "failed_seconds": 30}
 EXPECTED: dict[str, Growth] = {
     # What was delivered; a model that nobody has only fails.
     "dynamo-frontend-1.6.1": {
@@ -93,27 +100,25 @@ EXPECTED: dict[str, Growth] = {
     },
     # An agent's call is that of the model again.
     "otel-genai-2024": {
-        "qwen": {
+        "qwen/,,,qwen-0613,": {
             "succeeded": 10 + 2,
-            "failed": 1,
             "input": 1000 + 30,
             "output": 200,
-            "seconds": 50.5,
-            "timed": 13,
-            "failed_seconds": 30,
-        }
+            "seconds": 20.5,
+            "timed": 12,
+        },
+        "qwen/,,timeout,qwen-0613,": OTEL_FAILURE,
     },
     "otel-genai-2026": {
-        "qwen": {
+        "qwen/,,,qwen-0613,": {
             "succeeded": 10,
-            "failed": 1,
             "input": (1100 - 600) - 100,
             "cached_input": 600,
             "output": 200,
-            "seconds": 50,
-            "timed": 11,
-            "failed_seconds": 30,
-        }
+            "seconds": 20,
+            "timed": 10,
+        },
+        "qwen/,,timeout,qwen-0613,": OTEL_FAILURE,
     },
     # Not what the pod itself asked of its storage; gRPC's own status counts.
     "istio-sidecar-1.24": {
@@ -173,3 +178,27 @@ def test_litellm_s_tenants_are_teams_and_never_keys() -> None:
         for key, value in each.items()
     }
     assert good == {("Search", "chat"): 40, ("Ads", "chat"): 15, ("Ads", "embed"): 5}
+
+
+def test_clients_that_one_collector_shows_are_parts_of_their_own() -> None:
+    """One starts anew or is shown no more: what the others did before is not counted again."""
+    tokens = "gen_ai_client_inference_usage_output_tokens_total"
+
+    def page(**clients: int) -> bytes:
+        lines = [
+            f'{tokens}{{instance="{name}",job="app",gen_ai_request_model="qwen"}} {value}\n'
+            for name, value in clients.items()
+        ]
+        return "".join(lines).encode()
+
+    plan = make_plan(otel_genai.SERVER)
+    endpoint = Endpoint(Target("http://127.0.0.1:8889/", "chat", WorkloadKind.INFERENCE))
+    meter, counted = UnitMeter(), []
+    pages = (page(a=1000, b=500), page(a=1010, b=500), page(a=1020, b=7), page(a=1025))
+    for second, body in enumerate(pages, 1):
+        at = second * NS_PER_SECOND
+        reading = endpoint.read(read_table(plan, body), Instant(at, at))
+        found = count(meter, reading.subjects, reading.samples, 0, ClockReading(at, at, at, ""))
+        meter = found.meter
+        counted.append(sum(found.units.values()) / 10**6)
+    assert counted == [0, 10, 10 + 7, 5]
