@@ -44,6 +44,8 @@ DAY_NS = 24 * 3600 * NS_PER_SECOND
 BIRTH_LIMIT_NS = DAY_NS
 """A birth longer ago proves nothing: its counters' points may have been forgotten."""
 FORGET_AFTER_NS = 2 * DAY_NS
+JUST_BORN_NS = 10 * NS_PER_SECOND
+"""Who began so shortly before new rules is new, and was not yet counted under another name."""
 
 
 @dataclass(slots=True)
@@ -124,6 +126,10 @@ class Settler:
         self.host.matcher = matcher
         self.tally.use(rules.window_ns, rules.minimum_micro)
         self.memos.use(rules.window_ns)
+        if self.state.position is not None:
+            # What is named otherwise from now on may have been counted as something else till now.
+            since = max(self.state.metered_since_ns, self.state.position.at_ns - JUST_BORN_NS)
+            self.state = replace(self.state, metered_since_ns=since)
 
     def _landed(self, observed: Observed) -> Observed:
         """The same, with servers that nobody configured under the workload they belong to."""

@@ -122,6 +122,40 @@ def test_new_rules_are_followed_by_one_that_claims_nothing() -> None:
     assert at.units("chat") == 0
 
 
+def test_a_server_that_is_configured_later_counts_from_then_on() -> None:
+    """What it served as a workload of its own is not counted a second time."""
+    at, host = site()
+    server = host.discover(8000)
+    at.settle()
+    at.tick(5)
+    server.work(100)
+    at.tick(5)
+    assert at.units("vllm:8000") == 100
+    # The configuration names it by another URL than the one it was discovered at.
+    fields = {**vars(server), "workload": "chat", "port": 8001}
+    del fields["pod"]
+    del host.servers[8000]
+    host.servers[8001] = named = Server(**fields)
+    at.settler.follow(at.rules, at.matcher)
+    at.tick()
+    named.work(7)
+    at.tick()
+    assert at.units("vllm:8000") == 100
+    assert at.units("chat") == 7
+
+
+def test_a_server_that_starts_as_the_configuration_changes_loses_nothing() -> None:
+    """Nobody can have counted it before."""
+    at, host = site()
+    at.settle()
+    at.tick(5)
+    server = host.serve("chat", 8001, 1.0, 1.0, COMMAND)
+    server.work(3)
+    at.settler.follow(at.rules, at.matcher)
+    at.tick()
+    assert at.units("chat") == 3
+
+
 def test_a_pods_server_is_its_pods_workload() -> None:
     """Known at once, though no process can be seen."""
     at, host = site()
