@@ -1,12 +1,12 @@
 """Several models on one server: what the server held is split over them, and sums to it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 from unitcost.pricing.allocate import Share, State
 from unitcost.pricing.layers import Counted
 from unitcost.pricing.money import distribute
-from unitcost.pricing.sample import Quantity
+from unitcost.pricing.sample import Outcome, Quantity
 from unitcost.pricing.workload import Account
 
 Weights = Mapping[str, Mapping[Account, int]]
@@ -18,12 +18,14 @@ _BEST_FIRST = (Quantity.PHASE_SECONDS, Quantity.TOKENS, Quantity.REQUESTS)
 def model_weights(units: Counted) -> dict[str, dict[Account, int]]:
     """Weights of each workload's models: by compute seconds, else tokens, else requests.
 
-    The same quantity is used for all models of a workload: the best that any of them has.
+    The same quantity is used for all models of a workload: the best that all of them have which
+    did anything; where there is none, the best that any of them has.
     """
     weights = {}
+    worked = _worked(units)
     for name, quantities in _sums(units).items():
         accounts = {account for by_account in quantities.values() for account in by_account}
-        best = _best(quantities)
+        best = _best(quantities, worked)
         chosen = quantities[best] if best else {}
         weights[name] = {account: chosen.get(account, 0) for account in sorted(accounts)}
     return weights
@@ -32,10 +34,11 @@ def model_weights(units: Counted) -> dict[str, dict[Account, int]]:
 def split_methods(units: Counted) -> dict[str, str]:
     """By what each workload's cost is split over its models; only of those that have several."""
     found = {}
+    worked = _worked(units)
     for name, quantities in _sums(units).items():
         models = {account.model for by_account in quantities.values() for account in by_account}
         if len(models) > 1:
-            found[name] = str(_best(quantities) or "equal")
+            found[name] = str(_best(quantities, worked) or "equal")
     return found
 
 
@@ -52,8 +55,21 @@ def _sums(units: Counted) -> dict[str, _Sums]:
     return sums
 
 
-def _best(quantities: _Sums) -> Quantity | None:
-    return next((q for q in _BEST_FIRST if any(quantities.get(q, {}).values())), None)
+def _worked(units: Counted) -> set[Account]:
+    """Models that did anything. A client can make up names of models that only fail."""
+    return {
+        account
+        for (account, quantity, label), micro in units.items()
+        if micro
+        and quantity in _BEST_FIRST
+        and (quantity is not Quantity.REQUESTS or label == Outcome.SUCCEEDED)
+    }
+
+
+def _best(quantities: _Sums, worked: Set[Account]) -> Quantity | None:
+    there = [q for q in _BEST_FIRST if any(quantities.get(q, {}).values())]
+    ours = {a for q in there for a in quantities[q] if a in worked}
+    return next((q for q in there if ours <= quantities[q].keys()), next(iter(there), None))
 
 
 def split_by_model(shares: Sequence[Share], now: Weights, window: Weights) -> list[Share]:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from unitcost.pricing.allocate import Method, Share, State
 from unitcost.pricing.layers import Counted
-from unitcost.pricing.models import model_weights, split_by_model
+from unitcost.pricing.models import model_weights, split_by_model, split_methods
 from unitcost.pricing.sample import Outcome, Phase, Quantity, TokenType
 from unitcost.pricing.workload import SYSTEM, UNALLOCATED, Account
 
@@ -109,7 +109,7 @@ def test_where_no_model_is_known_the_share_stays_on_the_workload() -> None:
 
 
 def test_weights_are_compute_seconds_else_tokens_else_requests() -> None:
-    """One quantity for all models of a workload: the best that any of them has."""
+    """One quantity for all models of a workload: the best that all which did anything have."""
     seconds = (Quantity.PHASE_SECONDS, Phase.DECODE)
     tokens, requests = (Quantity.TOKENS, TokenType.OUTPUT), (Quantity.REQUESTS, "succeeded")
     counted: Counted = {
@@ -119,7 +119,23 @@ def test_weights_are_compute_seconds_else_tokens_else_requests() -> None:
         (SMALL, *tokens): 60,
     }
     assert model_weights(counted) == {"chat": {BIG: 50, SMALL: 60}}
-    assert model_weights(counted | {(BIG, *seconds): 7}) == {"chat": {BIG: 7, SMALL: 0}}
+    both = counted | {(BIG, *seconds): 7, (SMALL, *seconds): 0}
+    assert model_weights(both) == {"chat": {BIG: 7, SMALL: 0}}
     only_requests = {key: n for key, n in counted.items() if key[1] is Quantity.REQUESTS}
     assert model_weights(only_requests) == {"chat": {BIG: 1, SMALL: 9}}
     assert model_weights({(BIG, *requests): 0}) == {"chat": {BIG: 0}}
+
+
+def test_a_model_whose_server_does_not_tell_its_seconds_pays_for_its_tokens() -> None:
+    """Else one on SGLang were free beside one on vLLM; names that only fail change nothing."""
+    seconds = (Quantity.PHASE_SECONDS, Phase.DECODE)
+    tokens, requests = (Quantity.TOKENS, TokenType.OUTPUT), (Quantity.REQUESTS, "succeeded")
+    counted: Counted = {(BIG, *seconds): 7, (BIG, *tokens): 50, (SMALL, *tokens): 60}
+    assert model_weights(counted) == {"chat": {BIG: 50, SMALL: 60}}
+    assert split_methods(counted) == {"chat": "tokens"}
+    idle = counted | {(SMALL, *tokens): 0}
+    made_up = Account("chat", "made-up")
+    failed: Counted = {(made_up, Quantity.REQUESTS, "failed"): 9, (made_up, *requests): 0}
+    assert model_weights(idle | failed) == {"chat": {BIG: 7, SMALL: 0, made_up: 0}}
+    apart: Counted = {(BIG, *seconds): 7, (SMALL, *tokens): 60}
+    assert model_weights(apart) == {"chat": {BIG: 7, SMALL: 0}}
