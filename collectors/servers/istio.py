@@ -16,7 +16,7 @@ _LEFT = {"response_flags": ("DC",)}
 def istio_table(name: str, marker: tuple[str, ...], reporter: str) -> ServerTable:
     """What one end of each call counted."""
     here = {"reporter": (reporter,)}
-    good = {**here, "response_code": ("2*", "3*"), "grpc_response_status": ("", "0")}
+    good = {**here, "response_code": ("101", "2*", "3*"), "grpc_response_status": ("", "0")}
 
     def bad(metric: str, scale: float = 1.0) -> Series:
         less = Term(metric=metric, labels=good, without=_LEFT, scale=scale)

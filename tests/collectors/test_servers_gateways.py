@@ -7,7 +7,7 @@ from tests.collectors.raw_server import capture
 from unitcost.collectors.base import Target
 from unitcost.collectors.page.endpoint import Endpoint, Instant
 from unitcost.collectors.page.table_reading import make_plan, read_table
-from unitcost.collectors.servers import litellm, otel_genai
+from unitcost.collectors.servers import istio, litellm, otel_genai
 from unitcost.pricing.sample import NS_PER_SECOND, Outcome, Quantity
 from unitcost.pricing.timeline import ClockReading
 from unitcost.pricing.unit_points import UnitMeter
@@ -202,3 +202,14 @@ def test_clients_that_one_collector_shows_are_parts_of_their_own() -> None:
         meter = found.meter
         counted.append(sum(found.units.values()) / 10**6)
     assert counted == [0, 10, 10 + 7, 5]
+
+
+def test_a_connection_that_became_a_websocket_did_not_fail() -> None:
+    """Speech models are talked to so: Istio counts it with code 101."""
+    labels = 'reporter="destination",destination_workload="asr",response_flags="-"'
+    page = f'istio_requests_total{{{labels},response_code="101"}} 6\n'.encode()
+    readout = read_table(make_plan(istio.SERVER), page)
+    found = {
+        field.name: sum(v.value for v in each.values()) for field, each in readout.values.items()
+    }
+    assert found == {"requests_succeeded": 6, "requests_failed": 0}
