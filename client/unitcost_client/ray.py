@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from unitcost_client._quiet import complain
 from unitcost_client._run import Run
 from unitcost_client._stalls import CHECKPOINT
 from unitcost_client._start import start_at
-from unitcost_client._values import amount, whole
+from unitcost_client._values import amount, text, whole
 
 
 def start(
@@ -58,11 +59,25 @@ def _context() -> Any:
 
 
 def _experiment(context: Any) -> Any:
-    """The experiment's name, where this version of Ray Train says it."""
+    """The experiment's name, where this version of Ray Train says it.
+
+    The trials of Ray Tune have it in common (up to version 1 of Ray Train); the further ones get
+    their number too, or what a search calls them.
+    """
     try:
-        return context.get_experiment_name()
+        name = context.get_experiment_name()
     except Exception:  # noqa: BLE001 - as above
         return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # version 1 warns that version 2 has no trials
+            trial = text(context.get_trial_id())
+    except Exception:  # noqa: BLE001 - as above
+        trial = ""
+    number = trial.rpartition("_")[2]
+    if number.isdecimal() and "_" in trial:
+        trial = str(int(number[:9]) + 1) if int(number) else ""
+    return f"{name}#{trial}" if name and trial else name
 
 
 def _place(context: Any) -> Place:

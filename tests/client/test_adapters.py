@@ -135,6 +135,33 @@ def test_a_training_that_begins_anew_has_another_goal(records: Records) -> None:
     assert (second["total_steps"], second["total_epochs"]) == (7, None)
 
 
+@pytest.mark.parametrize(
+    ("trial", "run"),
+    [
+        (lambda: "ab12c_00000", "sweep"),
+        (lambda: "ab12c_00003", "sweep#4"),
+        (lambda: "9f8e7d6c", "sweep#9f8e7d6c"),
+        (lambda: None, "sweep"),
+        (lambda: 1 / 0, "sweep"),
+    ],
+    ids=["the only one", "the fourth", "of a search", "none", "version 2 of Ray Train"],
+)
+def test_each_trial_of_ray_tune_is_a_run(
+    records: Records, monkeypatch: pytest.MonkeyPatch, trial: Callable[[], Any], run: str
+) -> None:
+    """They share the experiment's name, and train side by side."""
+    import unitcost_client.ray
+
+    stand_in: Any = ModuleType("ray.train")
+    context = SimpleNamespace(get_experiment_name=lambda: "sweep", get_trial_id=trial)
+    stand_in.get_context = lambda: context
+    monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))
+    monkeypatch.setitem(sys.modules, "ray.train", stand_in)
+    unitcost_client.ray.start("mnist").end()
+    (record,) = records()
+    assert record["run"] == run
+
+
 @pytest.mark.parametrize("context", [SimpleNamespace(), SimpleNamespace(get_experiment_name=3)])
 def test_a_ray_that_cannot_say_the_experiment(
     records: Records, monkeypatch: pytest.MonkeyPatch, context: Any
