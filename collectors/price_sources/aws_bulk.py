@@ -1,0 +1,291 @@
+"""AWS's public price list of EC2, without credentials: one large file for each region.
+
+A region's file has some hundred megabytes and is read in pieces, never as a whole, and only when
+AWS has published a new one. The same instance type stands in it many times: Dedicated, Windows,
+with databases, as capacity reserved or blocked. Six of its columns tell the price of a plain one.
+https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/using-the-aws-price-list-bulk-api.html
+"""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from unitcost.collectors import fetch
+from unitcost.collectors.price_contract import PriceSourceError, SourceContext
+from unitcost.collectors.price_reading import (
+    Dropped,
+    Seconds,
+    Timeout,
+    Unusable,
+    Years,
+    amount,
+    asked,
+    check_source_url,
+    decoded,
+    instant_ns,
+    left,
+    plain_name,
+    until_the_next,
+    wanted,
+)
+from unitcost.pricing.price import PriceModel
+from unitcost.pricing.quote import HostIdentity, PriceKey, Quote
+from unitcost.pricing.resolve import Rank
+
+URL = "https://pricing.us-east-1.amazonaws.com"
+URL_CHINA = "https://pricing.cn-north-1.amazonaws.com.cn"
+INDEX_BYTES = 1024 * 1024
+MAX_BYTES = 2 * 1024**3
+MAX_LINE = 64 * 1024
+MAX_PREAMBLE = 20
+MAX_ROWS = 10_000
+"""Of one instance type; there are some hundred."""
+
+NEEDED = (
+    "TermType",
+    "EffectiveDate",
+    "Unit",
+    "PricePerUnit",
+    "Currency",
+    "LeaseContractLength",
+    "PurchaseOption",
+    "OfferingClass",
+    "Product Family",
+    "Instance Type",
+    "Tenancy",
+    "Operating System",
+    "Pre Installed S/W",
+    "CapacityStatus",
+    "MarketOption",
+    "Region Code",
+)
+Row = Mapping[str, str]
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`commitment_years`, `offering_class`: of this host's reservation, 0 where it has none.
+
+    Only reservations without an upfront payment have a price by the hour. `url`: of the price
+    list, for a mirror of one's own; empty for that of AWS, which China has of its own.
+    `refresh_seconds`; `timeout` of the whole file.
+    """
+
+    commitment_years: Years = 0
+    offering_class: Literal["standard", "convertible"] = "standard"
+    url: str = ""
+    refresh_seconds: Seconds = 43_200.0
+    timeout: Timeout = 600.0
+
+    def __post_init__(self) -> None:
+        """Check the address. Raises ValueError."""
+        if self.url:
+            check_source_url(self.url)
+
+
+class _Region(msgspec.Struct, frozen=True):
+    currentVersionUrl: str
+
+
+class _Index(msgspec.Struct, frozen=True):
+    regions: dict[str, _Region]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read of which version of the list, for which host."""
+
+    of: tuple[str, str, str]
+    quotes: tuple[Quote, ...]
+
+
+class AwsBulk:
+    """Reads the list of one region when there is a new one."""
+
+    name = "aws_bulk"
+    rank = Rank.LIVE
+
+    def __init__(self, options: Options, context: SourceContext) -> None:
+        self.refresh_seconds = options.refresh_seconds
+        self.patience_seconds = options.timeout
+        self.dropped: Mapping[str, int] = {}
+        self._options = options
+        self._context = context
+        self._read: _Read | None = None
+
+    def quotes(self, identity: HostIdentity, deadline: float) -> Sequence[Quote]:
+        """The list prices of this type in its region: on demand, and reserved as stated.
+
+        Raises PriceSourceError, NotHere.
+        """
+        host = wanted(identity, "aws")
+        region, sku = plain_name(host.region, "region"), plain_name(host.sku, "instance type")
+        url = self._version_url(region, deadline)
+        if self._read is None or self._read.of != (url, region, sku):
+            dropped = Dropped()
+            quotes = self._of_list(url, region, sku, deadline, dropped)
+            self._read = _Read((url, region, sku), until_the_next(quotes, dropped))
+            self.dropped = dropped.by_reason
+        return self._read.quotes
+
+    def _version_url(self, region: str, deadline: float) -> str:
+        """Where the list of the region is that is current now."""
+        china = region.startswith("cn-")
+        base = self._options.url.rstrip("/") or (URL_CHINA if china else URL)
+        partition = "cn" if china else "aws"
+        index_url = f"{base}/offers/v1.0/{partition}/AmazonEC2/current/region_index.json"
+
+        def ask(timeout: float) -> bytes:
+            return fetch.fetch(index_url, timeout=timeout, cap=INDEX_BYTES)
+
+        index = decoded(asked(ask, deadline, 20.0), _Index, "the index of regions")
+        if region not in index.regions:
+            raise PriceSourceError(f"AWS has no price list of the region {region}")
+        path = index.regions[region].currentVersionUrl
+        if not re.fullmatch(r"/offers/v1\.0/[A-Za-z0-9/_-]{1,200}/index\.json", path, re.ASCII):
+            raise PriceSourceError("the index of regions names a list that is not on its server")
+        return base + path.removesuffix("json") + "csv"
+
+    def _of_list(
+        self, url: str, region: str, sku: str, deadline: float, dropped: Dropped
+    ) -> list[Quote]:
+        timeout = min(self._options.timeout, left(deadline))
+        try:
+            with fetch.stream(url, timeout=timeout, cap=MAX_BYTES) as pieces:
+                rows = _Rows(_lines(pieces, sku.encode()))
+                quotes = []
+                for row in rows.of(sku, dropped):
+                    with dropped.row():
+                        quotes.append(self._quote(row, region, rows.published_ns))
+        except fetch.FetchError as error:
+            raise PriceSourceError(str(error)) from None
+        return quotes
+
+    def _quote(self, row: Row, region: str, published_ns: int) -> Quote:
+        _check(row, region)
+        key = PriceKey("aws", region, row["Instance Type"], self._model(row), "", row["Currency"])
+        price = amount(row["PricePerUnit"])
+        if price == 0:
+            raise Unusable("a price of 0")
+        return Quote(
+            key,
+            price,
+            self.name,
+            valid_from_ns=instant_ns(row["EffectiveDate"]),
+            as_of_ns=published_ns,
+            known_at_ns=self._context.wall_ns(),
+        )
+
+    def _model(self, row: Row) -> PriceModel:
+        if row["TermType"] == "OnDemand":
+            return PriceModel.ON_DEMAND
+        if row["TermType"] != "Reserved":
+            raise Unusable("another kind of price")
+        ours = (f"{self._options.commitment_years}yr", self._options.offering_class)
+        if (row["LeaseContractLength"], row["OfferingClass"]) != ours:
+            raise Unusable("a commitment of another term than ours")
+        if row["PurchaseOption"] != "No Upfront":
+            raise Unusable("a commitment with an upfront payment")
+        return PriceModel.RESERVED
+
+
+def _check(row: Row, region: str) -> None:
+    """Drop what is not a plain instance under Linux, by the hour. Raises Unusable."""
+    metal = ".metal" in row["Instance Type"]
+    family = "Compute Instance (bare metal)" if metal else "Compute Instance"
+    # A machine without a hypervisor is listed as Dedicated; that is its plain price.
+    tenancy = "Dedicated" if metal else "Shared"
+    decoys = {
+        "another region": row["Region Code"] != region,
+        "another product": row["Product Family"] != family,
+        f"not {tenancy}": row["Tenancy"] != tenancy,
+        "not Linux": row["Operating System"] != "Linux",
+        "with software": row["Pre Installed S/W"] not in ("", "NA"),
+        "not capacity in use": row["CapacityStatus"] != "Used",
+        "capacity block or another market": row["MarketOption"] != "OnDemand",
+        "another unit": row["Unit"] != "Hrs",
+        "another currency": row["Currency"] != ("CNY" if region.startswith("cn-") else "USD"),
+    }
+    for reason, is_decoy in decoys.items():
+        if is_decoy:
+            raise Unusable(reason)
+
+
+class _Rows:
+    """The rows of a list, after its preamble; `published_ns` says when it was made."""
+
+    def __init__(self, lines: Iterator[bytes]) -> None:
+        self.published_ns = 0
+        self._lines = lines
+        self._columns = self._header()
+
+    def of(self, sku: str, dropped: Dropped) -> Iterator[Row]:
+        """The rows of an instance type."""
+        found = 0
+        for line in self._lines:
+            cells = _cells(line)
+            if len(cells) != len(self._columns):
+                dropped.add("cells that do not fit the columns")
+                continue
+            row = dict(zip(self._columns, cells, strict=True))
+            if row["Instance Type"] == sku:
+                found += 1
+                if found > MAX_ROWS:
+                    raise PriceSourceError(f"the list has more than {MAX_ROWS} rows of {sku}")
+                yield row
+
+    def _header(self) -> list[str]:
+        for _ in range(MAX_PREAMBLE):
+            cells = _cells(next(self._lines, b""))
+            if cells[:1] == ["Publication Date"] and len(cells) == 2:
+                self.published_ns = _published(cells[1])
+            if cells[:1] == ["SKU"]:
+                missing = sorted(set(NEEDED) - set(cells))
+                if missing:
+                    raise PriceSourceError(f"the list has no column {missing[0]!r}")
+                if not self.published_ns:
+                    raise PriceSourceError("the list does not say when it was published")
+                return cells
+        raise PriceSourceError("this is no price list: it has no columns")
+
+
+def _published(text: str) -> int:
+    try:
+        return instant_ns(text)
+    except Unusable:
+        raise PriceSourceError("the list's publication date is none") from None
+
+
+def _cells(line: bytes) -> list[str]:
+    try:
+        return next(csv.reader([line.decode()], strict=True), [])
+    except (csv.Error, UnicodeDecodeError):
+        return []
+
+
+def _lines(pieces: Iterable[bytes], wanted_text: bytes) -> Iterator[bytes]:
+    """The first lines, and of the rest those with that text; the others are passed over unread."""
+    tail, seen = b"", 0
+    for piece in pieces:
+        block, newline, rest = piece.rpartition(b"\n")
+        if not newline:
+            tail += piece
+            if len(tail) > MAX_LINE:
+                raise PriceSourceError("this is no price list: it has no lines")
+            continue
+        whole, tail = tail + block, rest
+        if seen < MAX_PREAMBLE or wanted_text in whole:
+            for line in whole.split(b"\n"):
+                seen += 1
+                if seen <= MAX_PREAMBLE or wanted_text in line:
+                    yield line.rstrip(b"\r")
+    if tail:
+        yield tail
+
+
+def make_source(options: Options, context: SourceContext) -> AwsBulk:
+    """Make the source, as the contract asks."""
+    return AwsBulk(options, context)
