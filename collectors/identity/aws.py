@@ -37,6 +37,12 @@ MODELS: Mapping[str, PriceModel] = {
     "capacity-block": PriceModel.CAPACITY_BLOCK,
 }
 """Others (``scheduled``) are terms of their own: unknown."""
+_SHAPES: Mapping[str, re.Pattern[str]] = {
+    "sku": re.compile(r"[a-z0-9-]+\.[a-z0-9-]+"),
+    "region": re.compile(r"[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}"),
+    "zone": re.compile(r"[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}[a-z0-9-]+"),
+    "instance_id": re.compile(r"i-[0-9a-f]{8,32}"),
+}
 _SECONDS = re.compile(r"[0-9]{1,6}")
 
 
@@ -55,7 +61,7 @@ def read(values: Mapping[str, str]) -> HostIdentity:
     """
     fields: dict[str, Any] = {field: values.get(key, "") for field, key in KEYS.items()}
     for field, text in fields.items():
-        if text and not plain(field, text):
+        if text and not (plain(field, text) and _SHAPES[field].fullmatch(text)):
             raise PriceSourceError(f"the metadata service's {KEYS[field]} is none")
     shared = not values.get(DEDICATED_HOST)
     model = MODELS.get(values.get(LIFE_CYCLE, "")) if shared else None

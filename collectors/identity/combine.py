@@ -52,6 +52,8 @@ class WhoAmI:
     A cloud that told who we are is not asked again. Nor is any where none answered, unless the
     firmware says that this is a machine of that cloud: then its service was not ready yet. The
     node is asked for each time, since its labels may change; if that fails the last ones hold.
+    `configured` is what the configuration says, empty where it does not; without `ask_clouds` no
+    metadata service is asked at all.
     """
 
     def __init__(
@@ -59,11 +61,13 @@ class WhoAmI:
         context: SourceContext,
         configured: HostIdentity | None = None,
         firmware_folder: str = FOLDER,
+        *,
+        ask_clouds: bool = True,
     ) -> None:
         self._context = context
         self._configured = configured or HostIdentity()
         self._folder = firmware_folder
-        self._clouds_done = False
+        self._clouds_done = not ask_clouds
         self._metadata: Statement | None = None
         self._node: Statement | None = None
 

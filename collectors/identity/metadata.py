@@ -70,10 +70,10 @@ def ask(
         raise
     except TimeoutError:
         raise FetchError(FetchKind.TIMEOUT, "no whole answer in time") from None
-    except OSError as error:
-        raise FetchError(FetchKind.REFUSED, error.strerror or type(error).__name__) from None
     except (http.client.HTTPException, ValueError) as error:
         raise FetchError(FetchKind.PROTOCOL, f"not HTTP: {type(error).__name__}") from None
+    except OSError as error:
+        raise FetchError(FetchKind.REFUSED, error.strerror or type(error).__name__) from None
 
 
 def _remaining(deadline: float) -> float:
