@@ -1,6 +1,6 @@
 """The meter: from readings of cumulative counters to usage; never negative, never counted twice."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -57,18 +57,23 @@ def read_counter(
     generation: str = "",
     born: bool = False,
     wraps_at: float | None = None,
+    derived: bool = False,
 ) -> tuple[Point | None, Usage]:
     """Take one reading of a counter; returns the new point and what it adds.
 
     `born`: the counter is known to have stood at zero inside metered time (or when its subject
     last answered), so its first value counts whole. A lower value than before is a wrap if
     `wraps_at` is given and less than half the range went by, else a reset, after which the value
-    counts from zero. Another `generation` is a reset even if the value is higher. Readings out of
-    order, twice, negative, not finite or leaping by more than `MAX_USAGE` add nothing.
+    counts from zero. Another `generation` is a reset even if the value is higher. `derived`: it is
+    a difference of two counters read at different instants, which falls a little now and then: only
+    a fall to less than half is a reset, else it stays where it was. Readings out of order, twice,
+    negative, not finite or leaping by more than `MAX_USAGE` add nothing.
     """
     if not 0 <= value < float("inf"):
         return last, Usage(0, mono_ns, mono_ns, Event.JUNK)
     point = Point(to_micro(value), mono_ns, generation)
+    if derived and last is not None and _fell_a_little(last, point):
+        point = replace(point, micro=last.micro)
     if last is None:
         added, event = (point.micro, Event.BORN) if born else (0, Event.FIRST)
         usage = Usage(added, mono_ns, mono_ns, event)
@@ -80,6 +85,11 @@ def read_counter(
     if usage.micro > MAX_USAGE:
         return last, Usage(0, mono_ns, mono_ns, Event.JUNK)
     return point, usage
+
+
+def _fell_a_little(last: Point, point: Point) -> bool:
+    same = point.generation == last.generation
+    return same and point.micro < last.micro <= 2 * point.micro
 
 
 def _between(last: Point, point: Point, wraps_at: float | None) -> Usage:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from unitcost.pricing import layers
 from unitcost.pricing.layers import Authority, Claim, Counted, LayeredKey
 from unitcost.pricing.meter import Event, Point, read_counter
-from unitcost.pricing.sample import Kind, Layer, Outcome, Quantity, Sample, Subject
+from unitcost.pricing.sample import Kind, Layer, Outcome, Quantity, Sample, Source, Subject
 from unitcost.pricing.timeline import ClockReading
 from unitcost.pricing.unit_points import (
     Seen,
@@ -107,6 +107,7 @@ def count(
                 otherwise=(sample.subject, bool(sample.tenant)) in otherwise,
             ),
             wraps_at=sample.wraps_at,
+            derived=sample.source is Source.DERIVED,
         )
         if point is not None:
             points[series] = point

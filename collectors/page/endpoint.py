@@ -7,8 +7,17 @@ from dataclasses import dataclass, field, replace
 
 from unitcost.collectors.address import is_loopback, parse_url
 from unitcost.collectors.base import Problem, Reading, Target
-from unitcost.collectors.page.readout import NO_BIRTH, Birth, Field, Key, Readout, Value
+from unitcost.collectors.page.readout import (
+    COUNTERS,
+    NO_BIRTH,
+    Birth,
+    Field,
+    Key,
+    Readout,
+    Value,
+)
 from unitcost.collectors.page.standstill import Standstill
+from unitcost.collectors.page.table_reading import MAX_KEYS, MAX_TENANT_KEYS
 from unitcost.collectors.page.tenant_names import tenant_name
 from unitcost.pricing.sample import (
     NS_PER_SECOND,
@@ -38,8 +47,8 @@ ROLES = {
     "decode": frozenset({"tokens_input", "tokens_cached_input", "prefill_seconds"}),
 }
 """Fields that are left out where a server does one part of each request: the other one has them."""
-MAX_REMEMBERED = 1024
-"""Differences of one endpoint that are kept from falling; more only a hostile server has."""
+MAX_REMEMBERED = (MAX_KEYS + MAX_TENANT_KEYS) * len(COUNTERS)
+"""Differences of one endpoint that are kept from falling: all that one reading can have."""
 CLOCK_SLACK_NS = 5 * NS_PER_SECOND
 START_JITTER = 2.0
 """Seconds: starts that are less apart are one; some servers work theirs out at every request."""
@@ -200,7 +209,7 @@ class Endpoint:
         """
         if value.minuend is None or what.kind is not Kind.COUNTER:
             return value
-        last = self.highest.get((what, key))
+        last = self.highest.pop((what, key), None)  # what was read last is dropped last
         if last is not None and value.minuend >= (last.minuend or 0.0):
             value = Value(max(value.value, last.value), value.minuend)
         self.highest[what, key] = value
