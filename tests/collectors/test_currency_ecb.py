@@ -300,7 +300,7 @@ def test_an_answer_that_is_too_large_or_leads_elsewhere_is_an_error() -> None:
     )
     for answer, message in (
         (sends(elsewhere), "HTTP 302 to"),
-        (body(b" " * (MAX_BYTES + 1)), "too large"),
+        (body(b" " * (MAX_BYTES + 1)), "larger than 524288 bytes"),
     ):
         with raw_server(answer) as server, pytest.raises(PriceSourceError, match=message):
             read_url(TODAY, time.monotonic() + 30, server.url)
