@@ -10,6 +10,7 @@ from tests.sites import Site, price_now
 from tests.worlds import Job
 from unitcost.exporter.serving.publish import Points
 from unitcost.exporter.settling.batch import Batch
+from unitcost.exporter.settling.settle import JUST_BORN_NS
 from unitcost.pricing.resource import GIB, MICRO, REST, Resource
 from unitcost.pricing.sample import NS_PER_SECOND, Quantity, TokenType
 
@@ -233,6 +234,9 @@ class Story:
         """The configuration is reloaded; the price changes then, soon, or ends."""
         if not self.site.rules.owned and not self.stuck.ticks:
             price_now(self.site, (None, "0", "1", "0.01", "33.3", "1000")[number], seconds)
+            position = self.site.settler.state.position
+            if position is not None:  # births of before prove nothing any more
+                self.since_ns = max(self.since_ns, position.at_ns - JUST_BORN_NS)
 
     # --- What happens on the host ---
 
