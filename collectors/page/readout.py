@@ -84,7 +84,7 @@ class Readout:
     """What a table found. A field that is in neither mapping is unknown: the server has none.
 
     `unusable` says for a field why it could not be used this time, though the server has it;
-    `birth` is None where that holds for the birth. `dropped`: there were more than `MAX_KEYS`.
+    `birth` is None where that holds for the birth. `dropped`: there were too many.
     `declared`: fields that a lazy server has, with a series or not yet. `tenants`: values that are
     told apart by tenant too, each a part of one in `values`. `lagging`: fields whose values are
     right only while no request is under way. `table`: a mark of the table that it was read by;

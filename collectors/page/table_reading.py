@@ -23,7 +23,9 @@ from unitcost.collectors.page.table_sums import Keyer, combined, differences, ma
 from unitcost.collectors.tables import Series, ServerTable
 from unitcost.pricing.sample import Kind, Outcome, Quantity
 
-MAX_KEYS = 256
+MAX_MODELS = 256
+"""Most models of one server."""
+MAX_KEYS = 1024
 """Most models times parts of one server."""
 MAX_TENANT_KEYS = 2048
 """Most models times parts times tenants; what the others did is nobody's."""
@@ -215,13 +217,13 @@ def _declares(body: bytes, metric: str) -> bool:
 
 
 def _limit(values: Mapping[Field, dict[Key, Value]]) -> bool:
-    """Keep `MAX_KEYS` keys; says whether there were more.
+    """Keep `MAX_KEYS` keys of `MAX_MODELS` models; says whether there were more.
 
     Those that served anything come first, then the oldest (the order of the text is that of their
     birth): a client can make up names of models that fail, but none that succeeds.
     """
     keys = dict.fromkeys(key for field_values in values.values() for key in field_values)
-    if len(keys) <= MAX_KEYS:
+    if len(keys) <= MAX_KEYS and len({key.model for key in keys}) <= MAX_MODELS:
         return False
     served = {
         key
@@ -230,7 +232,10 @@ def _limit(values: Mapping[Field, dict[Key, Value]]) -> bool:
         for key, value in field_values.items()
         if value.value
     }
-    for key in sorted(keys, key=lambda item: item not in served)[MAX_KEYS:]:
+    in_order = sorted(keys, key=lambda item: item not in served)
+    models = set(islice(dict.fromkeys(key.model for key in in_order), MAX_MODELS))
+    kept = set(islice((key for key in in_order if key.model in models), MAX_KEYS))
+    for key in keys.keys() - kept:
         for field_values in values.values():
             field_values.pop(key, None)
     return True

@@ -7,7 +7,13 @@ from tests.collectors.raw_server import capture
 from tests.collectors.reading import read_once, values
 from unitcost.collectors.base import discover
 from unitcost.collectors.page.readout import FIELDS
-from unitcost.collectors.page.table_reading import MAX_KEYS, has_marker, make_plan, read_table
+from unitcost.collectors.page.table_reading import (
+    MAX_KEYS,
+    MAX_MODELS,
+    has_marker,
+    make_plan,
+    read_table,
+)
 from unitcost.collectors.tables import Series, ServerTable
 from unitcost.pricing.sample import Outcome, Phase, Quantity, Source, TokenType
 
@@ -251,8 +257,8 @@ def test_names_from_outside_are_made_harmless() -> None:
 
 def test_made_up_models_do_not_push_out_real_ones() -> None:
     """Any client can ask for a model that does not exist, by any name, as often as it likes."""
-    lines = [f'bad{{m="made-up-{i}"}} 1\n' for i in range(MAX_KEYS + 50)]
-    lines += [f'good{{m="made-up-{i}"}} 0\n' for i in range(MAX_KEYS + 50)]
+    lines = [f'bad{{m="made-up-{i}"}} 1\n' for i in range(MAX_MODELS + 50)]
+    lines += [f'good{{m="made-up-{i}"}} 0\n' for i in range(MAX_MODELS + 50)]
     lines.append('good{m="real"} 5\n')
     table = msgspec.convert(
         {
@@ -265,9 +271,19 @@ def test_made_up_models_do_not_push_out_real_ones() -> None:
     readout = read_table(make_plan(table), "".join(lines).encode())
     models = {key.model for found in readout.values.values() for key in found}
     assert readout.dropped
-    assert len(models) == MAX_KEYS
+    assert len(models) == MAX_MODELS
     assert "real" in models
     assert "made-up-0" in models
+
+
+def test_there_may_be_more_parts_than_models() -> None:
+    """Of a collector's page that shows many clients, or of a server with many replicas."""
+    table = ServerTable(model_label="m", part_labels=("p",), tokens_output=(Series(metric="t"),))
+    for parts, dropped in ((MAX_KEYS // 4, False), (MAX_KEYS // 4 + 1, True)):
+        lines = [f't{{m="{m}",p="{p}"}} 1\n' for m in "abcd" for p in range(parts)]
+        readout = read_table(make_plan(table), "".join(lines).encode())
+        (found,) = readout.values.values()
+        assert (len(found), readout.dropped) == (MAX_KEYS, dropped)
 
 
 def test_a_lazy_server_without_model_label_starts_at_zero() -> None:
