@@ -18,6 +18,7 @@ from tests.collectors.raw_server import RawServer, body, raw_server, sends
 from tests.e2e.scripted import Scripted
 from tests.harness import Exporter, exporter, wait_for
 from unitcost.exporter.ledger.tools import check
+from unitcost.pricing.workload import RESERVED
 
 PERIOD = 0.2
 NAMES = (
@@ -134,4 +135,4 @@ def check_names(running: Exporter) -> None:
     assert "__unallocated__" not in names
     assert scrape.total("unitcost_tokens_total", workload="good") == 0
     workloads = {dict(labels)["workload"] for labels in scrape.each("unitcost_cost_usd_total")}
-    assert workloads <= {"good", "hostile", "__unallocated__", "__untracked__", "__system__"}
+    assert workloads <= {"good", "hostile", *RESERVED}
