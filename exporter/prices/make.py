@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from unitcost.pricing.quote import HostIdentity
 
 _log = logging.getLogger(__name__)
 CONFIGURATION = "configuration"
+IDENTIFY_SECONDS = 6.0
+"""How long the clouds and the cluster have to say what this host is."""
 
 
 def make_lookup(
@@ -24,12 +27,24 @@ def make_lookup(
     """The lookup of a configuration; a source that cannot be made is logged and left out."""
     context = SourceContext(folder, time.time_ns, os.environ.get("NODE_NAME", ""))
     made = [source for found, options in sources if (source := _make(found, options, context))]
+    return PriceLookup(_identify(lookup, context), made)
+
+
+def _identify(lookup: Lookup, context: SourceContext) -> Callable[[], Identified]:
+    """Says what this host is: by the configuration, and by whoever may know the rest."""
     stated = stated_identity(lookup.instance)
+    if not lookup.metadata:
+        return lambda: (stated, ())
+    # Imported where it is used: it brings what asks clouds and the cluster.
+    from unitcost.collectors.identity.combine import WhoAmI
+
+    who = WhoAmI(context, stated)
 
     def identify() -> Identified:
-        return stated, ()
+        found = who.identify(time.monotonic() + IDENTIFY_SECONDS)
+        return found.identity, tuple(problem.detail for problem in found.problems)
 
-    return PriceLookup(identify, made)
+    return identify
 
 
 def _make(found: Found, options: Any, context: SourceContext) -> PriceSource | None:
