@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from unitcost.exporter.prices.lookup import Looked, SourceState
 from unitcost.pricing.quote import HostIdentity, Quote
-from unitcost.pricing.resolve import Chosen, Rejected
+from unitcost.pricing.resolve import RANKS, Chosen, Rejected
 
 MAX_REJECTED = 10
 
@@ -16,7 +16,8 @@ def explain(looked: Looked, now_ns: int) -> Iterator[str]:
     yield from _identity(looked.identity)
     yield from (f"  ! {note}" for note in looked.notes)
     yield "sources, best first:"
-    yield from (f"  {_source(each)}" for each in looked.sources)
+    in_order = sorted(looked.sources, key=lambda each: RANKS.index(each.rank))
+    yield from (f"  {_source(each)}" for each in in_order)
     chosen = looked.resolution.at(now_ns)
     if looked.resolution.missing:
         missing = ", ".join(looked.resolution.missing)
