@@ -114,20 +114,34 @@ def begin(
     )
 
 
-def is_later(run: Run, attempt: int, born_ns: int | None, *, running: bool | None) -> bool:
+def is_later(
+    run: Run, attempt: int, born_ns: int | None, *, running: bool | None, joins: bool = True
+) -> bool:
     """Whether a process belongs to a later attempt than the run's present one.
 
     Its number says so; but where the files that it is counted from were lost, it begins anew:
-    then that a process works on it which was born after the run was last charged.
+    then that a process works on it, as far as can be seen, which was born after the run was last
+    charged. With the present number it can be a rank that comes late: `joins`, another process is
+    told of that was there before.
     """
-    if attempt >= run.attempt or born_ns is None:
+    if attempt > run.attempt or born_ns is None:
         return attempt > run.attempt
-    return running is True and born_ns > run.last_charged_ns
+    if running is False or born_ns <= run.last_charged_ns:
+        return False
+    return attempt < run.attempt or (not joins and born_ns > run.since_ns)
 
 
-def resume(run: Run, attempt: int, resumed: Place, *, from_birth: bool = True) -> Run:
+def last_known_ns(run: Run) -> int:
+    """When a process is known to have worked on it last, Unix nanoseconds."""
+    return max(run.last_charged_ns, run.since_ns)
+
+
+def resume(
+    run: Run, attempt: int, resumed: Place, *, from_birth: bool = True, born_ns: int | None = None
+) -> Run:
     """The run goes on as another attempt from `resumed`; its total goes on too.
 
+    `born_ns`: when its process was born, where that alone tells it from the attempt before.
     A count stays unknown until it is read if nobody kept it here before, or where the attempt
     resumed from nothing: so say those too who do not know.
     """
@@ -140,6 +154,7 @@ def resume(run: Run, attempt: int, resumed: Place, *, from_birth: bool = True) -
         attempt=attempt,
         attempts=max(run.attempts, run.attempt + 1) + max(attempt - run.attempt, 1),
         last_epoch=resumed.epochs or 0.0,
+        last_charged_ns=max(run.last_charged_ns, born_ns or 0),
         peak=run.peak.furthest(run.place),
         place=place,
         moved=not from_birth,

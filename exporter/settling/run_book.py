@@ -15,6 +15,7 @@ from unitcost.exporter.settling.run_progress import (
     place_of,
     resumed_at,
     waited_of,
+    was_there,
 )
 from unitcost.pricing import projection, runs
 from unitcost.pricing.allocate import State
@@ -56,7 +57,9 @@ class RunBook:
             self.run_of[subject.id] = key
             self.hosts[key] = subject.hosts
             self.groups.setdefault(key, []).append(subject)
-            self._meet(subject, key, metered_since_ns, now_ns)
+        for key, group in self.groups.items():
+            for subject in group:
+                self._meet(subject, key, metered_since_ns, now_ns)
         self.outlooks = {
             key: outlook_of(group, self.books.runs[key], self.outlooks.get(key))
             for key, group in self.groups.items()
@@ -81,9 +84,16 @@ class RunBook:
             self.books.put_run(
                 runs.begin(*key, subject.attempt, subject.resumed_epoch, since, from_birth=whole)
             )
-        elif runs.is_later(known, subject.attempt, born, running=subject.running):
-            resumed = resumed_at(subject)
-            self.books.put_run(runs.resume(known, subject.attempt, resumed, from_birth=whole))
+            return
+        again = subject.attempt == known.attempt
+        if not runs.is_later(known, subject.attempt, born, running=subject.running, joins=False):
+            return
+        if again and was_there(self.groups[key], known):
+            return
+        resumed, told_by = resumed_at(subject), born if again else None
+        self.books.put_run(
+            runs.resume(known, subject.attempt, resumed, from_birth=whole, born_ns=told_by)
+        )
 
     def due(
         self, marks: Sequence[EpochMark], subjects: Iterable[Subject], until_ns: int

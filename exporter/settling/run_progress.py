@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from unitcost.pricing.layers import Counted
 from unitcost.pricing.projection import FURTHEST, Progress
-from unitcost.pricing.runs import Place, Run
+from unitcost.pricing.runs import Place, Run, last_known_ns
 from unitcost.pricing.sample import Quantity, Sample, Stall, Subject
 
 RunKey = tuple[str, str]
@@ -45,6 +45,13 @@ def of_attempt(group: Sequence[Subject], attempt: int) -> list[Subject]:
     """Those of an attempt; the ended ones only if all are."""
     own = [subject for subject in group if subject.attempt == attempt]
     return [subject for subject in own if subject.running is not False] or own
+
+
+def was_there(group: Iterable[Subject], run: Run) -> bool:
+    """Whether any of them, ended ones too, may have been at the run's present attempt before."""
+    last = last_known_ns(run)
+    own = (subject.born_wall_ns for subject in group if subject.attempt == run.attempt)
+    return any(born is None or born <= last for born in own)
 
 
 def outlook_of(group: Sequence[Subject], run: Run, before: Outlook | None) -> Outlook:

@@ -7,9 +7,12 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from tests.exporter.test_settling_runs_lost import REPEATED, crashed_at, resumed_at, stalled, usd
 from tests.property.test_settle import FileLedger
 from tests.sites import Site, rules
+from tests.worlds import Job
 from unitcost.exporter.ledger.store import Ledger
 from unitcost.exporter.settling.batch import MAX_RUNS
 from unitcost.pricing.lost_money import Lost
@@ -103,6 +106,55 @@ def test_a_run_that_is_retired_is_not_shown() -> None:
     retire = site.rules.retire_after_ns / 1e9
     site.tick(3, seconds=retire / 2)
     assert not [found for name, found in site.points().items() if "_run_" in name and found]
+
+
+def _lost_its_files(site: Site, ranks: int) -> list[Job]:
+    """A first attempt that got to step 40; after a reboot of its host it goes on from step 20."""
+    crashed_at(site, 40)
+    site.host.jobs.clear()
+    site.tick(2)
+    jobs = [resumed_at(site, 20, attempt=0) for _ in range(ranks)]
+    for rank, job in enumerate(jobs):
+        job.rank = rank
+    return jobs
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_an_attempt_after_the_files_were_lost_has_the_number_of_the_one_before(ranks: int) -> None:
+    """They lie in memory, or in a pod that is replaced: another first follows the first."""
+    site = Site()
+    jobs = _lost_its_files(site, ranks)
+    lost = Decimal(0)
+    for steps, part in ((0, 0), (10, 1), (10, 1), (10, 0)):
+        for job in jobs:
+            job.steps += steps
+        lost += site.usd("job", site.tick()) * part
+        assert site.point("unitcost_run_attempts", "job", "r1") == 2
+        assert site.point(REPEATED, "job", "r1") == usd(lost)
+    assert site.settler.books.runs["job", "r1"].place.steps == 50
+
+
+def test_a_rank_that_comes_later_is_of_the_same_attempt() -> None:
+    """Somebody is there who works on it already, or has just ended; even if nobody was charged."""
+    site = Site()
+    jobs = _lost_its_files(site, 1)
+    for tick in range(6):
+        jobs[0].steps += 1
+        site.tick()
+        jobs.append(resumed_at(site, 20, attempt=0))
+        jobs[-1].rank = len(jobs) - 1
+        if tick == 4:
+            site.host.kill(jobs[0].proc)
+    site.tick()
+    assert site.point("unitcost_run_attempts", "job", "r1") == 2
+    outside = Site()
+    for rank in range(3):
+        job = outside.host.train("job", "r2")
+        job.rank = rank
+        outside.host.kill(job.proc)
+        job.running = True
+        outside.tick(2)
+    assert outside.settler.books.runs["job", "r2"].attempts == 1
 
 
 def test_runs_of_the_past_are_not_kept_in_memory_for_ever() -> None:
