@@ -1,0 +1,1 @@
+"""What asking AWS takes: credentials, signatures, and its XML."""
