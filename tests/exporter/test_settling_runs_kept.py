@@ -134,6 +134,25 @@ def test_an_attempt_after_the_files_were_lost_has_the_number_of_the_one_before(r
     assert site.settler.books.runs["job", "r1"].place.steps == 50
 
 
+def test_fewer_ranks_after_the_files_were_lost_wait_for_themselves() -> None:
+    """Three were there; the one that goes on waits all the time, and all of it is lost."""
+    site = Site()
+    ranks = [site.host.train("job", "r1", cores=1.0) for _ in range(3)]
+    site.settle()
+    site.tick()
+    for job in ranks:
+        site.host.kill(job.proc)
+    site.host.jobs.clear()
+    site.host.run(2.0)
+    job = site.host.train("job", "r1", cores=1.0)
+    job.waited = {"data_loading": 0.0}
+    site.tick()
+    job.waited = {"data_loading": 5.0}
+    assert stalled(site, "data_loading") == 0
+    batch = site.tick()
+    assert stalled(site, "data_loading") == usd(site.usd("job", batch))
+
+
 def test_a_rank_that_comes_later_is_of_the_same_attempt() -> None:
     """Somebody is there who works on it already, or has just ended; even if nobody was charged."""
     site = Site()
