@@ -132,7 +132,9 @@ class Collector(Protocol):
 
         A collector may also have ``pause()`` and ``resume()``, called from another thread: between
         them it holds nothing of its devices open and raises `NoData` (docs/configuration.md), and
-        ``meet(neighbours)``, called in its own thread before each `collect`.
+        ``meet(neighbours)``, called in its own thread before each `collect`. Where it has
+        ``stays(options, context)`` it says whether it is to be used on after a reload with these,
+        instead of being closed and made anew.
         """
         ...
 

@@ -78,7 +78,7 @@ class OpenMetricsCollector:
         tables = [*context.plugin_servers.values(), *tables]
         built_in = {table.name: make_plan(table) for table in tables}
         own = {name: make_plan(table) for name, table in context.servers.items()}
-        self._options = options
+        self._options, self._context = options, context
         self._wall_clock = wall_clock
         self.recogniser = Recogniser(own, built_in)
         self._broken = tuple(
@@ -101,6 +101,10 @@ class OpenMetricsCollector:
     def meet(self, neighbours: Neighbours) -> None:
         """What the other collectors see: where to look for servers that nobody configured."""
         self._finder.meet(neighbours)
+
+    def stays(self, options: Options, context: Context) -> bool:
+        """While the same is to be read: else all servers would have to be discovered anew."""
+        return (options, context) == (self._options, self._context)
 
     def collect(self, deadline: float) -> Reading:
         """Read every endpoint. Raises NoData where there is none, and nothing to tell."""

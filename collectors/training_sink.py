@@ -72,6 +72,10 @@ class TrainingSink:
         """Learn of the processes there are: ranks of a run have one parent."""
         self._processes = neighbours.processes
 
+    def stays(self, options: Options, context: Context) -> bool:
+        """As long as it can: what is posted while nobody listens is lost, and so are known jobs."""
+        return options == self._options
+
     def collect(self, deadline: float) -> Reading:
         """All jobs that posted. Raises NoData without a port, OSError where it is taken."""
         if not self._options.port:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from unitcost.exporter.clock import Clock
 from unitcost.exporter.config.load import Loaded
-from unitcost.exporter.gathering.gather import CollectorState, Gathered, Gatherer, make_sources
+from unitcost.exporter.gathering.gather import CollectorState, Gathered, Gatherer
+from unitcost.exporter.gathering.sources import make_sources
 from unitcost.exporter.ledger.keeper import Keeper
 from unitcost.exporter.log import OncePer
 from unitcost.exporter.observe import Kept, kept_after, observed_of
@@ -57,6 +58,7 @@ class Exporter:
         self._renderer = Renderer()
         self._self_metrics = SelfMetrics()
         self._paused = False
+        self._gatherer = Gatherer((), clock)
         self._lookup: PriceLookup | None = None
         self._looked: Looked | None = None
         self._use(loaded)
@@ -67,7 +69,9 @@ class Exporter:
         self._settings = loaded.settings
         self._rules: Rules = rules_of(loaded.settings)
         self._matcher = matcher_of(loaded.settings)
-        sources = make_sources(loaded.collectors, loaded.collector_options, loaded.context)
+        options, running = loaded.collector_options, self._gatherer.free()
+        sources = make_sources(loaded.collectors, options, loaded.context, running)
+        self._gatherer.close(staying=[each.collector for each in sources if each.collector])
         self._gatherer = Gatherer(sources, self._clock)
         if self._paused:
             self._gatherer.pause(True)
@@ -99,7 +103,6 @@ class Exporter:
 
     def reload(self, loaded: Loaded) -> None:
         """Take over a new configuration; call it between two ticks, so prices change then."""
-        self._gatherer.close()
         self._use(loaded)
         if self._settler is not None:
             self._settler.follow(self._rules, self._matcher)

@@ -10,7 +10,7 @@ from typing import Any
 
 from unitcost.collectors.base import Collector, Context, Found, NoData, Problem, Reading
 from unitcost.exporter.doctor.host import Finding, fail, ok, warn
-from unitcost.exporter.gathering.gather import make_sources
+from unitcost.exporter.gathering.sources import make_sources
 from unitcost.exporter.gathering.validate import validate
 
 COLLECT_SECONDS = 5.0

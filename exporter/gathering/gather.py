@@ -7,18 +7,14 @@ gathering. Whatever a collector raises or returns counts as its own error and as
 
 import logging
 import time
-import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from threading import Thread
 from types import MappingProxyType
-from typing import Any
 
 from unitcost.collectors.base import (
     Collector,
-    Context,
-    Found,
     NeedsRestart,
     Neighbours,
     NoData,
@@ -33,19 +29,11 @@ from unitcost.exporter.gathering.errors import (
     TIMEOUT,
     CollectorErrors,
 )
+from unitcost.exporter.gathering.sources import Source, described
 from unitcost.exporter.gathering.validate import Junk, validate
 from unitcost.exporter.log import fields
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One collector to be run; or, where there is none, why (`error`)."""
-
-    name: str
-    collector: Collector | None
-    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,27 +85,6 @@ class _Round:
     late: set[str] = field(default_factory=set)
 
 
-def make_sources(
-    found: Iterable[Found], options: Mapping[str, Any], context: Context
-) -> tuple[Source, ...]:
-    """Make the collectors of the modules found; one that cannot be made breaks nothing else.
-
-    `options` has the `Options` of each module by its name; all defaults where it has none.
-    """
-    return tuple(_make(each, options.get(each.name), context) for each in found)
-
-
-def _make(found: Found, options: Any, context: Context) -> Source:
-    if found.module is None:
-        return Source(found.name, None, found.error or "cannot be imported")
-    try:
-        if options is None:
-            options = found.module.Options()
-        return Source(found.name, found.module.make_collector(options, context))
-    except BaseException as error:  # noqa: BLE001 - a plug-in may raise anything
-        return Source(found.name, None, f"cannot be made: {_describe(error)}")
-
-
 class Gatherer:
     """Owns the collectors' threads. Its methods are for one thread at a time.
 
@@ -161,11 +128,20 @@ class Gatherer:
         for worker in self._workers.values():
             worker.pause(paused)
 
-    def close(self) -> None:
-        """End the threads of the collectors that are free; waits a second at most."""
+    def free(self) -> dict[str, Collector]:
+        """The collectors by name that are not at work just now."""
+        names = self._workers.keys() - self._asked_at.keys()
+        return {name: self._workers[name].collector for name in names}
+
+    def close(self, staying: Iterable[Collector] = ()) -> None:
+        """End the threads of the collectors that are free; waits a second at most.
+
+        `staying`: those of them that are to be used on, so that they are not closed.
+        """
         deadline = time.monotonic() + 1
+        kept = {id(each) for each in staying}
         for worker in self._workers.values():
-            worker.end()
+            worker.end(close=id(worker.collector) not in kept)
         for name in self._workers.keys() - self._asked_at.keys():
             self._workers[name].join(max(0.0, deadline - time.monotonic()))
 
@@ -241,7 +217,8 @@ class _Worker:
         self, name: str, collector: Collector, clock: Clock, answers: "SimpleQueue[_Answer]"
     ) -> None:
         self._name = name
-        self._collector = collector
+        self.collector = collector
+        self._closes = True
         self._clock = clock
         self._answers = answers
         self._questions: SimpleQueue[tuple[float, Neighbours] | bool | None] = SimpleQueue()
@@ -256,8 +233,9 @@ class _Worker:
         """Have the collector let go of its devices, or take them up again, in its own thread."""
         self._questions.put(paused)
 
-    def end(self) -> None:
+    def end(self, *, close: bool = True) -> None:
         """Let the thread end when it is through with what it has been asked."""
+        self._closes = close
         self._questions.put(None)
 
     def join(self, timeout: float) -> None:
@@ -270,7 +248,8 @@ class _Worker:
                 self._pause(asked)
             else:
                 self._answers.put(self._answer(*asked))
-        self._call("close")
+        if self._closes:
+            self._call("close")
 
     def _pause(self, paused: bool) -> None:
         self._call("pause" if paused else "resume")
@@ -278,17 +257,17 @@ class _Worker:
     def _call(self, name: str) -> None:
         """Call a method that a collector may have; its trouble is its own."""
         try:
-            getattr(self._collector, name, lambda: None)()
+            getattr(self.collector, name, lambda: None)()
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is this collector's
-            detail = f"{name}: {_describe(error)}"
+            detail = f"{name}: {described(error)}"
             _log.warning("collector error", extra=fields(collector=self._name, detail=detail))
 
     def _answer(self, deadline: float, neighbours: Neighbours) -> _Answer:
         started = time.monotonic()
         reading, error, detail = None, "", ""
         try:
-            getattr(self._collector, "meet", lambda _: None)(neighbours)
-            reading = validate(self._collector.collect(deadline))
+            getattr(self.collector, "meet", lambda _: None)(neighbours)
+            reading = validate(self.collector.collect(deadline))
         except NoData:
             pass
         except NeedsRestart as needs:
@@ -296,17 +275,6 @@ class _Worker:
         except Junk as junk:
             error, detail = JUNK, str(junk)
         except BaseException as raised:  # noqa: BLE001 - whatever it is, it is this collector's
-            error, detail = RAISED, _describe(raised)
+            error, detail = RAISED, described(raised)
         seconds = time.monotonic() - started
         return _Answer(self._name, seconds, self._clock.read().wall_ns, reading, error, detail)
-
-
-def _describe(error: BaseException) -> str:
-    """The error, and the line it came from; an error may fail even at saying what it is."""
-    try:
-        text = f"{type(error).__name__}: {error}"[:200]
-    except Exception:  # noqa: BLE001 - its own __str__ raised
-        text = type(error).__name__
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno})" if frames else ""
-    return text + where

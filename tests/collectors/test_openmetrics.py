@@ -412,6 +412,16 @@ def test_a_damaged_exposition_gives_usable_samples_or_none(seed: int, server: st
     assert validate(reading) is reading
 
 
+def test_it_stays_over_a_reload_that_does_not_concern_it() -> None:
+    """Nobody is asked anew whether it is a server; other endpoints or options are another's."""
+    context = Context(targets=(target("http://127.0.0.1:1/metrics"),), ports=frozenset({1}))
+    collector = make_collector(Options(), context)
+    same = Context(targets=(target("http://127.0.0.1:1/metrics"),), ports=frozenset({1}))
+    assert collector.stays(Options(), same)
+    assert not collector.stays(Options(timeout=1.0), same)
+    assert not collector.stays(Options(), Context())
+
+
 def test_a_collector_that_is_closed_leaves_no_thread() -> None:
     """A reload makes a new one."""
     others = set(threading.enumerate())

@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.harness import Exporter, exporter, get, parse, wait_for
+from tests.collectors.hf_callback import body, post
+from tests.harness import Exporter, exporter, free_port, get, parse, wait_for
 from unitcost.exporter.ledger.tools import check
 
 QUICK = {"price": {"usd_per_hour": "10"}, "period": 0.5, "gather_deadline": 0.3}
@@ -51,6 +52,24 @@ def test_sighup_takes_over_a_new_price_from_then_on(tmp_path: Path) -> None:
         assert all(elapsed > 0 for _, elapsed in rows)
         assert abs(rows[1][0] - 2 * rows[0][0]) <= 1
         assert check(running.ledger) == []
+
+
+def test_sighup_leaves_what_jobs_posted_where_it_is(tmp_path: Path) -> None:
+    """The sink listens on; a run that posts seldom keeps its process over a change of the price."""
+    port = free_port()
+    sink = {"collectors": {"training_sink": {"port": port}}}
+    with exporter(tmp_path, **QUICK, **sink) as running:
+        running.wait_tick(2)
+        assert post(port, "/v1/jobs/tuner/runs/night", body(0, total_steps=30)) == 200
+        running.wait_tick(2)
+        labels = {"workload": "tuner", "run": "night"}
+        assert running.scrape().one("unitcost_run_cost_usd", **labels) is not None
+        changed = {**running.settings, "price": {"usd_per_hour": "20"}}
+        _reload(running, json.dumps(changed), "configuration reloaded")
+        running.wait_tick(3)
+        before = running.scrape().one("unitcost_run_cost_usd", **labels) or 0
+        running.wait_tick(3)
+        assert (running.scrape().one("unitcost_run_cost_usd", **labels) or 0) > before
 
 
 def test_sighup_with_a_bad_file_changes_nothing_and_says_one_line(tmp_path: Path) -> None:

@@ -18,9 +18,8 @@ from unitcost.exporter.gathering.gather import (
     CollectorState,
     Gathered,
     Gatherer,
-    Source,
-    make_sources,
 )
+from unitcost.exporter.gathering.sources import Source, make_sources
 from unitcost.pricing.sample import EpochMark, Quantity, Sample
 
 PATIENCE = 30.0
@@ -383,6 +382,53 @@ def test_no_thread_is_left_of_collectors_that_work() -> None:
     gatherer.close()
     left = {t.name: t.daemon for t in threading.enumerate() if t.name.startswith("collector-")}
     assert left == {"collector-slow": True}
+    slow.answer(1)
+
+
+class Stays(Good):
+    """A collector that stays as long as its options are the same."""
+
+    def __init__(self, options: object) -> None:
+        super().__init__()
+        self.options = options
+        self.closed = False
+
+    def stays(self, options: object, context: Context) -> bool:
+        """Whether they are."""
+        return options == self.options
+
+    def close(self) -> None:
+        """It is over."""
+        self.closed = True
+
+
+def test_a_collector_that_says_so_stays_over_a_reload(gatherer_of: Make) -> None:
+    """It is not closed, and goes on; with other options it is closed, and another is made."""
+    module = ModuleType("good")
+    vars(module)["make_collector"] = lambda options, context: Stays(options)
+    found = [Found("good", module, None)]
+    (first,) = make_sources(found, {"good": 1}, Context())
+    gatherer = gatherer_of(first)
+    gatherer.gather(PATIENCE)
+    (second,) = make_sources(found, {"good": 1}, Context(), gatherer.free())
+    assert isinstance(first.collector, Stays)
+    assert second.collector is first.collector
+    gatherer.close(staying=[second.collector])
+    assert not first.collector.closed
+    after = gatherer_of(second)
+    assert value_of(after.gather(PATIENCE), "good") == 2
+    (third,) = make_sources(found, {"good": 2}, Context(), after.free())
+    assert third.collector is not first.collector
+    after.close(staying=[third.collector] if third.collector else [])
+    assert first.collector.closed
+
+
+def test_a_collector_that_is_at_work_does_not_stay(gatherer_of: Make) -> None:
+    """Two threads would be in it."""
+    slow = Slow()
+    gatherer = gatherer_of(slow)
+    gatherer.gather(SHORT)
+    assert gatherer.free() == {}
     slow.answer(1)
 
 
