@@ -145,6 +145,8 @@ def resume(
     A count stays unknown until it is read if nobody kept it here before, or where the attempt
     resumed from nothing: so say those too who do not know.
     """
+    peak = run.peak.furthest(run.place)
+    tells_again = run.tells_again and not _begins_anew(peak, resumed)
     place = Place(
         None if run.place.steps is None else resumed.steps or None,
         None if run.place.epochs is None else resumed.epochs or None,
@@ -155,11 +157,21 @@ def resume(
         attempts=max(run.attempts, run.attempt + 1) + max(attempt - run.attempt, 1),
         last_epoch=resumed.epochs or 0.0,
         last_charged_ns=max(run.last_charged_ns, born_ns or 0),
-        peak=run.peak.furthest(run.place),
+        peak=peak,
         place=place,
+        tells_again=tells_again,
         moved=not from_birth,
         pace=run.pace and projection.again(run.pace, place.of(run.pace.unit)),
     )
+
+
+def _begins_anew(peak: Place, resumed: Place) -> bool:
+    """Whether an attempt says at which step it resumes, and only its epochs are counted here.
+
+    They may count from there on.
+    """
+    only_epochs = peak.steps is None and (peak.epochs or 0) >= 1
+    return only_epochs and bool(resumed.steps) and not resumed.epochs
 
 
 def _marked(run: Run) -> Run:

@@ -90,9 +90,7 @@ class RunBook:
             return
         if again and was_there(self.groups[key], known):
             return
-        self.outlooks.pop(
-            key, None
-        )  # of its present attempt, which may have another number of ranks
+        self.outlooks.pop(key, None)  # the next attempt may have another number of ranks
         resumed, told_by = resumed_at(subject), born if again else None
         self.books.put_run(
             runs.resume(known, subject.attempt, resumed, from_birth=whole, born_ns=told_by)

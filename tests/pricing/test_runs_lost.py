@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -124,6 +125,20 @@ def test_where_no_steps_are_counted_epochs_tell() -> None:
         run = _spent(run, 100, Place(nothing, 1.0), at_work=True)
         run = _spent(run, 100, Place(nothing, 5.0))
         assert run.lost.repeated == 100 + 50
+
+
+@pytest.mark.parametrize(
+    ("steps", "epochs", "tells"), [(290.0, 0.0, False), (290.0, 2.0, True), (0.0, 0.0, True)]
+)
+def test_epochs_that_count_from_a_step_on_tell_nothing(
+    steps: float, epochs: float, tells: bool
+) -> None:
+    """On a host without rank 0: nobody counts steps there, and its epochs begin at 0 again."""
+    run = replace(begin("job", "r1", 0, 0.0, 0, from_birth=True), place=Place(None, 3.0))
+    run = resume(run, 1, Place(steps, epochs))
+    assert run.tells_again == tells
+    counted = replace(run, place=Place(300.0, 3.0), tells_again=True)
+    assert resume(counted, 2, Place(steps, epochs)).tells_again
 
 
 def test_nothing_is_called_new_by_who_does_not_tell_what_is_done_again() -> None:
