@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from unitcost.collectors.page.readout import Field, Key, Readout, Value
+from unitcost.collectors.page.table_reading import MAX_KEYS
 from unitcost.pricing.sample import Quantity
 
 _UNDER_WAY = (Quantity.REQUESTS_RUNNING, Quantity.REQUESTS_WAITING)
@@ -54,6 +55,9 @@ class Standstill:
             last = own.get(key, Value(0.0)).value
             now = max(last, value.value - began)
             own[key] = Value(now, minuend=now)
+        if len(own) > MAX_KEYS:
+            for key in own.keys() - values.keys():
+                del own[key], self.began[what, key]
 
 
 def _stands_still(readout: Readout) -> bool:

@@ -1,12 +1,14 @@
 """Counters that say what they should only while nothing is under way: aborted tokens of vLLM."""
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.collectors.raw_server import capture
 from unitcost.collectors.base import Reading, Target
 from unitcost.collectors.page.endpoint import Endpoint, Instant
-from unitcost.collectors.page.table_reading import make_plan, read_table
+from unitcost.collectors.page.standstill import Standstill
+from unitcost.collectors.page.table_reading import MAX_KEYS, make_plan, read_table
 from unitcost.collectors.servers import vllm
 from unitcost.collectors.tables import Series, ServerTable
 from unitcost.pricing.sample import NS_PER_SECOND, Outcome, Quantity
@@ -108,3 +110,30 @@ def test_it_never_falls_and_never_exceeds_what_was_lost(
         if still:
             assert found == lost
         finished, last = finished + pending, found
+
+
+def test_replicas_that_come_and_go_are_not_remembered_for_ever() -> None:
+    """Ray calls each one otherwise; those that are there go on as they were."""
+    table = msgspec.structs.replace(TABLE, part_labels=("replica",), start_time_seconds=())
+    plan, standstill = make_plan(table), Standstill()
+
+    def found(turn: int) -> dict[str, float]:
+        lines = ["running 0"]
+        for part, made in (("stays", turn), *((f"r{turn}-{number}", 9) for number in range(500))):
+            lines += [
+                f'{name}{{replica="{part}"}} {value}'
+                for name, value in zip(("made_total", "finished_total"), (made, 0), strict=True)
+            ]
+        readout = read_table(plan, "".join(f"{line}\n" for line in lines).encode())
+        values = standstill.values(readout)
+        return {
+            key.part: value.value
+            for what, each in values.items()
+            if what.quantity is Quantity.OUTCOME_TOKENS
+            for key, value in each.items()
+        }
+
+    turns = [found(turn) for turn in range(8)]
+    assert [each["stays"] for each in turns] == list(range(8))
+    assert max(len(each) for each in turns) <= MAX_KEYS
+    assert len(standstill.began) <= MAX_KEYS
