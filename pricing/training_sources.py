@@ -82,34 +82,63 @@ def doubles(subjects: Sequence[Subject]) -> frozenset[str]:
 
     Sources tell of the same job where they name the same workload, or claim the same process. The
     first in `SOURCES` is believed. The others' counters must still be followed, so that one which
-    is left alone goes on from where it is.
+    is left alone goes on from where it is. Where all of the better ones are over, a process at work
+    that none of them claims is another job's.
     """
     ranks = {subject.id: rank for subject in subjects if (rank := source_of(subject)) is not None}
     if len(set(ranks.values())) < 2:
         return frozenset()
-    best = _best(subjects, ranks)
+    best, fresh = _best(subjects, ranks), _fresh(subjects, ranks)
     return frozenset(
         subject.id
         for subject in subjects
-        if subject.id in ranks and ranks[subject.id] > best[subject.workload]
+        if subject.id in ranks
+        and ranks[subject.id] > best[subject.workload]
+        and (subject.workload, subject.run, ranks[subject.id]) not in fresh
     )
+
+
+def _fresh(subjects: Sequence[Subject], ranks: Mapping[str, int]) -> set[tuple[str, str, int]]:
+    """Workload, run and source of processes at work of which only sources tell that are over."""
+    at_work: dict[str, int] = {}
+    for subject in subjects:
+        rank = ranks.get(subject.id)
+        if rank is not None and subject.running is not False:
+            at_work[subject.workload] = min(rank, at_work.get(subject.workload, rank))
+    claims = _claims(subjects, ranks)
+    return {
+        (subject.workload, subject.run, ranks[subject.id])
+        for subject in subjects
+        if subject.running
+        and subject.id in ranks
+        and ranks[subject.id] == at_work[subject.workload]
+        and (process := _process(subject)) is not None
+        and claims[process] == ranks[subject.id]
+    }
 
 
 def _best(subjects: Sequence[Subject], ranks: Mapping[str, int]) -> dict[str, int]:
     """The best rank that tells of each workload, by its name or by a process it claims."""
-    by_process: dict[tuple[int, int], int] = {}
+    by_process = _claims(subjects, ranks)
     best: dict[str, int] = {}
     for subject in subjects:
         rank = ranks.get(subject.id)
-        if rank is None:
-            continue
-        best[subject.workload] = min(rank, best.get(subject.workload, rank))
-        if (process := _process(subject)) is not None:
-            by_process[process] = min(rank, by_process.get(process, rank))
+        if rank is not None:
+            best[subject.workload] = min(rank, best.get(subject.workload, rank))
     for subject in subjects:
         if subject.id in ranks and (process := _process(subject)) is not None:
             best[subject.workload] = min(best[subject.workload], by_process[process])
     return best
+
+
+def _claims(subjects: Sequence[Subject], ranks: Mapping[str, int]) -> dict[tuple[int, int], int]:
+    """The best rank that claims each process."""
+    found: dict[tuple[int, int], int] = {}
+    for subject in subjects:
+        rank, process = ranks.get(subject.id), _process(subject)
+        if rank is not None and process is not None:
+            found[process] = min(rank, found.get(process, rank))
+    return found
 
 
 def _process(subject: Subject) -> tuple[int, int] | None:

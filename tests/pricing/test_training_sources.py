@@ -49,6 +49,21 @@ def test_the_same_process_under_another_name_is_the_same_job() -> None:
     assert kept(client, reused, counted) == ["run:a", "hf:b#7-1", "hf:b"]
 
 
+def test_who_is_over_leaves_the_job_to_another_process() -> None:
+    """State files stay for a day: a job that is told of otherwise since then counts at once."""
+    over = subject("run:a", run="night", pid=7, started=1, running=False)
+    process = subject("hf:b#8-1", run="hf-8-1", pid=8, started=1, running=True)
+    counted = subject("hf:b", run="hf-8-1", running=True)
+    earlier = subject("hf:c", run="hf-7-1", running=False)
+    assert kept(over, process, counted, earlier) == ["run:a", "hf:b#8-1", "hf:b"]
+    assert kept(replace(over, running=None), process, counted) == ["run:a"]
+    assert kept(replace(over, pid=8), process, counted) == ["run:a"]
+    rank = subject("run:d", run="night", pid=9, started=1, running=True)
+    assert kept(over, rank, process, counted) == ["run:a", "run:d"]
+    logs = subject("logs:e", run="logs", running=True)  # they lag behind: it may be the same job
+    assert kept(over, logs) == ["run:a"]
+
+
 def test_others_are_left_alone() -> None:
     """Several subjects of one source, other jobs, servers, and samples of the host."""
     server = Subject("hf:no", "tuner", WorkloadKind.INFERENCE)
