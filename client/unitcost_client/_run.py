@@ -43,10 +43,11 @@ _GIL = sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", 
 class Run:
     """Counts steps and epochs. Made by `start`; every method is safe to call at any time.
 
-    A copy of it in a forked child counts nothing: call `start` in the process that trains.
+    A copy of it in another process counts nothing: call `start` in the process that trains.
     """
 
-    def __init__(self, start: Start, folder: Folder) -> None:
+    def __init__(self, start: Start, folder: Folder, counts: bool = True) -> None:
+        self._said = start, folder
         self._folder = folder
         self._writer = Writer(start)
         self._name = _statefile.file_name(start.job, self._writer.pid, self._writer.started_ns)
@@ -60,7 +61,16 @@ class Run:
         self._final: Totals | None = None
         self._hooks: Hooks | None = None
         self._flusher = Flusher(self._totals, self._write, self._stalls.open)
-        self._begin()
+        (self._begin if counts else self.after_fork_in_child)()
+
+    def __reduce__(self) -> tuple[type[Run], tuple[Start, Folder, bool]]:
+        return Run, (*self._said, False)
+
+    def __copy__(self) -> Run:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Run:
+        return self
 
     @harmless
     def _begin(self) -> None:
