@@ -1,11 +1,17 @@
 """What is remembered of counters between two rounds, and what is known of one seen first now."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from unitcost.pricing.meter import Point
 from unitcost.pricing.sample import Layer, Quantity, Subject
 from unitcost.pricing.timeline import ClockReading
+
+MAX_STALE = 32_768
+"""Most counters of one subject that are remembered and not there just now.
+
+More than one reading can have, so that a subject which is away for a while loses none.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +30,8 @@ class Series:
 class Seen:
     """A subject as it last answered: its generation, when (CLOCK_BOOTTIME), what it counts.
 
-    `reading` and `tenancy`: how it was read then, empty where that was not noted.
+    `reading` and `tenancy`: how it was read then, empty where that was not noted. `gone`: nobody
+    named it any more when last counted.
     """
 
     generation: str
@@ -33,6 +40,7 @@ class Seen:
     claims: frozenset[Quantity] = frozenset()
     reading: str = ""
     tenancy: str = ""
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +51,49 @@ class UnitMeter:
     seen: Mapping[str, Seen] = field(default_factory=dict)
 
 
+_OUTWARD = (Layer.ENGINE, Layer.FRONTEND, Layer.GATEWAY)
+
+
+def _stood_in_for(meter: UnitMeter, subjects: Sequence[Subject]) -> set[str]:
+    """Subjects that are named again, and for which a layer further in was billed meanwhile.
+
+    What their counters went on by is on the bill already.
+    """
+    innermost: dict[str, int] = {}
+    for subject in subjects:
+        before = meter.seen.get(subject.id)
+        if before is not None and not before.gone:
+            place = _OUTWARD.index(before.layer)
+            known = innermost.get(subject.workload, place)
+            innermost[subject.workload] = min(known, place)
+    return {
+        each.id
+        for each in subjects
+        if each.id in meter.seen
+        and meter.seen[each.id].gone
+        and innermost.get(each.workload, len(_OUTWARD)) < _OUTWARD.index(meter.seen[each.id].layer)
+    }
+
+
+def with_gone(seen: Mapping[str, Seen], subjects: Sequence[Subject]) -> dict[str, Seen]:
+    """Those of whom nobody speaks now are gone."""
+    missing = seen.keys() - {subject.id for subject in subjects}
+    return {**seen, **{name: replace(seen[name], gone=True) for name in missing}}
+
+
+def _without_points(meter: UnitMeter, names: Set[str]) -> UnitMeter:
+    """The meter without the points of these subjects."""
+    if not names:
+        return meter
+    kept = {series: point for series, point in meter.points.items() if series.subject not in names}
+    return UnitMeter(kept, meter.seen)
+
+
 Otherwise = Set[tuple[str, bool]]
 """Subjects that are read otherwise than before: their counters without and with a tenant."""
 
 
-def read_otherwise(meter: UnitMeter, known: Mapping[str, Subject]) -> tuple[UnitMeter, Otherwise]:
+def _read_otherwise(meter: UnitMeter, known: Mapping[str, Subject]) -> tuple[UnitMeter, Otherwise]:
     """The meter without the points that say nothing of what the same series are now."""
     found: set[tuple[str, bool]] = set()
     for name in known.keys() & meter.seen.keys():
@@ -101,21 +147,56 @@ def generation_of(subject: Subject, before: Seen | None, clock: ClockReading) ->
     return before.generation
 
 
-def is_born(
-    subject: Subject,
-    before: Seen | None,
-    now: Seen,
-    metered_since_wall_ns: int,
-    *,
-    otherwise: bool,
-) -> bool:
-    """Whether a counter seen for the first time is known to have been zero in metered time.
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a round of readings is held against: the meter, and which of its subjects are others.
 
-    Nothing is known from before of one that is read otherwise, unless its server started since.
+    `otherwise`: those read otherwise; `stood_in`: those whose work is on the bill already.
     """
-    if before is not None and (not otherwise or now.generation == before.generation):
-        return not otherwise
-    return subject.born_wall_ns is not None and subject.born_wall_ns >= metered_since_wall_ns
+
+    meter: UnitMeter
+    otherwise: Otherwise
+    stood_in: Set[str]
+
+    def born(self, subject: Subject, now: Seen, tenant: str, metered_since_wall_ns: int) -> bool:
+        """Whether a counter seen for the first time is known to have been zero in metered time.
+
+        Nothing is known from before of one that is read otherwise, unless its server started since.
+        """
+        if subject.id in self.stood_in:
+            return False
+        before = self.meter.seen.get(subject.id)
+        otherwise = (subject.id, bool(tenant)) in self.otherwise
+        if before is not None and (not otherwise or now.generation == before.generation):
+            return not otherwise
+        return subject.born_wall_ns is not None and subject.born_wall_ns >= metered_since_wall_ns
+
+
+def before_round(meter: UnitMeter, subjects: Sequence[Subject]) -> Before:
+    """The meter as this round can use it."""
+    stood_in = _stood_in_for(meter, subjects)
+    answering = {subject.id: subject for subject in subjects if subject.up}
+    meter, otherwise = _read_otherwise(_without_points(meter, stood_in), answering)
+    return Before(meter, otherwise, stood_in)
+
+
+def without_oldest(points: dict[Series, Point], fresh: Set[Series]) -> dict[Series, Point]:
+    """The points without those last read longest ago, of subjects that have too many.
+
+    `fresh`: those of this round. Names that change all the time must not fill the memory.
+    """
+    if len(points) - len(fresh) <= MAX_STALE:
+        return points
+    stale: dict[str, list[Series]] = {}
+    for series in points:
+        if series not in fresh:
+            stale.setdefault(series.subject, []).append(series)
+    dropped: set[Series] = set()
+    for known in stale.values():
+        if len(known) > MAX_STALE:
+            known.sort(key=lambda series: points[series].mono_ns, reverse=True)
+            dropped.update(known[MAX_STALE:])
+    return {series: point for series, point in points.items() if series not in dropped}
 
 
 def rebased(meter: UnitMeter) -> UnitMeter:

@@ -16,10 +16,11 @@ from unitcost.pricing.unit_points import (
     Seen,
     Series,
     UnitMeter,
-    is_born,
-    read_otherwise,
+    before_round,
     seen_now,
     with_earlier_claims,
+    with_gone,
+    without_oldest,
 )
 from unitcost.pricing.workload import Account
 
@@ -68,7 +69,8 @@ def count(
     """
     everyone = list(subjects)
     known = {subject.id: subject for subject in everyone if subject.up}
-    meter, otherwise = read_otherwise(meter, known)
+    before = before_round(meter, everyone)
+    meter = before.meter
     points = dict(meter.points)
     seen = {name: seen_now(subject, meter.seen.get(name), clock) for name, subject in known.items()}
     round_ = _Round()
@@ -99,13 +101,7 @@ def count(
             sample.value,
             sample.mono_ns,
             generation=seen[subject.id].generation,
-            born=is_born(
-                subject,
-                meter.seen.get(subject.id),
-                seen[subject.id],
-                metered_since_wall_ns,
-                otherwise=(sample.subject, bool(sample.tenant)) in otherwise,
-            ),
+            born=before.born(subject, seen[subject.id], sample.tenant, metered_since_wall_ns),
             wraps_at=sample.wraps_at,
             derived=sample.source is Source.DERIVED,
         )
@@ -117,7 +113,7 @@ def count(
     served = {each.subject for each in fresh & points.keys() if _has_served(each, points[each])}
     for name in known.keys() - served:
         seen[name] = with_earlier_claims(seen[name], meter.seen.get(name))
-    after = UnitMeter(points, {**meter.seen, **seen})
+    after = UnitMeter(without_oldest(points, fresh), with_gone({**meter.seen, **seen}, everyone))
     return round_.billed(after, everyone, fresh, events)
 
 

@@ -115,6 +115,45 @@ def test_a_gateway_that_comes_later_takes_over_without_a_jump() -> None:
     assert site.units("chat") == 3
 
 
+def test_a_gateway_that_is_named_again_is_not_billed_for_what_its_engine_was_meanwhile() -> None:
+    """It was taken out of the configuration, or discovery lost sight of it."""
+    for restarts in (False, True):
+        site, engine, gateway = site_with_gateway()
+        serve(engine, gateway)
+        site.tick()
+        del site.host.servers[4000]
+        serve(engine, gateway)
+        site.tick(2)
+        assert site.units("chat") == 2
+        if restarts:
+            gateway.born_wall_ns = site.host.clock.wall_ns
+        serve(engine, gateway)
+        site.tick()
+        site.host.servers[4000] = gateway
+        site.tick()
+        assert site.units("chat") == 3
+        serve(engine, gateway)
+        site.tick()
+        assert site.units("chat") == 4
+
+
+def test_layers_that_are_found_again_together_lose_nothing() -> None:
+    """A restart of the exporter, whose discovery takes a moment."""
+    site, engine, gateway = site_with_gateway()
+    serve(engine, gateway)
+    site.tick()
+    servers = dict(site.host.servers)
+    site.host.servers.clear()
+    serve(engine, gateway)
+    engine.add(Quantity.PHASE_SECONDS, 2, Phase.DECODE)
+    site.restart()
+    site.tick()
+    site.host.servers.update(servers)
+    site.tick()
+    assert site.units("chat") == 2
+    assert site.units("chat", "unitcost_phase_seconds_total") == 2
+
+
 def test_a_gateway_that_starts_anew_without_a_series_is_not_stood_in_for() -> None:
     """Its first answers come a little after its engine's: they are billed once, under one name."""
     site, engine, gateway = site_with_gateway()

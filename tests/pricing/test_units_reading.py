@@ -5,7 +5,7 @@ from dataclasses import replace
 from tests.pricing.test_units import SECOND, read, requests, subject, total
 from unitcost.pricing.meter import Event
 from unitcost.pricing.sample import Sample, Subject
-from unitcost.pricing.unit_points import UnitMeter
+from unitcost.pricing.unit_points import MAX_STALE, UnitMeter
 
 WHO = replace(subject(), reading="table 1", tenancy="nobody")
 THEIRS = replace(WHO, tenancy="by team")
@@ -74,3 +74,19 @@ def test_a_state_that_does_not_say_how_it_was_read_is_gone_on_with() -> None:
     before = replace(WHO, reading="", tenancy="")
     meter = read(UnitMeter(), before, [requests(before, 10, 9 * SECOND)]).meter
     assert total(read(meter, WHO, [requests(WHO, 12, 14 * SECOND)])) == 2
+
+
+def test_series_that_are_there_no_more_are_not_remembered_for_ever() -> None:
+    """A hostile page has other names every time, a collector other clients; the last ones stay."""
+    who, meter, step = subject(), UnitMeter(), MAX_STALE // 4
+    for turn in range(8):
+        at = (10 + turn) * SECOND
+        samples = [requests(who, 5, at, part=f"{turn}-{number}") for number in range(step)]
+        found = read(meter, who, [*samples, requests(who, turn, at, part="stays")])
+        assert total(found) == (5 * step + 1 if turn else 0)
+        meter = found.meter
+    assert len(meter.points) == MAX_STALE + step + 1
+    assert {series.part.partition("-")[0] for series in meter.points} == {
+        "stays",
+        *map(str, range(3, 8)),
+    }
