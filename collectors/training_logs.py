@@ -68,10 +68,14 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 @dataclass(slots=True)
 class _Folder:
-    """One folder of logs in one format."""
+    """One folder of logs in one format; nothing is told of it before all of it was read once.
+
+    Less than was told before a restart would be taken for a start anew.
+    """
 
     version: Version
     order: tuple[object, ...]
+    whole: bool = False
 
 
 @dataclass(slots=True)
@@ -122,6 +126,8 @@ class TrainingLogs:
     def _look(self, job: _Job, deadline: float) -> Iterator[Problem]:
         """Read what is new of one job."""
         walk, path, now = Walk(), job.settings.path, self._wall_ns()
+        for each in job.folders.values():
+            each.version.behind = False
         job.followed = sum(
             not self._is_retired(each.version.written_ns, now) for each in job.folders.values()
         )
@@ -138,6 +144,8 @@ class TrainingLogs:
             yield Problem("folder", f"{path}: {error.strerror or error}")
             return
         job.looked_ns = now
+        for each in job.folders.values():
+            each.whole = each.whole or (each.version.written_ns > 0 and not each.version.behind)
         if walk.cut:
             yield Problem("too_many", f"{path}: more than {MAX_ENTRIES} names")
 
@@ -169,21 +177,24 @@ class TrainingLogs:
     def _told(self, job: _Job) -> Iterator[tuple[Subject, Version]]:
         """The folders of one job that tell of progress, in the format that counts."""
         now = self._wall_ns()
+        if not job.looked_ns:
+            return
         chosen = job.chosen or _best(job)
-        if any(found.version.track.known for (kind, _), found in job.folders.items()):
+        whole = all(each.whole or not each.version.written_ns for each in job.folders.values())
+        if whole and any(found.version.track.known for (kind, _), found in job.folders.items()):
             job.chosen = chosen
         own = [(key[1], found) for key, found in job.folders.items() if key[0] == chosen]
         own.sort(key=lambda each: each[1].order)
         for attempt, (name, found) in enumerate(own):
             silent_ns = now - found.version.written_ns
-            if self._is_retired(found.version.written_ns, now):
+            if self._is_retired(found.version.written_ns, now) or not found.whole:
                 continue
             running = silent_ns < self._options.silent_after * NS_PER_SECOND
             if not running:
                 found.version.track.end()
             if chosen == "trainer_state" or found.version.track.known:
                 yield _subject(job, chosen, name, attempt, found.version, running), found.version
-        if not own and job.looked_ns and job.settings.format in ("auto", "trainer_state"):
+        if not own and job.settings.format in ("auto", "trainer_state"):
             # Who saw that there was no checkpoint knows that the first one counts from zero.
             empty = StateVersion()
             yield _subject(job, "trainer_state", "", 0, empty, None), empty

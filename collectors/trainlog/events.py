@@ -32,23 +32,35 @@ class Scalar:
 
 
 class Corrupt(Exception):
-    """What follows in the file cannot be read."""
+    """What follows in the file cannot be read. `before`: what was read up to there."""
+
+    before: tuple[Scalar, ...] = ()
 
 
 @dataclass(slots=True)
 class EventFile:
     """What was read of one file: up to `offset`. `begun` is its first record's time, in seconds.
 
-    `broken`: what follows cannot be read.
+    `broken`: what follows cannot be read. `skipped`: what was fed last ended with a long record.
     """
 
     offset: int = 0
     begun: float | None = None
     broken: bool = False
+    skipped: bool = False
 
     def feed(self, data: bytes) -> list[Scalar]:
         """Take what follows at `offset`; a partial record at its end waits. Raises Corrupt."""
         found: list[Scalar] = []
+        self.skipped = False
+        try:
+            self._feed(data, found)
+        except Corrupt as error:
+            error.before = tuple(found)
+            raise
+        return found
+
+    def _feed(self, data: bytes, found: list[Scalar]) -> None:
         place = 0
         while len(data) - place >= _HEADER.size:
             length, crc = _HEADER.unpack_from(data, place)
@@ -57,6 +69,7 @@ class EventFile:
             size = length + _OVERHEAD
             if length > MAX_RECORD:
                 self.offset += size
+                self.skipped = True
                 break  # go on behind it
             if len(data) - place < size:
                 break
@@ -70,7 +83,6 @@ class EventFile:
             found += scalars
             place += size
             self.offset += size
-        return found
 
 
 def parse_event(record: bytes) -> tuple[float, list[Scalar]]:

@@ -8,7 +8,7 @@ training-sources.md): Hugging Face's `train/epoch` is at a number of finished st
 import csv
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -36,9 +36,10 @@ Remembered = TypeVar("Remembered")
 
 
 class Version(Protocol):
-    """One folder of logs."""
+    """One folder of logs. `behind`: there is more in its files than was read of them yet."""
 
     track: Track
+    behind: bool
     goal_steps: int | None
     goal_epochs: float | None
     written_ns: int
@@ -56,6 +57,7 @@ class EventVersion:
     goal_steps: int | None = None
     goal_epochs: float | None = None
     written_ns: int = 0
+    behind: bool = False
     _files: dict[tuple[str, int], EventFile] = field(default_factory=dict)
     _whole_at: int = -1
 
@@ -66,12 +68,14 @@ class EventVersion:
         known = _remembered(self._files, (file.name, file.inode), EventFile)
         if known.broken or file.size <= known.offset:
             return
+        data = file.read(known.offset, MAX_READ)
         try:
-            scalars = known.feed(file.read(known.offset, MAX_READ))
+            scalars: Sequence[Scalar] = known.feed(data)
         except Corrupt as error:
-            known.broken = True
+            known.broken, scalars = True, error.before
             yield Problem("corrupt", f"{file.where}: {error}")
-            return
+        more = (len(data) == MAX_READ or known.skipped) and known.offset < file.size
+        self.behind |= more and not known.broken
         if self.track.begin_ns is None and self.track.latest is None:
             begun_ns = _wall_ns(known.begun or 0.0)
             if begun_ns:
@@ -112,6 +116,7 @@ class CsvVersion:
     goal_steps: int | None = None
     goal_epochs: float | None = None
     written_ns: int = 0
+    behind: bool = False
     _offset: int = 0
     _inode: int = 0
     _header: list[str] = field(default_factory=list)
@@ -129,6 +134,7 @@ class CsvVersion:
         data = file.read(self._offset, MAX_READ)
         end = data.rfind(b"\n") + 1
         self._offset += end
+        self.behind |= len(data) == MAX_READ and end > 0
         rows = data[:end].decode("utf-8", "replace").splitlines()
         try:
             for row in csv.reader(rows, strict=True):
@@ -204,6 +210,7 @@ class StateVersion:
     goal_steps: int | None = None
     goal_epochs: float | None = None
     written_ns: int = 0
+    behind: bool = False
     _read: dict[tuple[str, int], _ReadState] = field(default_factory=dict)
 
     def look(self, file: LogFile) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,11 @@ from tests.collectors.test_training_logs import (
     state,
     write,
 )
+from unitcost.collectors.base import Problem
 from unitcost.collectors.training_logs import MAX_VERSIONS, JobLogs, Options, TrainingLogs
+from unitcost.collectors.trainlog.events import MAX_RECORD
+from unitcost.collectors.trainlog.folder import LogFile
+from unitcost.collectors.trainlog.versions import StateVersion
 from unitcost.exporter.gathering.validate import validate
 
 
@@ -131,3 +136,60 @@ def test_a_job_with_endless_logs_leaves_the_others_their_time(
     monkeypatch.setattr(time, "monotonic", lambda: real() + spent[0])
     told = [counts(collector.collect(time.monotonic() + 5)) for _ in range(2)]
     assert told[-1] == {"steps": 10, "epochs": 1}
+
+
+HEADER = "epoch,step,train_loss\n"
+ROWS = "".join(f"{step // 10},{step},0.5\n" for step in range(30))
+BIG = {
+    "tensorboard": {f"runs/{EVENTS}": hugging_face(3)},
+    "lightning_csv": {"version_0/metrics.csv": (HEADER + ROWS).encode()},
+    "pictures": {
+        f"runs/{EVENTS}": hugging_face(1)
+        + event_files.record(bytes(2 * MAX_RECORD))
+        + event_files.record(bytes(2 * MAX_RECORD))
+        + hugging_face(3, first=11)
+    },
+}
+
+
+@pytest.mark.parametrize("kind", BIG)
+def test_logs_that_are_long_are_told_of_when_all_is_read(
+    clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """After a restart: less than was told before would be a start anew, and count twice."""
+    if kind != "pictures":
+        monkeypatch.setattr("unitcost.collectors.trainlog.versions.MAX_READ", 256)
+    for name, data in BIG[kind].items():
+        write(clock, tmp_path / name, data)
+    collector = logs(clock, tmp_path)
+    told = [counts(read(collector)) for _ in range(40)]
+    assert all(found in ({}, told[-1]) for found in told)
+    assert told[0] == {}
+    assert told[-1]["steps"] == 30
+
+
+def test_what_was_written_before_a_damaged_record_counts(clock: Clock, tmp_path: Path) -> None:
+    """As it did while the file grew, whether or not the exporter was started anew since."""
+    write(clock, tmp_path / EVENTS, hugging_face(1) + b"0" * 64)
+    reading = read(logs(clock, tmp_path))
+    assert [problem.kind for problem in reading.problems] == ["corrupt"]
+    assert counts(reading) == {"steps": 10, "epochs": 1}
+
+
+def test_logs_that_were_not_all_read_in_time_are_not_told_of(clock: Clock, tmp_path: Path) -> None:
+    """Which of a job's checkpoints is its last is not known then."""
+    for step in (5, 9):
+        write(clock, tmp_path / f"checkpoint-{step}" / "trainer_state.json", state(step, 1.0))
+    collector = logs(clock, tmp_path)
+    folder = StateVersion.look
+
+    def slow(self: StateVersion, file: LogFile) -> Iterator[Problem]:
+        yield from folder(self, file)
+        time.sleep(0.2)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(StateVersion, "look", slow)
+        reading = collector.collect(time.monotonic() + 0.1)
+    assert [problem.kind for problem in reading.problems] == ["deadline"]
+    assert reading.samples == ()
+    assert counts(read(collector))["steps"] == 9
