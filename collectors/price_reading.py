@@ -29,6 +29,8 @@ Timeout = Annotated[float, msgspec.Meta(ge=0.05, le=3600)]
 Years = Annotated[int, msgspec.Meta(ge=0, le=5)]
 
 MAX_SECRET = 16_384
+FETCHED = "fetched"
+"""As the day prices are of: each time they are fetched."""
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,24})?([eE][+-]?[0-9]{1,2})?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_YEAR = 2200
@@ -159,6 +161,27 @@ def instant_ns(text: str) -> int:
     return max((instant - _EPOCH) // timedelta(microseconds=1), 0) * 1000
 
 
+def check_as_of(as_of: str, url: str) -> None:
+    """Check the day a configuration says that prices were stated. Raises ValueError."""
+    if as_of == FETCHED and not url:
+        raise ValueError("as_of: fetched is for a url; of a file state the day it is of")
+    if as_of not in ("", FETCHED):
+        try:
+            instant_ns(as_of)
+        except Unusable:
+            raise ValueError("as_of is no day (2026-01-31) and no instant") from None
+
+
+def stated_ns(as_of: str, now_ns: int) -> int:
+    """When prices were stated. Raises Unusable: a file's own time says when it was copied."""
+    if not as_of:
+        raise Unusable("as_of is missing: on which day was this price stated?")
+    as_of_ns = now_ns if as_of == FETCHED else instant_ns(as_of)
+    if as_of_ns > now_ns:
+        raise Unusable("as_of is in the future")
+    return as_of_ns
+
+
 def end_ns(text: str | None) -> int | None:
     """As `instant_ns`; None where there is no end, or one no clock here will see."""
     if not text or text[:4] > str(_LAST_YEAR):
@@ -178,6 +201,21 @@ def read_secret(path: str, folder: Path) -> str:
     if not text or len(text) > MAX_SECRET:
         raise PriceSourceError(f"{path} is empty or too long")
     return text
+
+
+def read_file(path: str, folder: Path, cap: int) -> bytes:
+    """What a file holds, `cap` bytes at most. Raises PriceSourceError."""
+    place = folder / path
+    try:
+        if not place.is_file():  # a pipe would hold us up for ever
+            raise PriceSourceError(f"{place.name} is no file")
+        with place.open("rb") as file:
+            body = file.read(cap + 1)
+    except OSError as error:
+        raise PriceSourceError(f"{place.name} cannot be read: {error.strerror}") from None
+    if len(body) > cap:
+        raise PriceSourceError(f"{place.name} is larger than {cap} bytes")
+    return body
 
 
 def until_the_next(quotes: Sequence[Quote], dropped: Dropped) -> tuple[Quote, ...]:

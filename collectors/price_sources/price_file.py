@@ -21,10 +21,13 @@ from unitcost.collectors.price_reading import (
     Unusable,
     amount,
     asked,
+    check_as_of,
     check_source_url,
     end_ns,
     instant_ns,
+    read_file,
     read_secret,
+    stated_ns,
     until_the_next,
 )
 from unitcost.collectors.price_rows import Row, csv_rows, yaml_rows
@@ -35,7 +38,6 @@ from unitcost.pricing.resolve import Rank
 
 MAX_CSV_BYTES = 8 * 1024 * 1024
 MAX_ROWS = 200_000
-FETCHED = "fetched"
 
 COLUMNS = (
     "provider",
@@ -91,13 +93,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             raise ValueError("state path or url, not both")
         if self.url:
             check_source_url(self.url, secret=bool(self.bearer_token_file))
-        if self.as_of == FETCHED and not self.url:
-            raise ValueError("as_of: fetched is for a url; of a file state the day it is of")
-        if self.as_of not in ("", FETCHED):
-            try:
-                instant_ns(self.as_of)
-            except Unusable:
-                raise ValueError("as_of is no day (2026-01-31) and no instant") from None
+        check_as_of(self.as_of, self.url)
 
 
 class PriceFile:
@@ -144,7 +140,9 @@ class PriceFile:
     def _text(self, deadline: float) -> str:
         if not (self._options.path or self._options.url):
             raise NotHere("neither path nor url is stated")
-        return _decoded(self._fetched(deadline) if self._options.url else self._read())
+        if self._options.url:
+            return _decoded(self._fetched(deadline))
+        return _decoded(read_file(self._options.path, self._context.folder, MAX_CSV_BYTES))
 
     def _fetched(self, deadline: float) -> bytes:
         options = self._options
@@ -157,19 +155,6 @@ class PriceFile:
 
         return asked(ask, deadline, options.timeout)
 
-    def _read(self) -> bytes:
-        path = self._context.folder / self._options.path
-        try:
-            if not path.is_file():  # a pipe would hold us up for ever
-                raise PriceSourceError(f"{path.name} is no file")
-            with path.open("rb") as file:
-                body = file.read(MAX_CSV_BYTES + 1)
-        except OSError as error:
-            raise PriceSourceError(f"{path.name} cannot be read: {error.strerror}") from None
-        if len(body) > MAX_CSV_BYTES:
-            raise PriceSourceError(f"{path.name} is larger than {MAX_CSV_BYTES} bytes")
-        return body
-
     def _is_yaml(self, text: str) -> bool:
         named = Path(self._options.path or self._options.url.partition("?")[0]).suffix.lower()
         if named == ".csv":
@@ -177,12 +162,7 @@ class PriceFile:
         return named in (".yaml", ".yml", ".json") or text.lstrip().startswith(("prices:", "{"))
 
     def _quote(self, row: Row, now_ns: int) -> Quote:
-        as_of = row["as_of"] or self._options.as_of
-        if not as_of:
-            raise Unusable("as_of is missing: on which day was this price stated?")
-        as_of_ns = now_ns if as_of == FETCHED else instant_ns(as_of)
-        if as_of_ns > now_ns:
-            raise Unusable("as_of is in the future")
+        as_of_ns = stated_ns(row["as_of"] or self._options.as_of, now_ns)
         quote = Quote(
             _key(row),
             amount(row["per_hour"]),
