@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from unitcost.pricing.sample import EpochMark, Quantity, Sample, TokenType
+from unitcost.pricing.sample import EpochMark, Quantity, Sample, Source, TokenType
 from unitcost.pricing.training_sources import ENOUGH, Progress, base_of
 
 Number = TypeVar("Number", int, float)
 
+DERIVED = Source.DERIVED
 MAX_MARKS = 64
 MAX_COUNT = 2.0**53
 """No count of anything is as high."""
@@ -139,16 +140,20 @@ def _higher(before: Number | None, now: Number | None) -> Number | None:
 
 
 def counters(subject: str, progress: Progress | None, mono_ns: int) -> Iterator[Sample]:
-    """The counters of a subject; none of what was not said."""
+    """The counters of a subject; none of what was not said.
+
+    They are how far it is, not what was counted: one that resumes may fall back, which is no start
+    anew, whether or not the exporter was there to see how far it had been.
+    """
     if progress is None:
         return
     if progress.epochs is not None:
-        yield Sample(subject, Quantity.EPOCHS, progress.epochs, mono_ns)
+        yield Sample(subject, Quantity.EPOCHS, progress.epochs, mono_ns, source=DERIVED)
     if progress.steps is not None:
-        yield Sample(subject, Quantity.STEPS, float(progress.steps), mono_ns)
+        yield Sample(subject, Quantity.STEPS, float(progress.steps), mono_ns, source=DERIVED)
     if progress.tokens is not None:
         label, tokens = TokenType.INPUT.value, float(progress.tokens)
-        yield Sample(subject, Quantity.TOKENS, tokens, mono_ns, label=label)
+        yield Sample(subject, Quantity.TOKENS, tokens, mono_ns, label=label, source=DERIVED)
 
 
 def count_of(value: float | None) -> int | None:

@@ -90,6 +90,16 @@ def test_repeated_steps_are_not_counted_again(steps: list[int]) -> None:
     assert counted.steps == (max(steps) - steps[0]) * 10**6
 
 
+def test_steps_repeated_while_the_exporter_starts_anew_are_not_counted_again() -> None:
+    """A node fails: job and exporter begin again, the job from its last checkpoint."""
+    counted, track = Counted(), Track()
+    track.begin(1000 * SECOND)
+    counted.run(track, 10, 1000, 10)
+    again = Track()  # the new exporter's, which did not see how far the run was
+    counted.run(again, 810, 1100, 10, start=2000)
+    assert counted.steps == 1100 * 10**6
+
+
 def test_marks_are_whole_epochs_once() -> None:
     """Several that ended between two posts are one mark, which shares the cost."""
     track = Track()
