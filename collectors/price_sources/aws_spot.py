@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSpotPriceHist
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
@@ -112,7 +113,9 @@ class AwsSpot:
         host = wanted(identity, "aws")
         if host.model not in (None, PriceModel.SPOT):
             raise NotHere("the instance is not on Spot")
-        self._region = plain_name(host.region, "region")
+        # A Local Zone is a region of prices, but asked for at the region it belongs to.
+        api = re.match(r"[a-z]+(-[a-z]+)+-[0-9]+", plain_name(host.region, "region"))
+        self._region = api[0] if api else host.region
         dropped = Dropped()
         quotes: list[Quote] = []
         for record in self._records(plain_name(host.sku, "instance type"), deadline):

@@ -172,6 +172,16 @@ def test_the_request_is_signed_for_this_region_and_says_what_it_wants() -> None:
         assert asked.headers[name.lower()] == value
 
 
+def test_a_local_zone_is_asked_for_at_its_region() -> None:
+    """Which signs for the region, and prices the zone."""
+    local = HostIdentity("aws", "us-west-2-lax-1", "us-west-2-lax-1a", "g4dn.2xlarge")
+    price = record("1", "2026-11-20T11:00:00Z", "us-west-2-lax-1a", "g4dn.2xlarge")
+    with web(ok(history(price))) as server:
+        (quote,) = quotes(source(server), local)
+    assert (quote.key.region, quote.key.zone) == (local.region, local.zone)
+    assert "/us-west-2/ec2/aws4_request" in server.asked[0].headers["authorization"]
+
+
 def test_all_pages_are_read_but_not_for_ever() -> None:
     """By the token of the page before."""
 
