@@ -90,14 +90,14 @@ class EventVersion:
         if wall_ns is None:
             return None
         if scalar.tag == "train/epoch":
-            return Progress(wall_ns, scalar.step, amount_of(scalar.value))
+            return Progress(wall_ns, count_of(scalar.step), amount_of(scalar.value))
         if scalar.tag == "epoch":
             epochs = amount_of(scalar.value)
             if epochs is not None and scalar.step == self._whole_at:
                 epochs += 1
-            return Progress(wall_ns, scalar.step + 1, epochs)
+            return Progress(wall_ns, count_of(scalar.step + 1), epochs)
         if scalar.tag.startswith("epoch_"):
-            return Progress(wall_ns, None, float(scalar.step + 1))
+            return Progress(wall_ns, None, amount_of(scalar.step + 1))
         if scalar.tag.endswith("_epoch") and not _EVALUATION.match(scalar.tag):
             self._whole_at = scalar.step
         return None
