@@ -196,14 +196,14 @@ def test_logs_that_were_not_all_read_in_time_are_not_told_of(clock: Clock, tmp_p
 
 
 @pytest.mark.parametrize("tag", ["train/epoch", "epoch", "epoch_loss", "loss_epoch"])
-@pytest.mark.parametrize("step", [2**53 - 1, 2**53, 2**62, 2**63 - 1])
+@pytest.mark.parametrize("step", [2**53, 2**62, 2**63 - 1])
 def test_a_step_beyond_all_counts_is_none(
     clock: Clock, tmp_path: Path, tag: str, step: int
 ) -> None:
     """Else the reading of all jobs would be refused for it."""
     data = event_files.version(NOW)
-    for tags in ([(tag, 1.0)], [("epoch", 1.0)]):
-        data += event_files.scalars(NOW + 1, step, tags)
+    for second in range(1, 6):
+        data += event_files.scalars(NOW + second, step - 5 + second, [(tag, 1.0)])
     write(clock, tmp_path / "bad" / EVENTS, data)
     write(clock, tmp_path / "good" / EVENTS, hugging_face(1))
     reading = validate(read(logs(clock, tmp_path)))
