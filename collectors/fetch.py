@@ -6,20 +6,20 @@ Every request has a connection of its own: common servers close an idle one afte
 our period, and a kept one would save 0.1 ms of CPU (bench/parse.py).
 """
 
-import functools
 import http.client
 import io
-import os
 import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, cast
 
-from unitcost.collectors.address import Address, Place, parse_url, refused, resolve
+from unitcost.collectors.address import Place, parse_url
+from unitcost.collectors.connection import FetchError as FetchError
+from unitcost.collectors.connection import FetchKind as FetchKind
+from unitcost.collectors.connection import connect, named, remaining, secured
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -27,35 +27,8 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT = 2.0
 DEFAULT_CAP = 4 * 1024 * 1024
 MAX_TOKEN_LENGTH = 16 * 1024
-_MAX_DETAIL = 160
 _HEADER_ALLOWANCE = 64 * 1024
 _PIECE = 256 * 1024
-
-
-class FetchKind(StrEnum):
-    """What went wrong, in one word; the whole set, so it can be a label."""
-
-    TIMEOUT = "timeout"
-    REFUSED = "refused"
-    TOO_LARGE = "too_large"
-    REDIRECT = "redirect"
-    STATUS = "status"
-    PROTOCOL = "protocol"
-    DNS = "dns"
-    TLS = "tls"
-    FORBIDDEN = "forbidden"
-
-
-class FetchError(Exception):
-    """Nothing could be fetched; the text says why, on one line, without secrets.
-
-    `status` is the HTTP status where it is that which is wrong, else 0.
-    """
-
-    def __init__(self, kind: FetchKind, detail: str, status: int = 0) -> None:
-        super().__init__(_printable(detail))
-        self.kind = kind
-        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +124,10 @@ def _opened(url: str, deadline: float, ca_file: str) -> Iterator[tuple[socket.so
         place = parse_url(url)
     except ValueError as error:
         raise FetchError(FetchKind.FORBIDDEN, str(error)) from None
-    with _connect(place, deadline) as sock:
+    with connect(place, deadline) as sock:
         local = sock.getsockname()[0] == sock.getpeername()[0]
-        with _secured(sock, place, deadline, ca_file) as secured:
-            yield secured, place, local
+        with secured(sock, place, deadline, ca_file) as safe:
+            yield safe, place, local
 
 
 @contextmanager
@@ -184,9 +157,9 @@ def _told() -> Iterator[None]:
     except http.client.IncompleteRead:
         raise FetchError(FetchKind.PROTOCOL, "the answer ended early") from None
     except OSError as error:
-        raise FetchError(FetchKind.PROTOCOL, f"the connection broke: {_named(error)}") from None
+        raise FetchError(FetchKind.PROTOCOL, f"the connection broke: {named(error)}") from None
     except (http.client.HTTPException, ValueError) as error:
-        raise FetchError(FetchKind.PROTOCOL, f"not HTTP: {_named(error)}") from None
+        raise FetchError(FetchKind.PROTOCOL, f"not HTTP: {named(error)}") from None
 
 
 def _headers(
@@ -216,82 +189,6 @@ def _headers(
     return headers
 
 
-def _remaining(deadline: float) -> float:
-    remaining = deadline - time.monotonic()
-    if remaining <= 0:
-        raise TimeoutError
-    return remaining
-
-
-def _connect(place: Place, deadline: float) -> socket.socket:
-    """Connect to the first address that answers, of those that were checked."""
-    addresses = _addresses(place, deadline)
-    for address in addresses:
-        if why := refused(address[0].partition("%")[0]):
-            raise FetchError(FetchKind.FORBIDDEN, f"{address[0]} is never read: {why}")
-    failure = ""
-    for index, address in enumerate(addresses):
-        # Each gets its part of the time, so that a dead one leaves some for the next.
-        patience = _remaining(deadline) / (len(addresses) - index)
-        try:
-            return _connected(address, patience)
-        except TimeoutError:
-            failure = ""
-        except OSError as error:
-            failure = _named(error)
-    if failure:
-        raise FetchError(FetchKind.REFUSED, f"cannot connect: {failure}")
-    raise TimeoutError
-
-
-def _connected(address: Address, timeout: float) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.settimeout(timeout)
-        sock.connect(address)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _addresses(place: Place, deadline: float) -> list[Address]:
-    remaining = _remaining(deadline)
-    try:
-        return resolve(place.host, place.port, remaining)
-    except OSError as error:
-        raise FetchError(FetchKind.DNS, f"{place.host}: {_named(error)}") from None
-
-
-@functools.cache  # a pure value, and 20 ms to make
-def _tls() -> ssl.SSLContext:
-    return ssl.create_default_context()
-
-
-@functools.lru_cache(maxsize=4)
-def _tls_by(ca_file: str, _changed_ns: int) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=ca_file)
-
-
-def _trust(ca_file: str) -> ssl.SSLContext:
-    """The authorities in the file as it is now (it may be replaced), or those of the system."""
-    if not ca_file:
-        return _tls()
-    try:
-        return _tls_by(ca_file, os.stat(ca_file).st_mtime_ns)
-    except OSError as error:  # ssl.SSLError, for a file with none in it, is one
-        raise FetchError(FetchKind.TLS, f"{ca_file} cannot be used: {_named(error)}") from None
-
-
-def _secured(sock: socket.socket, place: Place, deadline: float, ca_file: str) -> socket.socket:
-    if place.scheme != "https":
-        return sock
-    sock.settimeout(_remaining(deadline))
-    return _trust(ca_file).wrap_socket(sock, server_hostname=place.host)
-
-
 class _Wire(io.RawIOBase):
     """Reads from a socket until a deadline and a number of bytes, whatever arrives."""
 
@@ -304,7 +201,7 @@ class _Wire(io.RawIOBase):
         return True
 
     def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        self._sock.settimeout(_remaining(self._deadline))
+        self._sock.settimeout(remaining(self._deadline))
         count = self._sock.recv_into(buffer)
         self._left -= count
         if self._left < 0:
@@ -321,7 +218,7 @@ class _Transport:
         self._wire = _Wire(sock, deadline, limit)
 
     def sendall(self, data: bytes) -> None:
-        self._sock.settimeout(_remaining(self._deadline))
+        self._sock.settimeout(remaining(self._deadline))
         self._sock.sendall(data)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
@@ -403,13 +300,3 @@ def _pieces(response: http.client.HTTPResponse, cap: int) -> Iterator[bytes]:
         if not piece:
             return
         yield piece
-
-
-def _named(error: Exception) -> str:
-    text = (error.strerror if isinstance(error, OSError) else "") or str(error)
-    return text or type(error).__name__
-
-
-def _printable(text: str) -> str:
-    plain = "".join(ch if ch.isprintable() else "?" for ch in text[:_MAX_DETAIL])
-    return plain if len(text) <= _MAX_DETAIL else f"{plain[:-1]}…"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import unitcost.collectors.fetch as fetch_module
+import unitcost.collectors.connection as connection_module
 from tests.collectors.raw_server import RawServer, body, raw_server
 from unitcost.collectors.fetch import FetchError, FetchKind, fetch
 
@@ -62,7 +62,7 @@ def test_a_certificate_that_is_trusted_is_accepted(
 ) -> None:
     """The system's trust, here made to hold that one certificate."""
     trusting = ssl.create_default_context(cafile=str(certificate.certificate))
-    monkeypatch.setattr(fetch_module, "_tls", lambda: trusting)
+    monkeypatch.setattr(connection_module, "_tls", lambda: trusting)
     with tls_server(certificate) as server:
         url = server.url.replace("http://", "https://")
         assert fetch(url, timeout=30) == b"a 1\n"
