@@ -14,7 +14,6 @@ import msgspec
 from unitcost.collectors import fetch
 from unitcost.collectors.aws.answers import parsed, text_of
 from unitcost.collectors.aws.sigv4 import Credentials
-from unitcost.collectors.identity import metadata
 from unitcost.collectors.price_contract import PriceSourceError
 from unitcost.collectors.price_reading import (
     Unusable,
@@ -30,9 +29,6 @@ Provider = Callable[[float], Credentials | None]
 
 RENEW_NS = 5 * 60 * 1_000_000_000
 CAP = 64 * 1024
-_ROLES = "/latest/meta-data/iam/security-credentials/"
-_TOKEN_TTL = "X-aws-ec2-metadata-token-ttl-seconds"  # noqa: S105 - a header's name
-_TOKEN = "X-aws-ec2-metadata-token"  # noqa: S105 - a header's name
 
 
 class Keeper:
@@ -158,32 +154,21 @@ class _RoleKeys(msgspec.Struct, frozen=True):
     Expiration: str = ""
 
 
-AskMetadata = Callable[[str, Mapping[str, str], str, float], str]
-"""``ask(target, headers, method, deadline)``: what the metadata service says. Raises FetchError."""
+RoleKeys = Callable[[float], str | None]
+"""``role_keys(deadline)``: the keys of the instance's role, as JSON; None where it has none."""
 
 
-def ask_metadata(target: str, headers: Mapping[str, str], method: str, deadline: float) -> str:
-    """One question to the instance's metadata service. Raises FetchError."""
-    return metadata.ask(
-        target, headers, method=method, deadline=metadata.limited(deadline)
-    ).text.strip()
-
-
-def from_instance(ask: AskMetadata = ask_metadata) -> Provider:
-    """Of the role of the EC2 instance, by version 2 of its metadata service."""
+def from_instance(role_keys: RoleKeys) -> Provider:
+    """Of the role of the EC2 instance."""
 
     def provide(deadline: float) -> Credentials | None:
-        try:
-            token = {_TOKEN: ask("/latest/api/token", {_TOKEN_TTL: "60"}, "PUT", deadline)}
-            role = ask(_ROLES, token, "GET", deadline)
-            if not role:
-                return None
-            text = ask(_ROLES + plain_name(role, "role"), token, "GET", deadline)
-        except fetch.FetchError:
+        text = role_keys(deadline)
+        if text is None:
             return None
         keys = decoded(text, _RoleKeys, "the metadata service's answer")
         if keys.Code != "Success":
             raise PriceSourceError("the instance's role has no credentials now")
-        return _plain(keys.AccessKeyId, keys.SecretAccessKey, keys.Token, _expiry(keys.Expiration))
+        expires_ns = _expiry(keys.Expiration)
+        return _plain(keys.AccessKeyId, keys.SecretAccessKey, keys.Token, expires_ns)
 
     return provide

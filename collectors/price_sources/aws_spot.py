@@ -20,9 +20,8 @@ from unitcost.collectors import fetch
 from unitcost.collectors.address import parse_url
 from unitcost.collectors.aws.answers import elements, parsed, text_of
 from unitcost.collectors.aws.credentials import (
-    AskMetadata,
     Keeper,
-    ask_metadata,
+    RoleKeys,
     endpoint,
     from_environment,
     from_file,
@@ -30,6 +29,7 @@ from unitcost.collectors.aws.credentials import (
     from_service_account,
 )
 from unitcost.collectors.aws.sigv4 import signed
+from unitcost.collectors.identity.aws_role import role_keys
 from unitcost.collectors.price_contract import NotHere, PriceSourceError, SourceContext
 from unitcost.collectors.price_reading import (
     Dropped,
@@ -90,7 +90,7 @@ class AwsSpot:
         options: Options,
         context: SourceContext,
         environment: Mapping[str, str],
-        ask: AskMetadata,
+        role_keys: RoleKeys,
     ) -> None:
         self.refresh_seconds = options.refresh_seconds
         self.dropped: Mapping[str, int] = {}
@@ -101,7 +101,7 @@ class AwsSpot:
             from_file(options.credentials_file, options.profile, context.folder),
             from_environment(environment),
             from_service_account(environment, lambda: self._region),
-            from_instance(ask),
+            from_instance(role_keys),
         )
         self._credentials = Keeper(providers, context.wall_ns)
 
@@ -211,4 +211,4 @@ def _instant(ns: int) -> datetime:
 
 def make_source(options: Options, context: SourceContext) -> AwsSpot:
     """Make the source, as the contract asks."""
-    return AwsSpot(options, context, os.environ, ask_metadata)
+    return AwsSpot(options, context, os.environ, role_keys)
