@@ -197,14 +197,18 @@ class Discovery:
         owners = owners_of(self.scope.root, hinted, every)
         read = {_owner(place, owners) for place in places if place.port in self._taken}
         ours = own_inodes()
+        forbidden = self._taken | self.scope.excluded
+        apart = self._apart(
+            [each for each in new if each.port not in forbidden and not _owner(each, owners)],
+            processes,
+        )
         for place in new:
             owner, port = _owner(place, owners), place.port
-            forbidden = self._taken | self.scope.excluded
             if port in forbidden or place.inodes & ours or (owner and owner in read):
                 self._dismissed[place.key] = place
             elif owner is not None and self._is_willing(owner) and self._is_apt(owner, port):
                 self._add(place, owner, self.hints.of(owner), now)
-            elif port in self.scope.extra or (owner is None and self._is_apart(place, processes)):
+            elif port in self.scope.extra or place.key in apart:
                 self._add(place, owner, (), now)
             else:
                 self._dismissed[place.key] = place
@@ -225,15 +229,20 @@ class Discovery:
         chosen = port in procfs.port_range(self.scope.root)
         return not chosen or port in self.hints.ports or mentions(owner, port)
 
-    def _is_apart(self, place: Place, processes: Sequence[Process]) -> bool:
-        """Whether its process cannot be seen, and its port alone makes it worth asking."""
-        port = place.port
-        if port in NOT_HTTP:
-            return False
-        in_pod = self.scope.in_pod and port not in procfs.port_range(self.scope.root)
-        if port not in self.hints.ports and not in_pod:
-            return False
-        return bool(unseen(self.scope.root, processes, place.inodes))
+    def _apart(self, places: Iterable[Place], processes: Sequence[Process]) -> set[tuple[str, int]]:
+        """Those whose process cannot be seen, and whose port alone makes them worth asking."""
+        chosen = procfs.port_range(self.scope.root) if self.scope.in_pod else range(0)
+        worthy = [
+            place
+            for place in places
+            if place.port not in NOT_HTTP
+            and (place.port in self.hints.ports or (self.scope.in_pod and place.port not in chosen))
+        ]
+        if not worthy:
+            return set()
+        inodes = frozenset(inode for place in worthy for inode in place.inodes)
+        hidden = unseen(self.scope.root, processes, inodes)
+        return {place.key for place in worthy if place.inodes & hidden}
 
     def _add(
         self, place: Place, owner: Process | None, tables: tuple[ServerTable, ...], now: float

@@ -333,6 +333,26 @@ def test_in_a_pod_every_port_is_worth_asking_that_no_process_of_ours_has(tmp_pat
             assert not ports & NOT_HTTP
 
 
+def test_all_processes_are_looked_through_once_however_many_sockets_are_new(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There may be ten thousand of them, and known endpoints wait meanwhile."""
+    asked: list[frozenset[bytes]] = []
+
+    def unseen(_: str, __: object, wanted: frozenset[bytes]) -> frozenset[bytes]:
+        asked.append(wanted)
+        return wanted - {b"8001"}
+
+    monkeypatch.setattr("unitcost.collectors.discovery.search.unseen", unseen)
+    usual = (8000, 8001, 8002)
+    places = [Place((LOOPBACK,), port, frozenset({b"%d" % port})) for port in (*usual, 8003, 22)]
+    monkeypatch.setattr("unitcost.collectors.discovery.search.listening_places", lambda _: places)
+    discovery = Discovery(Hints([msgspec.structs.replace(TABLE, ports=usual)]), Scope())
+    discovery.look((), frozenset(), 0.0)
+    assert asked == [frozenset({b"8000", b"8001", b"8002"})]
+    assert {each.place.port for each in discovery.due(0.0)} == {8000, 8002}
+
+
 def test_a_server_of_another_user_is_found_by_its_usual_port(tmp_path: Path) -> None:
     """Its files under /proc cannot be read without privileges, its command line can."""
     if os.geteuid() != 0:
