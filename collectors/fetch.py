@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT = 2.0
 DEFAULT_CAP = 4 * 1024 * 1024
+_TOLD = 8
+"""So many characters of a secret give it away."""
 MAX_TOKEN_LENGTH = 16 * 1024
 _HEADER_ALLOWANCE = 64 * 1024
 _PIECE = 256 * 1024
@@ -136,10 +138,14 @@ def _unseen(bearer_token: str | None, headers: Mapping[str, str] | None) -> Iter
     try:
         yield
     except FetchError as error:
-        if bearer_token and bearer_token in str(error):
-            raise FetchError(error.kind, "an error that shows the bearer token") from None
-        if any(len(value) > 8 and value in str(error) for value in (headers or {}).values()):
-            raise FetchError(error.kind, "an error that shows a header we sent") from None
+        # Of a long text the rest was cut off, and with it the rest of what it shows.
+        if bearer_token and bearer_token[:_TOLD] in str(error):
+            why = "an error that shows the bearer token"
+            raise FetchError(error.kind, why, error.status) from None
+        given = (headers or {}).values()
+        if any(len(value) > _TOLD and value[:_TOLD] in str(error) for value in given):
+            why = "an error that shows a header we sent"
+            raise FetchError(error.kind, why, error.status) from None
         raise
 
 

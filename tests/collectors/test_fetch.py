@@ -365,6 +365,18 @@ def test_a_token_that_is_none_is_refused_without_being_shown(token: str) -> None
     assert CANARY not in repr(caught.value)
 
 
+@pytest.mark.parametrize("before", [0, 100, 140, 147])
+@pytest.mark.parametrize("long", [False, True])
+def test_no_error_shows_the_begin_of_a_token(before: int, long: bool) -> None:
+    """A server may say it back where the text is cut off, or with something in it."""
+    token = CANARY + "x" * (300 if long else 0)
+    said = "a" * before + token[: len(CANARY) - 4] + ("" if long else "-") + token[-4:]
+    with raw_server(body(b"", status=f"400 {said}")) as server, pytest.raises(FetchError) as caught:
+        fetch(server.url, timeout=LONG, bearer_token=token)
+    assert CANARY[:8] not in repr(caught.value)
+    assert caught.value.status == 400
+
+
 @pytest.mark.parametrize("name", PROTOCOL)
 def test_no_error_shows_the_token(name: str) -> None:
     """Whatever the server does."""
