@@ -39,7 +39,8 @@ class SourceContext:
 class PriceSource(Protocol):
     """Says what hosts cost. Called in a thread of its own, seldom, never by two at once.
 
-    It may also have ``dropped``: how many rows of its last answer were left out, by reason.
+    It may also have ``dropped``: how many rows of its last answer were left out, by reason; and
+    ``patience_seconds``: how long one call may take, where that is longer than others need.
     """
 
     name: str

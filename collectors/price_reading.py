@@ -32,6 +32,7 @@ MAX_SECRET = 16_384
 FETCHED = "fetched"
 """As the day prices are of: each time they are fetched."""
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,24})?([eE][+-]?[0-9]{1,2})?", re.ASCII)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_YEAR = 2200
 """Later instants do not fit into 63 bits of nanoseconds; writers mean "for ever" by them."""
@@ -153,7 +154,7 @@ def instant_ns(text: str) -> int:
     except ValueError:
         raise Unusable("no instant") from None
     if instant.tzinfo is None:
-        if len(text) != len("2026-01-31"):
+        if not _DAY.fullmatch(text):
             raise Unusable("an instant without its time zone")
         instant = instant.replace(tzinfo=UTC)
     if instant.year > _LAST_YEAR:

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from unitcost.collectors import fetch
+from unitcost.collectors.address import parse_url
 from unitcost.collectors.aws.answers import parsed, text_of
 from unitcost.collectors.aws.sigv4 import Credentials
 from unitcost.collectors.price_contract import PriceSourceError
@@ -137,6 +138,13 @@ def endpoint(service: str, region: str) -> str:
     """Where a service of a region is asked. Raises PriceSourceError for odd names."""
     suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     return f"https://{service}.{plain_name(region, 'region')}.{suffix}/"
+
+
+def host_header(url: str) -> str:
+    """What stands in the Host header of a request there."""
+    place = parse_url(url)
+    usual = 443 if place.scheme == "https" else 80
+    return place.host if place.port == usual else f"{place.host}:{place.port}"
 
 
 def _expiry(text: str) -> int:

@@ -9,12 +9,13 @@ https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/using-the-aws-price
 import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import msgspec
 
 from unitcost.collectors import fetch
+from unitcost.collectors.aws.offers import NEEDED, Commitment, Row, quote_of
 from unitcost.collectors.price_contract import PriceSourceError, SourceContext
 from unitcost.collectors.price_reading import (
     Dropped,
@@ -22,7 +23,6 @@ from unitcost.collectors.price_reading import (
     Timeout,
     Unusable,
     Years,
-    amount,
     asked,
     check_source_url,
     decoded,
@@ -32,8 +32,7 @@ from unitcost.collectors.price_reading import (
     until_the_next,
     wanted,
 )
-from unitcost.pricing.price import PriceModel
-from unitcost.pricing.quote import HostIdentity, PriceKey, Quote
+from unitcost.pricing.quote import HostIdentity, Quote
 from unitcost.pricing.resolve import Rank
 
 URL = "https://pricing.us-east-1.amazonaws.com"
@@ -44,26 +43,6 @@ MAX_LINE = 64 * 1024
 MAX_PREAMBLE = 20
 MAX_ROWS = 10_000
 """Of one instance type; there are some hundred."""
-
-NEEDED = (
-    "TermType",
-    "EffectiveDate",
-    "Unit",
-    "PricePerUnit",
-    "Currency",
-    "LeaseContractLength",
-    "PurchaseOption",
-    "OfferingClass",
-    "Product Family",
-    "Instance Type",
-    "Tenancy",
-    "Operating System",
-    "Pre Installed S/W",
-    "CapacityStatus",
-    "MarketOption",
-    "Region Code",
-)
-Row = Mapping[str, str]
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -165,53 +144,10 @@ class AwsBulk:
         return quotes
 
     def _quote(self, row: Row, region: str, published_ns: int) -> Quote:
-        _check(row, region)
-        key = PriceKey("aws", region, row["Instance Type"], self._model(row), "", row["Currency"])
-        price = amount(row["PricePerUnit"])
-        if price == 0:
-            raise Unusable("a price of 0")
-        return Quote(
-            key,
-            price,
-            self.name,
-            valid_from_ns=instant_ns(row["EffectiveDate"]),
-            as_of_ns=published_ns,
-            known_at_ns=self._context.wall_ns(),
-        )
-
-    def _model(self, row: Row) -> PriceModel:
-        if row["TermType"] == "OnDemand":
-            return PriceModel.ON_DEMAND
-        if row["TermType"] != "Reserved":
-            raise Unusable("another kind of price")
-        ours = (f"{self._options.commitment_years}yr", self._options.offering_class)
-        if (row["LeaseContractLength"], row["OfferingClass"]) != ours:
-            raise Unusable("a commitment of another term than ours")
-        if row["PurchaseOption"] != "No Upfront":
-            raise Unusable("a commitment with an upfront payment")
-        return PriceModel.RESERVED
-
-
-def _check(row: Row, region: str) -> None:
-    """Drop what is not a plain instance under Linux, by the hour. Raises Unusable."""
-    metal = ".metal" in row["Instance Type"]
-    family = "Compute Instance (bare metal)" if metal else "Compute Instance"
-    # A machine without a hypervisor is listed as Dedicated; that is its plain price.
-    tenancy = "Dedicated" if metal else "Shared"
-    decoys = {
-        "another region": row["Region Code"] != region,
-        "another product": row["Product Family"] != family,
-        f"not {tenancy}": row["Tenancy"] != tenancy,
-        "not Linux": row["Operating System"] != "Linux",
-        "with software": row["Pre Installed S/W"] not in ("", "NA"),
-        "not capacity in use": row["CapacityStatus"] != "Used",
-        "capacity block or another market": row["MarketOption"] != "OnDemand",
-        "another unit": row["Unit"] != "Hrs",
-        "another currency": row["Currency"] != ("CNY" if region.startswith("cn-") else "USD"),
-    }
-    for reason, is_decoy in decoys.items():
-        if is_decoy:
-            raise Unusable(reason)
+        ours = Commitment(self._options.commitment_years, self._options.offering_class)
+        quote = quote_of(row, region, ours)
+        known_at_ns = self._context.wall_ns()
+        return replace(quote, source=self.name, as_of_ns=published_ns, known_at_ns=known_at_ns)
 
 
 class _Rows:

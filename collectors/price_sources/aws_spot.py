@@ -17,7 +17,6 @@ from xml.etree.ElementTree import Element
 import msgspec
 
 from unitcost.collectors import fetch
-from unitcost.collectors.address import parse_url
 from unitcost.collectors.aws.answers import elements, parsed, text_of
 from unitcost.collectors.aws.credentials import (
     Keeper,
@@ -27,7 +26,9 @@ from unitcost.collectors.aws.credentials import (
     from_file,
     from_instance,
     from_service_account,
+    host_header,
 )
+from unitcost.collectors.aws.offers import currency_of
 from unitcost.collectors.aws.sigv4 import signed
 from unitcost.collectors.identity.aws_role import role_keys
 from unitcost.collectors.price_contract import NotHere, PriceSourceError, SourceContext
@@ -183,11 +184,12 @@ class AwsSpot:
             raise Unusable("not Linux")
         if not zone.startswith(host.region):
             raise Unusable("another region")
-        currency = "CNY" if host.region.startswith("cn-") else "USD"
         now_ns = self._context.wall_ns()
         try:
             return Quote(
-                PriceKey("aws", host.region, host.sku, PriceModel.SPOT, zone, currency),
+                PriceKey(
+                    "aws", host.region, host.sku, PriceModel.SPOT, zone, currency_of(host.region)
+                ),
                 amount(text_of(record, "spotPrice")),
                 self.name,
                 valid_from_ns=instant_ns(text_of(record, "timestamp")),
@@ -196,13 +198,6 @@ class AwsSpot:
             )
         except ValueError:
             raise Unusable("no price can be so") from None
-
-
-def host_header(url: str) -> str:
-    """What stands in the Host header of a request there."""
-    place = parse_url(url)
-    usual = 443 if place.scheme == "https" else 80
-    return place.host if place.port == usual else f"{place.host}:{place.port}"
 
 
 def _instant(ns: int) -> datetime:

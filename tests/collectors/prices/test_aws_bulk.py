@@ -15,8 +15,9 @@ import pytest
 
 from tests.collectors.prices.asking import NOW_NS, context, failure, ns, quotes, said
 from tests.collectors.prices.web import Answer, Asked, Web, ok, web
+from unitcost.collectors.aws.offers import NEEDED
 from unitcost.collectors.price_contract import NotHere
-from unitcost.collectors.price_sources.aws_bulk import NEEDED, Options, make_source
+from unitcost.collectors.price_sources.aws_bulk import Options, make_source
 from unitcost.pricing.price import PriceModel
 from unitcost.pricing.quote import HostIdentity
 from unitcost.pricing.resolve import Offered, Why, resolve
