@@ -34,6 +34,8 @@ NOT_HTTP = frozenset(
     | {10248, 10249, 10250, 10256, 10257, 10259, 11211, 27017}
 )
 """Ports of other well-known services, and of Kubernetes' own: no stranger's is asked there."""
+KUBELET = frozenset({10248, 10250})
+"""Where they are listened on it is a node's network that a pod shares, and no pod's own."""
 OPT_OUT = "UNITCOST_DISCOVER"
 
 
@@ -85,6 +87,7 @@ class Discovery:
     _dismissed: dict[tuple[str, int], Place] = field(default_factory=dict)
     _hinted: frozenset[str] = frozenset()
     _taken: frozenset[int] = frozenset()
+    _in_pod: bool = False
     _looked: float | None = None
     _told: set[Problem] = field(default_factory=set)
 
@@ -103,10 +106,12 @@ class Discovery:
             self._taken = taken
             self._dismissed.clear()
         try:
-            places = listening_places(self.scope.root)[:MAX_PLACES]
+            every = listening_places(self.scope.root)
         except OSError as error:
             self._tell("discovery", f"cannot see which ports are listened on: {error.strerror}")
             return
+        self._in_pod = self.scope.in_pod and not any(each.port in KUBELET for each in every)
+        places = every[:MAX_PLACES]
         self._forget(places, processes)
         new = [place for place in places if self._is_new(place)]
         if new:
@@ -231,12 +236,12 @@ class Discovery:
 
     def _apart(self, places: Iterable[Place], processes: Sequence[Process]) -> set[tuple[str, int]]:
         """Those whose process cannot be seen, and whose port alone makes them worth asking."""
-        chosen = procfs.port_range(self.scope.root) if self.scope.in_pod else range(0)
+        chosen = procfs.port_range(self.scope.root) if self._in_pod else range(0)
         worthy = [
             place
             for place in places
             if place.port not in NOT_HTTP
-            and (place.port in self.hints.ports or (self.scope.in_pod and place.port not in chosen))
+            and (place.port in self.hints.ports or (self._in_pod and place.port not in chosen))
         ]
         if not worthy:
             return set()

@@ -333,6 +333,25 @@ def test_in_a_pod_every_port_is_worth_asking_that_no_process_of_ours_has(tmp_pat
             assert not ports & NOT_HTTP
 
 
+@pytest.mark.parametrize("kubelet", [10248, 10250])
+def test_on_a_nodes_network_not_every_port_is_its_owners(
+    kubelet: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pod with hostNetwork: what listens there is the cluster's, and others'."""
+    ports = (kubelet, 9000, 8000)
+    places = [Place((LOOPBACK,), port, frozenset({b"%d" % port})) for port in ports]
+    found = []
+    for there in (places, places[1:]):
+        monkeypatch.setattr(
+            "unitcost.collectors.discovery.search.listening_places", lambda _, there=there: there
+        )
+        hints = Hints([msgspec.structs.replace(TABLE, ports=(8000,))])
+        discovery = Discovery(hints, Scope(in_pod=True))
+        discovery.look((), frozenset(), 0.0)
+        found.append({each.place.port for each in discovery.due(0.0)})
+    assert found == [{8000}, {8000, 9000}]
+
+
 def test_all_processes_are_looked_through_once_however_many_sockets_are_new(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
