@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
+from itertools import chain, count
 
 from unitcost.collectors.progress import Track
 from unitcost.collectors.sink.peer import Launched, ProcessId
@@ -122,7 +123,9 @@ class Jobs:
         own = f"{process.pid}-{process.started}" if process else ""
         said = place.run or (poster.launched.run if poster else "")
         run = said or clean_name(f"hf-{own}" if own else "hf")
-        job = Job(f"{SINK}{place.job}/{run}@{own}", place, run, poster)
+        name, taken = f"{SINK}{place.job}/{run}@{own}", {job.id for job in self._jobs.values()}
+        names = chain([name], (f"{name}~{number}" for number in count(1)))
+        job = Job(next(each for each in names if each not in taken), place, run, poster)
         self._jobs[place, process] = job
         return job
 

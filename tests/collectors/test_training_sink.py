@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 from tests.collectors.hf_callback import body, post
 from tests.harness import free_port, wait_for
 from unitcost.collectors.base import Context, Neighbours, NoData, Reading
+from unitcost.collectors.sink.jobs import Jobs, Poster
+from unitcost.collectors.sink.peer import Launched, ProcessId
 from unitcost.collectors.sink.server import MAX_BODY, MAX_CONNECTIONS, MAX_HEAD, Refused
 from unitcost.collectors.sink.status import Place, final_steps, place_of, status_of
 from unitcost.collectors.training_sink import Options, TrainingSink, make_collector
@@ -398,6 +400,21 @@ def test_too_many_jobs_are_refused(sink: TrainingSink, monkeypatch: pytest.Monke
     begin = body(0, total_steps=30)
     statuses = [post(sink.port, f"/v1/jobs/j{n}", begin) for n in (0, 1, 2, 1)]
     assert statuses == [200, 200, 503, 200]
+
+
+def test_no_two_jobs_have_one_id() -> None:
+    """Of several whose process is seen only at a later post, and of names with a slash."""
+    jobs, wall = Jobs(), 10**18
+    begin, step = status_of(body(0, total_steps=9), wall), status_of(body(9, current_step=1), wall)
+    for pid in range(3):
+        poster = Poster(ProcessId(pid, 1), Launched())
+        jobs.take(Place("tuner"), None, begin)
+        jobs.take(Place("tuner"), poster, step)
+        jobs.take(Place("a", "b/c"), poster, begin)
+        jobs.take(Place("a/b", "c"), poster, begin)
+    ids = [job.id for job in jobs.all()]
+    assert len(ids) == len(set(ids)) == 9
+    assert ids[0] == "hf:tuner/hf@"
 
 
 def test_jobs_that_are_over_make_room(sink: TrainingSink, monkeypatch: pytest.MonkeyPatch) -> None:
