@@ -17,9 +17,9 @@ from unitcost.collectors import procfs
 from unitcost.collectors.base import Neighbours, Target
 from unitcost.collectors.discovery.finder import Finder, Wanted
 from unitcost.collectors.discovery.hints import Hints, mentions
+from unitcost.collectors.discovery.ports import NOT_HTTP
 from unitcost.collectors.discovery.probe import Question
 from unitcost.collectors.discovery.search import (
-    NOT_HTTP,
     OPT_OUT,
     PATIENCE,
     Candidate,
