@@ -275,7 +275,7 @@ def test_stalls_never_shrink_and_never_exceed_the_time(moves: list[tuple[str, in
         patch.setattr(_stalls, "_clock", clock)
         stalls, began, before = Stalls(), clock.now, dict.fromkeys(KINDS, 0)
         waits = stalls.here()
-        truth = dict.fromkeys(KINDS, 0)
+        truth: dict[str, int] = {each: 0 for each in KINDS}
         for kind, passes in moves:
             waits.switch(kind)
             clock.now += passes

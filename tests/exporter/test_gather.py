@@ -413,7 +413,7 @@ def test_a_collector_that_says_so_stays_over_a_reload(gatherer_of: Make) -> None
     (second,) = make_sources(found, {"good": 1}, Context(), gatherer.free())
     assert isinstance(first.collector, Stays)
     assert second.collector is first.collector
-    gatherer.close(staying=[second.collector])
+    gatherer.close(staying=[first.collector])
     assert not first.collector.closed
     after = gatherer_of(second)
     assert value_of(after.gather(PATIENCE), "good") == 2
