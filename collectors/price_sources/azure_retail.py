@@ -109,13 +109,20 @@ class AzureRetail:
         """
         host = wanted(identity, "azure")
         dropped = Dropped()
-        quotes: list[Quote] = []
+        primary: list[Quote] = []
+        others: list[Quote] = []
         for raw in self._items(host, deadline):
             with dropped.row():
                 item = row_of(raw, _Item)
                 _check(item, host.sku)
-                quotes += self._offers(item, dropped)
-        tiled = until_the_next(quotes, dropped)
+                offers = primary if item.isPrimaryMeterRegion else others
+                offers += self._offers(item, dropped)
+        # Most older types have no other meter than one whose home is another region.
+        keys = {quote.key for quote in primary}
+        alone = [quote for quote in others if quote.key not in keys]
+        if len(alone) < len(others):
+            dropped.add("the meter of another region", len(others) - len(alone))
+        tiled = until_the_next(primary + alone, dropped)
         self.dropped = dropped.by_reason
         return tiled
 
@@ -222,7 +229,6 @@ def _check(item: _Item, sku: str) -> None:
         "another kind of price": item.type
         not in ("Consumption", "Reservation", "DevTestConsumption"),
         "another unit": item.unitOfMeasure != "1 Hour",
-        "the meter of another region": not item.isPrimaryMeterRegion,
         "a price for large amounts": amount(_text(item.tierMinimumUnits)) != 0,
     }
     for reason, is_decoy in decoys.items():

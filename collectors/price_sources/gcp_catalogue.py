@@ -255,25 +255,26 @@ def _counts(made_of: Machine) -> dict[str, Decimal]:
 
 def _parts(made_of: Machine, years: int) -> Iterator[_Part]:
     """The parts to look for, by terms. Names are matched as a whole: many begin alike."""
-    spot = "attached to Spot Preemptible VMs"
+    spot = "attached to Spot Preemptible VMs?"
+    place = "(?: (?:running )?in .+)?"
     on_demand = {
         "core": f"{made_of.core} running in .+",
         "ram": f"{made_of.ram} running in .+",
         "gpu": f"{made_of.gpu} running in .+",
-        "ssd": "SSD backed Local Storage(?: in .+)?",
+        "ssd": f"SSD backed Local Storage{place}",
     }
     preemptible = {
         "core": f"Spot Preemptible {made_of.core} running in .+",
         "ram": f"Spot Preemptible {made_of.ram} running in .+",
         "gpu": f"{made_of.gpu} {spot} running in .+",
-        "ssd": f"SSD backed Local Storage {spot}(?: in .+)?",
+        "ssd": f"SSD backed Local Storage {spot}{place}",
     }
     term = f"for {years} Years?"
     family = f"{made_of.committed} " if made_of.committed else ""
     committed = {
         "core": f"Commitment v1: {family}Cpu in .+ {term}",
         "ram": f"Commitment v1: {family}Ram in .+ {term}",
-        "gpu": f"Commitment v1: {made_of.gpu} running in .+ {term}",
+        "gpu": f"Commitment v1: {made_of.gpu} (?:running )?in .+ {term}",
         "ssd": f"Commitment v1: Local SSD [Ii]n .+ {term}",
     }
     named = [

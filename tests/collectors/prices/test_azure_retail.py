@@ -134,7 +134,9 @@ def test_the_price_of_the_machine_alone_wins_over_every_decoy() -> None:
 
 def test_only_decoys_are_no_price() -> None:
     """Nothing is better than something else's price."""
-    found, _ = asked_of(ok(page(*DECOYS.values(), *DECOYS_AGAIN)))
+    alone = {**DECOYS}
+    del alone["the meter of another region"]  # which without another is ours
+    found, _ = asked_of(ok(page(*alone.values(), *DECOYS_AGAIN)))
     assert found == ()
 
 
@@ -151,6 +153,17 @@ def test_the_question_is_for_this_type_in_this_region() -> None:
             f"and armSkuName eq '{SKU}'"
         ],
     }
+
+
+def test_a_meter_whose_home_is_another_region_is_a_price_where_there_is_no_other() -> None:
+    """As for most older types; with one of its own there it is none."""
+    abroad = item(isPrimaryMeterRegion=False, retailPrice=0.096)
+    found, source = asked_of(ok(page(abroad)))
+    assert [str(each.per_hour) for each in found] == ["0.096"]
+    assert source.dropped == {}
+    found, source = asked_of(ok(page(abroad, item())))
+    assert [str(each.per_hour) for each in found] == ["68.64"]
+    assert source.dropped == {"the meter of another region": 1}
 
 
 def test_a_change_takes_effect_when_it_took_effect() -> None:

@@ -108,6 +108,9 @@ ALIKE = (
     sku("Nvidia Tesla A100 GPU Virtual Workstation running in Americas", "3.3"),
     sku("A2 Instance Core running in Frankfurt", "0.04", regions=["europe-west3"]),
     sku("A3 Instance Core running in Americas", "0.0293"),
+    sku("Nvidia Tesla A100 GPU attached to DWS Defined Duration VMs running in Americas", "1.3"),
+    sku("Reserved Nvidia Tesla A100 GPU in Americas in Calendar Mode", "1.5"),
+    sku("SSD backed Local Storage attached to DWS Defined Duration VMs", "0.05", unit="GiBy.mo"),
     {"description": 1, "serviceRegions": [REGION]},
 )
 
@@ -161,6 +164,19 @@ def test_local_disks_that_a_machine_always_has_are_paid_for(ask: Asks) -> None:
     assert set(prices) == {"on_demand"}
     assert round(prices["on_demand"], 8) == Decimal("5.06879789")
     assert dropped == {"spot: no price of its gpu": 1}
+
+
+@pytest.mark.parametrize("tail", ["", " in Iowa", " running in Iowa"])
+def test_local_disks_are_named_in_several_ways(ask: Asks, tail: str) -> None:
+    """With the place, or without; on Spot too."""
+    spot = [*SPOT[:2], sku(SPOT[2]["description"].replace("A100", "A100 80GB"), "2", "Preemptible")]
+    disks = f"SSD backed Local Storage attached to Spot Preemptible VMs{tail}"
+    spot.append(sku(disks, "0.03", "Preemptible", "GiBy.mo"))
+    named = sku(f"SSD backed Local Storage{tail}", "0.08", unit="GiBy.mo")
+    prices, dropped = ask("a2-ultragpu-1g", *ALIKE[:-1], *A2[:4], named, *spot)
+    assert round(prices["on_demand"], 8) == Decimal("5.06879789")
+    assert prices["spot"] == Decimal("2.4402") + Decimal(375) * Decimal("0.03") / 730
+    assert dropped == {}
 
 
 @pytest.mark.parametrize("missing", range(3))
