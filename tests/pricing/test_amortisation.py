@@ -313,6 +313,9 @@ def test_before_it_is_in_service_hardware_costs_nothing_and_has_no_price() -> No
         (lambda: UnitsOfProduction(D("Infinity")), "expected units"),
         (lambda: Estimate(0, StraightLine(D(1)), D(-1)), "a residual value"),
         (lambda: Estimate(0, StraightLine(D(1)), units_before=D(-1)), "units"),
+        (lambda: UnitsOfProduction(D(10**15 + 1)), "expected units"),
+        (lambda: Estimate(0, StraightLine(D(1)), D(10**12 + 1)), "a residual value"),
+        (lambda: Schedule(D(10**12 + 1), (LINE,)), "a purchase price"),
         (lambda: Schedule(D(1), ()), "needs an estimate"),
         (lambda: Schedule(D(-1), (LINE,)), "a purchase price"),
         (lambda: Schedule(D(1), (LINE, LINE)), "follow each other"),
@@ -337,3 +340,5 @@ def test_the_ends_of_what_can_be_are_accepted() -> None:
         assert schedule.book_value(FAR) == 7
     assert Schedule(D(0), (LINE,)).book_value(FAR) == 0
     assert DecliningBalance(D(1), D(10)).factor == 10
+    most = Schedule(D(10**12), (Estimate(BOUGHT, UnitsOfProduction(D(10**15)), D(10**12)),))
+    assert most.book_value(FAR, D(10**15)) == 10**12

@@ -114,6 +114,9 @@ def test_overheads_that_cannot_be_are_refused() -> None:
             overhead_usd(ITEMS, hours, None)
     assert Overhead(RACK, D(10**9)).usd == 10**9
     assert overhead_usd((), D(10**9), None) == {}
+    assert overhead_usd(ITEMS[:1], D(0), None) == {RACK: D(0)}
+    with pytest.raises(ValueError, match="an overhead in USD"):
+        Overhead(RACK, D(10**9 + 1))
 
 
 @given(st.decimals(0, 10**9, places=12), WEIGHTS)

@@ -356,6 +356,7 @@ def minute_windows(count: int) -> list[Window]:
         (lambda: Tariff(ONE, (NIGHT, NIGHT)), "at the same time"),
         (lambda: Tariff(ONE, tuple(minute_windows(65))), "more than 64 windows"),
         (lambda: DEWA.per_kwh(NOON, DUBAI, D(-1)), "a month's kWh"),
+        (lambda: DEWA.per_kwh(NOON, DUBAI, D(10**12 + 1)), "a month's kWh"),
         (lambda: DEWA.cost(D(-1), NOON, DUBAI), "energy in kWh"),
         (lambda: DEWA.cost(D(1), NOON, DUBAI, D(-1)), "a month's kWh"),
         (lambda: DEMAND.demand_per_hour(D(-1), NOON, DUBAI), "a peak in kW"),
