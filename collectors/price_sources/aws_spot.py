@@ -184,13 +184,16 @@ class AwsSpot:
             raise Unusable("not Linux")
         if not zone.startswith(host.region):
             raise Unusable("another region")
+        price = amount(text_of(record, "spotPrice"))
+        if price == 0:
+            raise Unusable("a price of 0")
         now_ns = self._context.wall_ns()
         try:
             return Quote(
                 PriceKey(
                     "aws", host.region, host.sku, PriceModel.SPOT, zone, currency_of(host.region)
                 ),
-                amount(text_of(record, "spotPrice")),
+                price,
                 self.name,
                 valid_from_ns=instant_ns(text_of(record, "timestamp")),
                 as_of_ns=now_ns,

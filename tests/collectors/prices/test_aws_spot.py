@@ -123,6 +123,7 @@ DECOYS = {
     "not Linux": record("30", "2026-11-20T11:00:00Z", product="Windows"),
     "another instance type": record("1", "2026-11-20T11:00:00Z", sku="p5.4xlarge"),
     "another region": record("1", "2026-11-20T11:00:00Z", zone="eu-west-1a"),
+    "a price of 0": record("0.000000", "2026-11-20T11:00:00Z"),
     "negative": record("-1", "2026-11-20T11:00:00Z"),
     "no number": record("NaN", "2026-11-20T11:00:00Z"),
     "no instant": record("1", "now"),

@@ -109,6 +109,14 @@ def test_what_is_of_other_types_is_counted_and_of_other_terms_told(tmp_path: Pat
     assert file.dropped == {"another instance type": 2, "no price": 1}
 
 
+def test_free_is_a_price_where_the_user_says_so(tmp_path: Path) -> None:
+    """Zero dollars, which is not unpriced; so is all of it off."""
+    text = csv(row(per_hour="0"), row(model="spot", discount_percent="100"))
+    free, given_away = quotes(source(tmp_path, text), HOST)
+    assert free.per_hour == given_away.per_hour == 0
+    assert given_away.list_per_hour == Decimal("23.92")
+
+
 def test_an_override_comes_before_live_sources(tmp_path: Path) -> None:
     """By choice of the user."""
     assert source(tmp_path, csv(), override=True).rank is Rank.OVERRIDE
