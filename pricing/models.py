@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
-from unitcost.pricing.allocate import Share, State
+from unitcost.pricing.allocate import Share
 from unitcost.pricing.layers import Counted
 from unitcost.pricing.money import distribute
 from unitcost.pricing.sample import Outcome, Quantity
@@ -72,22 +72,21 @@ def _best(quantities: _Sums, worked: Set[Account]) -> Quantity | None:
     return next((q for q in there if ours <= quantities[q].keys()), next(iter(there), None))
 
 
-def split_by_model(shares: Sequence[Share], now: Weights, window: Weights) -> list[Share]:
-    """Give each server's shares to its models: active by what they did now, else by the window.
+def split_by_model(shares: Sequence[Share], done: Weights) -> list[Share]:
+    """Give each server's shares to its models, by the work `done` over the window, now included.
 
-    Where nothing tells the models apart they get equal parts, those that are known now or else
-    those of the window; where none is known yet, the share stays on the workload.
+    By the window and not by the tick alone, also where the server was busy: servers count a
+    request's work when it ends, and whose long request runs while others' short ones end would pay
+    too little. Where nothing tells the models apart they get equal parts; where none is known yet,
+    the share stays on the workload.
     """
     split: list[Share] = []
     for share in shares:
-        recent = window.get(share.account.workload, {})
-        current = now.get(share.account.workload, {})
-        in_order = (current, recent) if share.state is State.ACTIVE else (recent, current)
-        worked = next((weights for weights in in_order if any(weights.values())), None)
-        weights = worked or dict.fromkeys(current or recent, 1)
-        if share.account.run or share.account.reserved or not weights:
+        known = done.get(share.account.workload, {})
+        if share.account.run or share.account.reserved or not known:
             split.append(share)
             continue
+        weights = known if any(known.values()) else dict.fromkeys(known, 1)
         parts = distribute(share.weight, list(weights.values()))
         split += [
             replace(share, account=account, weight=part)

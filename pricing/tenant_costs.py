@@ -62,17 +62,13 @@ def _requests(units: Units, by_token: Mapping[str, int]) -> int:
     return units.get(SUCCEEDED, 0)
 
 
-def split_by_tenant(active: int, other: int, now: Weights, window: Weights) -> dict[str, int]:
-    """Split pico-dollars over tenants: active ones by the work done now, the others by the window.
+def split_by_tenant(pico: int, done: Weights) -> dict[str, int]:
+    """Split pico-dollars over tenants by the work done for each over the window, now included.
 
-    The parts sum to `active` + `other`. Where nothing says whose it was it is ``__other__``.
+    The parts sum to `pico`. Where nothing says whose it was it is ``__other__``.
     """
-    parts: dict[str, int] = {}
-    for pico, in_order in ((active, (now, window)), (other, (window, now))):
-        weights = next((each for each in in_order if any(each.values())), {OVERFLOW: 1})
-        for tenant, part in zip(weights, distribute(pico, list(weights.values())), strict=True):
-            parts[tenant] = parts.get(tenant, 0) + part
-    return parts
+    weights = done if any(done.values()) else {OVERFLOW: 1}
+    return dict(zip(weights, distribute(pico, list(weights.values())), strict=True))
 
 
 @dataclass(slots=True)

@@ -27,7 +27,7 @@ TENANTS = (
     Metric(
         "unitcost_tenant_cost_usd_total",
         "counter",
-        "US dollars charged to the workload, by on whose behalf it worked; idle by the window. "
+        "US dollars charged to the workload, by on whose behalf it worked in the window. "
         "From a workload's first known tenant on, the sum over tenants is what it was charged. "
         "__other__: nobody is known, or one too many.",
         ("workload", "model", "tenant"),

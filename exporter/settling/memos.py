@@ -13,7 +13,7 @@ from unitcost.exporter.settling.rules import MAX_TENANTS, Rules
 from unitcost.exporter.settling.tally import Spent, Tally, WindowKey
 from unitcost.pricing.layers import compared
 from unitcost.pricing.sample import Layer, Outcome, Quantity
-from unitcost.pricing.tenant_costs import TenantWindow, split_by_tenant, tenant_weights
+from unitcost.pricing.tenant_costs import TenantWindow, split_by_tenant
 from unitcost.pricing.unit_cost import UnitKey, Window
 from unitcost.pricing.units import Count
 from unitcost.pricing.waste import WASTED, saved_pico, wasted_pico
@@ -160,8 +160,7 @@ class Memos:
             window.add(mono_ns, whole, found)
             spent = tally.spent.get(key)
             if spent is not None:
-                now = tenant_weights(whole, found, rates)
-                _book(books, key, spent, now, window.weights(rates))
+                _book(books, key, spent, window.weights(rates))
             for tenant, own in found.items():
                 _count_units(books, key, tenant, own)
 
@@ -177,11 +176,8 @@ class Memos:
         return tenant
 
 
-def _book(
-    books: Books, key: WindowKey, spent: Spent, now: dict[str, int], window: dict[str, int]
-) -> None:
-    parts = split_by_tenant(spent.used_pico, spent.pico - spent.used_pico, now, window)
-    for tenant, pico in parts.items():
+def _book(books: Books, key: WindowKey, spent: Spent, done: dict[str, int]) -> None:
+    for tenant, pico in split_by_tenant(spent.pico, done).items():
         books.pending.count(TENANT_COST, (*key, tenant), pico)
 
 

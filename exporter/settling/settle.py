@@ -183,8 +183,8 @@ class Settler:
         """The shares as measured, with each server's split over its models."""
         if held is None:
             return {}
-        now, window = model_weights(counted.units), self.tally.model_weights()
-        return {name: split_by_model(each, now, window) for name, each in held.shares.items()}
+        done = model_weights(self.tally.window_units(counted.units))
+        return {name: split_by_model(each, done) for name, each in held.shares.items()}
 
     def _charge(self, cost: Cost, marks: Sequence[EpochMark], subjects: Sequence[Subject]) -> None:
         """Charge one interval, cut at hours, price changes and epoch marks."""

@@ -9,7 +9,6 @@ from unitcost.exporter.settling.holding import Held
 from unitcost.pricing.allocate import State
 from unitcost.pricing.charge import Posting
 from unitcost.pricing.layers import Counted
-from unitcost.pricing.models import model_weights
 from unitcost.pricing.sample import Quantity
 from unitcost.pricing.timeline import Position
 from unitcost.pricing.unit_cost import Slice, UnitKey, Window
@@ -67,16 +66,13 @@ class Tally:
             self.signals = {a.workload: held.signals.get(a, "none") for a in held.holders}
             self.device_signals = held.device_signals
 
-    def model_weights(self) -> dict[str, dict[Account, int]]:
-        """How the models of each workload did the window's work."""
-        return model_weights(self.window_units())
-
-    def window_units(self) -> Counted:
-        """All units of the window."""
-        units: Counted = {}
+    def window_units(self, now: Counted | None = None) -> Counted:
+        """All units of the window, and those of `now`, which are not in it yet."""
+        units: Counted = dict(now or {})
         for (workload, model), window in self.windows.items():
             for (quantity, label), micro in window.seen.items():
-                units[Account(workload, model), quantity, label] = micro
+                key = (Account(workload, model), quantity, label)
+                units[key] = units.get(key, 0) + micro
         return units
 
     def spoil(self, accounts: Iterable[Account]) -> None:

@@ -299,3 +299,22 @@ def test_whatever_comes_and_goes_the_gateway_s_requests_are_billed_once(
     site.tick(2)
     assert site.units("chat") == truth
     assert site.usd("chat") > 0
+
+
+def test_a_model_with_long_requests_pays_for_all_their_seconds() -> None:
+    """Their work is counted when they end; in between it is others' short ones that do."""
+    site = Site(rules(workloads=(CHAT,)))
+    server = site.host.serve("chat", 8000, cores=1.0)
+    server.running = True
+    for model in ("long", "short"):
+        server.work(0, model)
+    site.settle()
+    for tick in range(1, 721):
+        server.work(1, "short")
+        server.add(Quantity.PHASE_SECONDS, 2, Phase.DECODE, "short")
+        if tick % 12 == 0:
+            server.work(1, "long")
+            server.add(Quantity.PHASE_SECONDS, 60, Phase.DECODE, "long")
+        site.tick()
+    paid = {model: float(site.usd("chat", model=model)) for model in ("long", "short")}
+    assert paid["long"] / (paid["long"] + paid["short"]) == pytest.approx(60 / 84, rel=0.03)

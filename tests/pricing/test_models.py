@@ -1,5 +1,6 @@
 """Several models on one server: their parts sum to what the server held."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,12 +43,10 @@ SHARES = st.lists(
 )
 
 
-@given(SHARES, COUNTED, COUNTED)
-def test_the_models_parts_sum_to_the_server_s_share(
-    shares: list[Share], now: Counted, window: Counted
-) -> None:
+@given(SHARES, COUNTED)
+def test_the_models_parts_sum_to_the_server_s_share(shares: list[Share], done: Counted) -> None:
     """In each state, exactly; runs and reserved accounts stay as they are."""
-    split = split_by_model(shares, model_weights(now), model_weights(window))
+    split = split_by_model(shares, model_weights(done))
     assert sums(split) == sums(shares)
     assert all(share.weight > 0 for share in split)
     for share in split:
@@ -74,38 +73,25 @@ def parts(split: list[Share]) -> dict[Account, int]:
     return {each.account: each.weight for each in split}
 
 
-def test_active_time_goes_by_what_the_models_do_now_and_idle_time_by_the_window() -> None:
-    """A model that did all of the window's work carries the idling, whoever works now."""
-    now, window = {"chat": {BIG: 1, SMALL: 3}}, {"chat": {BIG: 1}}
-    assert parts(split_by_model([share()], now, window)) == {BIG: 25, SMALL: 75}
-    assert parts(split_by_model([share(State.IDLE)], now, window)) == {BIG: 100}
-    assert parts(split_by_model([share(State.LOADING)], now, window)) == {BIG: 100}
-
-
-def test_active_time_in_which_nothing_ended_goes_by_the_window() -> None:
-    """A long request is under way."""
-    now, window = {"chat": {BIG: 0, SMALL: 0}}, {"chat": {BIG: 3, SMALL: 1}}
-    assert parts(split_by_model([share()], now, window)) == {BIG: 75, SMALL: 25}
+@pytest.mark.parametrize("state", list(State))
+def test_every_state_goes_by_what_the_models_did_in_the_window(state: State) -> None:
+    """Who did all of its work carries the idling too, whoever works just now."""
+    done = {"chat": {BIG: 1, SMALL: 3}}
+    assert parts(split_by_model([share(state)], done)) == {BIG: 25, SMALL: 75}
 
 
 def test_models_that_have_not_worked_yet_share_equally() -> None:
     """An idle server's cost is not left on no model because nobody has asked it anything."""
     now = {"chat": {BIG: 0, SMALL: 0}}
     for state in State:
-        assert parts(split_by_model([share(state)], now, {})) == {BIG: 50, SMALL: 50}
+        assert parts(split_by_model([share(state)], now)) == {BIG: 50, SMALL: 50}
         one = {"chat": {BIG: 0}}
-        assert parts(split_by_model([share(state)], one, {})) == {BIG: 100}
-
-
-def test_idle_time_of_the_first_tick_with_work_goes_by_that_work() -> None:
-    """The window has nothing yet."""
-    now = {"chat": {BIG: 1, SMALL: 3}}
-    assert parts(split_by_model([share(State.IDLE)], now, {})) == {BIG: 25, SMALL: 75}
+        assert parts(split_by_model([share(state)], one)) == {BIG: 100}
 
 
 def test_where_no_model_is_known_the_share_stays_on_the_workload() -> None:
     """The server has not answered yet."""
-    assert split_by_model([share()], {}, {}) == [share()]
+    assert split_by_model([share()], {}) == [share()]
 
 
 def test_weights_are_compute_seconds_else_tokens_else_requests() -> None:
