@@ -1,7 +1,8 @@
-"""The keys of an EC2 instance's role, for the one source of prices that must sign its questions.
+"""The keys of an EC2 instance's role, for sources of prices that must sign their questions.
 
-The only secret that is ever asked of a metadata service, and only where `aws_spot` is configured
-and finds no other credentials: whoever holds it can do whatever the instance's role may.
+The only secret that is ever asked of a metadata service, and only where `aws_spot` or
+`aws_price_list` is configured and finds no other credentials: whoever holds it can do whatever the
+instance's role may.
 """
 
 from collections.abc import Mapping

@@ -51,7 +51,9 @@ def _source(state: SourceState) -> str:
         return f"{state.name}: failed{since}: {state.error}"
     if state.last_success_ns is None:
         return f"{state.name}: not asked yet"
-    return f"{state.name} ({state.rank}): {len(state.quotes)} quotes"
+    left_out = ", ".join(f"{count} {why}" for why, count in state.dropped)
+    tail = f"; left out: {left_out}" if left_out else ""
+    return f"{state.name} ({state.rank}): {len(state.quotes)} quotes{tail}"
 
 
 def _chosen(chosen: Chosen) -> str:

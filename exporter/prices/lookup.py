@@ -13,11 +13,9 @@ from datetime import UTC, datetime
 from functools import partial
 from threading import Lock
 
-from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.schedulers.background import BackgroundScheduler
-
 from unitcost.collectors.price_contract import NotHere, PriceSource, PriceSourceError
 from unitcost.exporter.log import OncePer, fields
+from unitcost.exporter.prices.background import Every, make_scheduler
 from unitcost.pricing.quote import HostIdentity, Quote
 from unitcost.pricing.resolve import Offered, Rank, Resolution, resolve
 
@@ -26,14 +24,14 @@ _log = logging.getLogger(__name__)
 IDENTIFY_AGAIN_SECONDS = 300.0
 """How often a host that does not know what it is asks again."""
 SOURCE_SECONDS = 60.0
-"""How long one source may take."""
+"""How long one source may take that does not say so itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
     """How a source is doing. `last_success_ns` is None before the first; `error` is its last one.
 
-    `not_here`: it knows no hosts of this provider.
+    `not_here`: it knows no hosts of this provider. `dropped`: how many rows it left out, by reason.
     """
 
     name: str
@@ -43,6 +41,7 @@ class SourceState:
     errors: int = 0
     error: str = ""
     not_here: bool = False
+    dropped: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +76,7 @@ class PriceLookup:
         self._snapshot: tuple[Quote, ...] = ()
         self._resolve()
         self._said = OncePer()
-        self._scheduler = BackgroundScheduler(
-            executors={"default": ThreadPoolExecutor(1)}, timezone=UTC
-        )
+        self._scheduler = make_scheduler()
 
     def current(self) -> Looked:
         """What is known now."""
@@ -132,9 +129,15 @@ class PriceLookup:
             return
         before = next(each for each in self._looked.sources if each.name == name)
         try:
-            found = tuple(source.quotes(identity, time.monotonic() + SOURCE_SECONDS))
+            patience = getattr(source, "patience_seconds", SOURCE_SECONDS)
+            found = tuple(source.quotes(identity, time.monotonic() + patience))
             after = replace(
-                before, quotes=found, last_success_ns=self._wall_ns(), error="", not_here=False
+                before,
+                quotes=found,
+                last_success_ns=self._wall_ns(),
+                error="",
+                not_here=False,
+                dropped=tuple(sorted(getattr(source, "dropped", {}).items())),
             )
         except NotHere:
             after = replace(before, quotes=(), not_here=True, error="")
@@ -161,8 +164,7 @@ class PriceLookup:
     def _job(self, work: Callable[[], None], seconds: float, name: str) -> None:
         self._scheduler.add_job(
             work,
-            "interval",
-            seconds=seconds,
+            Every(seconds),
             id=name,
             next_run_time=datetime.now(UTC),
             coalesce=True,

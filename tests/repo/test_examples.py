@@ -3,7 +3,9 @@
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 
@@ -14,8 +16,12 @@ import yaml
 from unitcost.collectors.base import Context, NoData, discover
 from unitcost.collectors.kube.api_types import PodObject
 from unitcost.collectors.kube.scrape import scrape_of
+from unitcost.collectors.price_contract import SourceContext
+from unitcost.collectors.price_sources import price_file
 from unitcost.collectors.tables import ServerTable
 from unitcost.pricing.container import Scrape
+from unitcost.pricing.price import PriceModel
+from unitcost.pricing.quote import HostIdentity
 from unitcost.pricing.sample import Quantity
 
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -36,7 +42,7 @@ def test_every_yaml_example_says_which_file_it_is(fences: list[tuple[str, str, s
     """So that there is a test that reads it: test_config_docs.py, or the one below."""
     first_lines = {text.split("\n")[0] for _, language, text in fences if language == "yaml"}
     assert "# unitcost.yaml" in first_lines
-    known = {"# unitcost.yaml", "# prometheus.yml", "# a pod template"}
+    known = {"# unitcost.yaml", "# prometheus.yml", "# a pod template", "# prices.yaml"}
     assert {line.split(":")[0] for line in first_lines} <= known
 
 
@@ -47,6 +53,19 @@ def test_every_pod_template_is_understood(fences: list[tuple[str, str, str]]) ->
     for text in texts:
         pod = msgspec.convert(yaml.safe_load(text), PodObject)
         assert scrape_of(pod) == Scrape(8000, server="vllm")
+
+
+def test_every_price_file_is_read(fences: list[tuple[str, str, str]], tmp_path: Path) -> None:
+    """As the source that reads it."""
+    texts = [text for _, _, text in fences if text.startswith("# prices.yaml")]
+    assert texts
+    for text in texts:
+        (tmp_path / "prices.yaml").write_text(text, encoding="utf-8")
+        context = SourceContext(tmp_path, time.time_ns)
+        source = price_file.make_source(price_file.Options(path="prices.yaml"), context)
+        host = HostIdentity("lambda", "us-east-1", "", "gpu_8x_h100_sxm5", PriceModel.ON_DEMAND)
+        (quote,) = source.quotes(host, time.monotonic() + 10)
+        assert quote.per_hour == Decimal("23.92")
 
 
 def test_every_prometheus_example_is_accepted_by_promtool(
