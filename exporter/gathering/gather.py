@@ -128,8 +128,12 @@ class Gatherer:
         for worker in self._workers.values():
             worker.pause(paused)
 
-    def free(self) -> dict[str, Collector]:
-        """The collectors by name that are not at work just now."""
+    def free(self, patience: float = 1.0) -> dict[str, Collector]:
+        """The collectors by name that are not at work just now, after so many seconds at most.
+
+        What those answer meanwhile that were late is dropped.
+        """
+        self._receive(_Round(asked=set(self._asked_at)), until=time.monotonic() + patience)
         names = self._workers.keys() - self._asked_at.keys()
         return {name: self._workers[name].collector for name in names}
 

@@ -424,12 +424,13 @@ def test_a_collector_that_says_so_stays_over_a_reload(gatherer_of: Make) -> None
 
 
 def test_a_collector_that_is_at_work_does_not_stay(gatherer_of: Make) -> None:
-    """Two threads would be in it."""
+    """Two threads would be in it; but one that is a little late is waited for."""
     slow = Slow()
     gatherer = gatherer_of(slow)
     gatherer.gather(SHORT)
-    assert gatherer.free() == {}
-    slow.answer(1)
+    assert gatherer.free(SHORT) == {}
+    threading.Timer(SHORT, slow.answer, [1]).start()
+    assert gatherer.free(PATIENCE) == {"slow": slow}
 
 
 def test_without_collectors_there_is_nothing_to_wait_for(gatherer_of: Make) -> None:
