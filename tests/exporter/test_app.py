@@ -61,15 +61,17 @@ def test_sighup_leaves_what_jobs_posted_where_it_is(tmp_path: Path) -> None:
     with exporter(tmp_path, **QUICK, **sink) as running:
         running.wait_tick(2)
         assert post(port, "/v1/jobs/tuner/runs/night", body(0, total_steps=30)) == 200
-        running.wait_tick(2)
-        labels = {"workload": "tuner", "run": "night"}
-        assert running.scrape().one("unitcost_run_cost_usd", **labels) is not None
+
+        def cost() -> float:
+            labels = {"workload": "tuner", "run": "night"}
+            return running.scrape().one("unitcost_run_cost_usd", **labels) or 0
+
+        wait_for(lambda: cost() > 0, "the run to cost something")
         changed = {**running.settings, "price": {"usd_per_hour": "20"}}
         _reload(running, json.dumps(changed), "configuration reloaded")
         running.wait_tick(3)
-        before = running.scrape().one("unitcost_run_cost_usd", **labels) or 0
-        running.wait_tick(3)
-        assert (running.scrape().one("unitcost_run_cost_usd", **labels) or 0) > before
+        before = cost()
+        wait_for(lambda: cost() > before, "the run to cost more")
 
 
 def test_sighup_with_a_bad_file_changes_nothing_and_says_one_line(tmp_path: Path) -> None:
