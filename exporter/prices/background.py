@@ -23,7 +23,7 @@ class Every(BaseTrigger):  # type: ignore[misc]  # the library has no types
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
 
-    def get_next_fire_time(self, previous_fire_time: Any, now: datetime) -> datetime:
+    def get_next_fire_time(self, previous_fire_time: Any, now: datetime) -> Any:
         """A moment after `now`."""
         spread = 1 + SPREAD * (2 * random.random() - 1)  # noqa: S311 - nothing secret
         return now + timedelta(seconds=self._seconds * spread)
