@@ -22,12 +22,17 @@ MODELS = ("big", "small")
 
 @dataclass
 class Stuck:
-    """What was settled and not committed yet; `before`: what was known at the last commit."""
+    """What was settled and not committed yet; `before`: what was known at the last commit.
+
+    `ran_ns`, `slept`: what had passed already when it was last settled.
+    """
 
     allowed: set[str] = field(default_factory=set)
     measured: bool = False
     stepped: int = 0
     ticks: int = 0
+    ran_ns: int = 0
+    slept: bool = False
     before: tuple[Oracle, dict[str, set[str]], int] = (Oracle(), {}, 0)
 
 
@@ -100,6 +105,7 @@ class Story:
             self.passed, self.stuck = Passed(), Stuck()
         else:
             self.stuck.ticks += 1
+            self.stuck.ran_ns, self.stuck.slept = self.passed.ran_ns, bool(self.passed.slept_ns)
         self.stuck.stepped += self.stepped
         self.stepped = 0
         self.alive = self._identities() if read else self.alive_unread()
@@ -113,8 +119,8 @@ class Story:
         broken = first or not self.passed.present or self.passed.rebooted_ns is not None
         if broken or self.stepped:
             self.since_ns = max(self.since_ns, now)
-        elif self.passed.slept_ns:
-            self.since_ns = max(self.since_ns, now - self.passed.ran_ns)
+        elif self.passed.slept_ns and not self.stuck.slept:
+            self.since_ns = max(self.since_ns, now - (self.passed.ran_ns - self.stuck.ran_ns))
 
     def _audit(self, batch: Batch, resources: tuple[Resource, ...]) -> None:
         site = self.site
