@@ -80,7 +80,7 @@ class Exporter:
 
     def _look_up(self, loaded: Loaded) -> None:
         """Have the price looked up, if it is to be, and go on from what is known of it."""
-        known = believed(self._looked) if self._looked is not None else ()
+        known = self._settler.quotes if self._settler is not None else ()
         if self._lookup is not None:
             self._lookup.close()
         self._lookup, self._looked = None, None
@@ -99,7 +99,8 @@ class Exporter:
         self._rules = replace(self._rules, book=book_of(self._looked.resolution))
         if self._settler is not None:
             self._settler.follow(self._rules, self._matcher)
-            self._settler.quotes = believed(self._looked)
+            known = believed(self._looked, self._clock.read().wall_ns)
+            self._settler.quotes = self._settler.quotes if known is None else known
 
     def reload(self, loaded: Loaded) -> None:
         """Take over a new configuration; call it between two ticks, so prices change then."""

@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 IDENTIFY_AGAIN_SECONDS = 300.0
 """How often a host that does not know what it is asks again."""
+REMEMBER_NS = 48 * 3600 * 10**9
+"""How long a price that has ended is remembered; Spot prices end by the minute."""
 SOURCE_SECONDS = 60.0
 """How long one source may take that does not say so itself."""
 
@@ -173,7 +175,18 @@ class PriceLookup:
         )
 
 
-def believed(looked: Looked) -> tuple[Quote, ...]:
-    """The quotes to be remembered: those that are this host's price, from a live source."""
+def believed(looked: Looked, now_ns: int) -> tuple[Quote, ...] | None:
+    """The quotes to be remembered: those that are this host's price, from a live source.
+
+    None while the host does not know what it is: what was remembered stays. Those that ended
+    `REMEMBER_NS` ago are of no use any more.
+    """
+    if looked.resolution.missing:
+        return None
     kept = (Rank.LIVE, Rank.SNAPSHOT)
-    return tuple(each.quote for each in looked.resolution.chosen if each.rank in kept)
+    since = now_ns - REMEMBER_NS
+    return tuple(
+        each.quote
+        for each in looked.resolution.chosen
+        if each.rank in kept and (each.quote.valid_to_ns is None or each.quote.valid_to_ns > since)
+    )

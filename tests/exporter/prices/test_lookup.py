@@ -87,7 +87,7 @@ def test_a_source_that_fails_keeps_what_it_said_with_its_date(error: Exception) 
 def test_what_was_believed_outlives_a_restart_before_the_card_does() -> None:
     """The live source is away when the exporter comes back."""
     card, live = both()
-    known = believed(lookup(card, live).ask_all())
+    known = believed(lookup(card, live).ask_all(), NOW)
     assert known == (LIVE,)
     again = lookup(card, replace(live, says=PriceSourceError("away")))
     again.remember(known)
@@ -95,7 +95,22 @@ def test_what_was_believed_outlives_a_restart_before_the_card_does() -> None:
     assert usd(looked) == Decimal("55.04")
     assert looked.resolution.at(NOW) is not None
     assert [each.rank for each in looked.resolution.chosen][-1] is Rank.SNAPSHOT
-    assert believed(looked) == (LIVE,)
+    assert believed(looked, NOW) == (LIVE,)
+
+
+def test_nothing_is_forgotten_while_the_host_does_not_know_what_it_is() -> None:
+    """The metadata service is away at a start: what was remembered must outlive that."""
+    found = lookup(*both(), identity=HostIdentity())
+    found.remember((LIVE,))
+    assert believed(found.ask_all(), NOW) is None
+
+
+def test_what_ended_long_ago_is_not_remembered_for_ever() -> None:
+    """Spot prices end by the minute."""
+    ended = replace(LIVE, valid_from_ns=NOW - 9 * DAY, valid_to_ns=NOW - 8 * DAY)
+    recent = replace(LIVE, valid_from_ns=NOW - 8 * DAY, valid_to_ns=NOW - DAY)
+    looked = lookup(Source("live", Rank.LIVE, [ended, recent])).ask_all()
+    assert believed(looked, NOW) == (recent,)
 
 
 def test_nobody_is_asked_before_the_host_knows_its_provider() -> None:
