@@ -45,9 +45,12 @@ def busy_of(
 def by_holder(units: Counted) -> dict[Account, dict[UnitKey, int]]:
     """The units of each holder, all its models together."""
     found: dict[Account, dict[UnitKey, int]] = {}
+    of_account: dict[Account, dict[UnitKey, int]] = {}
     for (account, quantity, label), micro in units.items():
-        holder = replace(account, model="") if account.model else account
-        own = found.setdefault(holder, {})
+        own = of_account.get(account)
+        if own is None:
+            holder = replace(account, model="") if account.model else account
+            own = of_account[account] = found.setdefault(holder, {})
         own[quantity, label] = own.get((quantity, label), 0) + micro
     return found
 
