@@ -84,14 +84,7 @@ def count(
             if subject.id not in unbilled:
                 round_.gauge(subject, sample)
             continue
-        series = Series(
-            sample.subject,
-            sample.quantity,
-            sample.label,
-            sample.model,
-            sample.part,
-            sample.tenant,
-        )
+        series = _series_of(sample)
         if series in fresh:
             events[Event.DUPLICATE] = events.get(Event.DUPLICATE, 0) + 1
             continue
@@ -115,6 +108,17 @@ def count(
         seen[name] = with_earlier_claims(seen[name], meter.seen.get(name))
     after = UnitMeter(without_oldest(points, fresh), with_gone({**meter.seen, **seen}, everyone))
     return round_.billed(after, everyone, fresh, events)
+
+
+def _series_of(sample: Sample) -> Series:
+    return Series(
+        sample.subject,
+        sample.quantity,
+        sample.label,
+        sample.model,
+        sample.part,
+        sample.tenant,
+    )
 
 
 @dataclass(slots=True)

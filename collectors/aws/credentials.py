@@ -180,3 +180,23 @@ def from_instance(role_keys: RoleKeys) -> Provider:
         return _plain(keys.AccessKeyId, keys.SecretAccessKey, keys.Token, expires_ns)
 
     return provide
+
+
+def usual_chain(
+    file: tuple[str, str, Path],
+    environment: Mapping[str, str],
+    region: Callable[[], str],
+    role_keys: RoleKeys,
+    wall_ns: Callable[[], int],
+) -> "Keeper":
+    """Credentials as AWS's tools look for them: file, environment, service account, instance.
+
+    `file`: path, profile and folder; `region`: that in which STS is asked.
+    """
+    providers = (
+        from_file(*file),
+        from_environment(environment),
+        from_service_account(environment, region),
+        from_instance(role_keys),
+    )
+    return Keeper(providers, wall_ns)

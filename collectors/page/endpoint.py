@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from unitcost.collectors.address import is_loopback, parse_url
@@ -52,6 +52,10 @@ MAX_REMEMBERED = (MAX_KEYS + MAX_TENANT_KEYS) * len(COUNTERS)
 CLOCK_SLACK_NS = 5 * NS_PER_SECOND
 START_JITTER = 2.0
 """Seconds: starts that are less apart are one; some servers work theirs out at every request."""
+
+
+TenantNames = Mapping[str, str | None]
+"""What each value of a tenant's label is called; None for one that must not be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +137,12 @@ class Endpoint:
             for field in readout.values.keys() | readout.declared
             if field not in self.muted and field.name not in left_out
         )
-        samples = tuple(self._samples(readout, at.mono_ns))
+        names = self._tenant_names(readout)
+        samples = tuple(self._samples(readout, names, at.mono_ns))
         self.model = self._model(samples)
         running = [s.value for s in samples if s.quantity is Quantity.REQUESTS_RUNNING]
         subject = self._subject(up=True, ready=True, running=any(running) if running else None)
-        return Reading(samples, (subject,), problems=tuple(self._problems(readout)))
+        return Reading(samples, (subject,), problems=tuple(self._problems(readout, names)))
 
     def _next_life(self, birth: Birth | None, at: Instant) -> _Life | None:
         """The life this reading belongs to; None if it can be neither the last nor a new one.
@@ -163,25 +168,30 @@ class Endpoint:
             return life.last.wall_ns  # its clock is ours, or we have nothing better
         return life.birth.at * NS_PER_SECOND + (life.last.mono_ns - life.first.mono_ns)
 
-    def _samples(self, readout: Readout, mono_ns: int) -> Iterator[Sample]:
+    def _samples(self, readout: Readout, names: TenantNames, mono_ns: int) -> Iterator[Sample]:
         """Samples of all values that are counted here, and beside them those of each tenant."""
-        for values in (self.standstill.values(readout), self._tenants(readout)):
+        for values in (self.standstill.values(readout), self._tenants(readout, names)):
             for what, each in values.items():
                 if what not in self.muted and what.name not in ROLES[self.target.role]:
                     for key, found in each.items():
                         yield from self._sample(what, key, found, mono_ns)
 
-    def _tenants(self, readout: Readout) -> dict[Field, dict[Key, Value]]:
+    def _tenants(self, readout: Readout, names: TenantNames) -> dict[Field, dict[Key, Value]]:
         """The tenants' values under the tenants' names; two that are called the same are one."""
         named: dict[Field, dict[Key, Value]] = {}
         for what, values in readout.tenants.items():
             sums = named.setdefault(what, {})
             for key, found in values.items():
-                name = tenant_name(key.tenant, self.target.tenant_names)
+                name = names[key.tenant]
                 if name:
                     called = replace(key, tenant=name)
                     sums[called] = sums[called].plus(found) if called in sums else found
         return named
+
+    def _tenant_names(self, readout: Readout) -> TenantNames:
+        """What each value of the label is called; None for one that must not be shown."""
+        found = {key.tenant for values in readout.tenants.values() for key in values}
+        return {value: tenant_name(value, self.target.tenant_names) for value in found}
 
     def _sample(self, what: Field, key: Key, found: Value, mono_ns: int) -> Iterator[Sample]:
         """The sample of a value; none of a model that is not counted here."""
@@ -250,14 +260,13 @@ class Endpoint:
         nanoseconds = round(born.at * 10**6) * 1000  # a float holds no more of today's date
         return nanoseconds if nanoseconds <= self.life.first.wall_ns + NS_PER_SECOND else None
 
-    def _problems(self, readout: Readout) -> Iterator[Problem]:
+    def _problems(self, readout: Readout, names: TenantNames) -> Iterator[Problem]:
         url = self.target.url
         for reason in readout.unusable.values():
             yield Problem("malformed", f"{url}: {reason}")
         for what in sorted(item.name for item in self.muted - readout.unusable.keys()):
             yield Problem("muted", f"{url}: {what} is left out until the server starts anew")
-        keys = {key.tenant for values in readout.tenants.values() for key in values}
-        if any(tenant_name(key, self.target.tenant_names) is None for key in keys):
+        if None in names.values():
             yield Problem("nameless_tenant", f"{url}: a tenant's label holds a key or its hash")
         if readout.dropped:
             yield Problem("too_many_models", f"{url}: some models are left out")

@@ -15,15 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from unitcost.collectors import fetch
-from unitcost.collectors.aws.credentials import (
-    Keeper,
-    RoleKeys,
-    from_environment,
-    from_file,
-    from_instance,
-    from_service_account,
-    host_header,
-)
+from unitcost.collectors.aws.credentials import RoleKeys, host_header, usual_chain
 from unitcost.collectors.aws.offers import Commitment, Row, currency_of, quote_of
 from unitcost.collectors.aws.sigv4 import signed
 from unitcost.collectors.identity.aws_role import role_keys
@@ -123,14 +115,11 @@ class AwsPriceList:
         self._options = options
         self._context = context
         self._commitment = Commitment(options.commitment_years, options.offering_class)
-        providers = (
-            from_file(options.credentials_file, options.profile, context.folder),
-            from_environment(environment),
-            from_service_account(environment, lambda: self._api_region),
-            from_instance(keys),
-        )
         self._api_region = ""
-        self._credentials = Keeper(providers, context.wall_ns)
+        file = (options.credentials_file, options.profile, context.folder)
+        self._credentials = usual_chain(
+            file, environment, lambda: self._api_region, keys, context.wall_ns
+        )
 
     def quotes(self, identity: HostIdentity, deadline: float) -> Sequence[Quote]:
         """The list prices of this type in its region: on demand, and reserved as stated.

@@ -18,16 +18,7 @@ import msgspec
 
 from unitcost.collectors import fetch
 from unitcost.collectors.aws.answers import elements, parsed, text_of
-from unitcost.collectors.aws.credentials import (
-    Keeper,
-    RoleKeys,
-    endpoint,
-    from_environment,
-    from_file,
-    from_instance,
-    from_service_account,
-    host_header,
-)
+from unitcost.collectors.aws.credentials import RoleKeys, endpoint, host_header, usual_chain
 from unitcost.collectors.aws.offers import currency_of
 from unitcost.collectors.aws.sigv4 import signed
 from unitcost.collectors.identity.aws_role import role_keys
@@ -98,13 +89,10 @@ class AwsSpot:
         self._options = options
         self._context = context
         self._region = ""
-        providers = (
-            from_file(options.credentials_file, options.profile, context.folder),
-            from_environment(environment),
-            from_service_account(environment, lambda: self._region),
-            from_instance(role_keys),
+        file = (options.credentials_file, options.profile, context.folder)
+        self._credentials = usual_chain(
+            file, environment, lambda: self._region, role_keys, context.wall_ns
         )
-        self._credentials = Keeper(providers, context.wall_ns)
 
     def quotes(self, identity: HostIdentity, deadline: float) -> Sequence[Quote]:
         """The Spot prices of this type in each zone: each from its change until the next.

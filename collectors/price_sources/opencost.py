@@ -12,20 +12,15 @@ from typing import Annotated
 
 import msgspec
 
-from unitcost.collectors import fetch
 from unitcost.collectors.price_contract import NotHere, PriceSourceError, SourceContext
+from unitcost.collectors.price_place import check_place, is_currency, read_place
 from unitcost.collectors.price_reading import (
     Dropped,
     Seconds,
     Timeout,
     Unusable,
     amount,
-    asked,
-    check_as_of,
-    check_source_url,
     decoded,
-    read_file,
-    read_secret,
     stated_ns,
 )
 from unitcost.pricing.discount import discounted
@@ -66,13 +61,9 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     def __post_init__(self) -> None:
         """Check what depends on each other. Raises ValueError."""
-        if self.path and self.url:
-            raise ValueError("state path or url, not both")
-        if self.url:
-            check_source_url(self.url, secret=bool(self.bearer_token_file))
         if self.model is PriceModel.SPOT:
             raise ValueError("model is of the prices that are not for Spot")
-        check_as_of(self.as_of, self.url)
+        check_place(self)
 
 
 class OpenCost:
@@ -98,7 +89,7 @@ class OpenCost:
         if not (identity.provider and identity.sku):
             raise NotHere("it is not known what this host is")
         counts = self._counts()
-        content = _content(self._read(deadline))
+        content = _content(read_place(self._options, self._context.folder, deadline, CAP))
         _check(content, identity)
         dropped = Dropped()
         quotes = []
@@ -118,19 +109,6 @@ class OpenCost:
             raise PriceSourceError(f"{' and '.join(missing)} of this host must be stated")
         cpus, ram, gpus = (Decimal(str(count)) for count in counts.values())
         return cpus, ram, gpus
-
-    def _read(self, deadline: float) -> bytes:
-        options = self._options
-        if options.path:
-            return read_file(options.path, self._context.folder, CAP)
-        token = None
-        if options.bearer_token_file:
-            token = read_secret(options.bearer_token_file, self._context.folder)
-
-        def ask(timeout: float) -> bytes:
-            return fetch.fetch(options.url, timeout=timeout, cap=CAP, bearer_token=token)
-
-        return asked(ask, deadline, options.timeout)
 
     def _quote(self, host: HostIdentity, model: PriceModel, price: "_Price") -> Quote:
         now_ns = self._context.wall_ns()
@@ -194,9 +172,7 @@ def _sum(
 ) -> _Price:
     """The host's price. Raises Unusable, which says of which resource there is none."""
     currency = content.get("currencyCode", "") or "USD"
-    if not (
-        len(currency) == 3 and currency.isascii() and currency.isalpha() and currency.isupper()
-    ):
+    if not is_currency(currency):
         raise Unusable("currencyCode is none")
     total = Decimal(0)
     for name, count in zip(names, counts, strict=True):

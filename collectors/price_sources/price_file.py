@@ -8,25 +8,20 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
-from unitcost.collectors import fetch
-from unitcost.collectors.price_contract import NotHere, PriceSourceError, SourceContext
+from unitcost.collectors.price_contract import PriceSourceError, SourceContext
+from unitcost.collectors.price_place import check_place, is_currency, read_place
 from unitcost.collectors.price_reading import (
     Dropped,
     Seconds,
     Timeout,
     Unusable,
     amount,
-    asked,
-    check_as_of,
-    check_source_url,
     end_ns,
     instant_ns,
-    read_file,
-    read_secret,
     stated_ns,
     until_the_next,
 )
@@ -39,19 +34,6 @@ from unitcost.pricing.resolve import Rank
 MAX_CSV_BYTES = 8 * 1024 * 1024
 MAX_ROWS = 200_000
 
-COLUMNS = (
-    "provider",
-    "region",
-    "zone",
-    "sku",
-    "model",
-    "currency",
-    "per_hour",
-    "discount_percent",
-    "as_of",
-    "valid_from",
-    "valid_to",
-)
 Column = Literal[
     "provider",
     "region",
@@ -65,6 +47,7 @@ Column = Literal[
     "valid_from",
     "valid_to",
 ]
+COLUMNS: tuple[Column, ...] = get_args(Column)
 Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
 
 
@@ -89,11 +72,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     def __post_init__(self) -> None:
         """Check what depends on each other. Raises ValueError."""
-        if self.path and self.url:
-            raise ValueError("state path or url, not both")
-        if self.url:
-            check_source_url(self.url, secret=bool(self.bearer_token_file))
-        check_as_of(self.as_of, self.url)
+        check_place(self)
 
 
 class PriceFile:
@@ -113,7 +92,7 @@ class PriceFile:
 
         Raises PriceSourceError, which names the line, and NotHere where no file is stated.
         """
-        text = self._text(deadline)
+        text = _decoded(read_place(self._options, self._context.folder, deadline, MAX_CSV_BYTES))
         now_ns = self._context.wall_ns()
         dropped = Dropped()
         quotes = []
@@ -136,24 +115,6 @@ class PriceFile:
             raise PriceSourceError(f"two prices of {identity.sku} are for the same time")
         self.dropped = dropped.by_reason
         return tiled
-
-    def _text(self, deadline: float) -> str:
-        if not (self._options.path or self._options.url):
-            raise NotHere("neither path nor url is stated")
-        if self._options.url:
-            return _decoded(self._fetched(deadline))
-        return _decoded(read_file(self._options.path, self._context.folder, MAX_CSV_BYTES))
-
-    def _fetched(self, deadline: float) -> bytes:
-        options = self._options
-        token = None
-        if options.bearer_token_file:
-            token = read_secret(options.bearer_token_file, self._context.folder)
-
-        def ask(timeout: float) -> bytes:
-            return fetch.fetch(options.url, timeout=timeout, cap=MAX_CSV_BYTES, bearer_token=token)
-
-        return asked(ask, deadline, options.timeout)
 
     def _is_yaml(self, text: str) -> bool:
         named = Path(self._options.path or self._options.url.partition("?")[0]).suffix.lower()
@@ -196,9 +157,7 @@ def _key(row: Row) -> PriceKey:
     except ValueError:
         raise Unusable(f"no price model is called {row['model'][:40]!r}") from None
     currency = row["currency"] or "USD"
-    if not (
-        len(currency) == 3 and currency.isascii() and currency.isalpha() and currency.isupper()
-    ):
+    if not is_currency(currency):
         raise Unusable(f"no currency is called {currency[:40]!r}")
     return PriceKey(row["provider"], row["region"], row["sku"], model, row["zone"], currency)
 
@@ -213,14 +172,14 @@ def _decoded(body: bytes) -> str:
 def _rows(text: str, options: Options, is_yaml: bool) -> Iterator[tuple[str, Row]]:
     """Where each row stands, and all our columns of it, empty where there is nothing."""
     raw = yaml_rows(text) if is_yaml else csv_rows(text)
-    theirs = {name: options.columns.get(name, name) for name in COLUMNS}  # type: ignore[call-overload]
+    theirs = {name: options.columns.get(name, name) for name in COLUMNS}
     for index, (where, row) in enumerate(raw):
         if index >= MAX_ROWS:
             raise PriceSourceError(f"the file has more than {MAX_ROWS} rows")
         if not options.columns and (unknown := set(row) - set(COLUMNS)):
             name = min(unknown)
             raise PriceSourceError(f"{where}: no column is called {name[:40]!r}")
-        filled = {name: row.get(theirs[name], "").strip() for name in COLUMNS}
+        filled: dict[str, str] = {name: row.get(theirs[name], "").strip() for name in COLUMNS}
         for name, value in options.fill.items():
             filled[name] = filled[name] or value
         yield where, filled

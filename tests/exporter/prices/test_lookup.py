@@ -89,6 +89,7 @@ def test_what_was_believed_outlives_a_restart_before_the_card_does() -> None:
     card, live = both()
     known = believed(lookup(card, live).ask_all(), NOW)
     assert known == (LIVE,)
+    assert known is not None
     again = lookup(card, replace(live, says=PriceSourceError("away")))
     again.remember(known)
     looked = again.ask_all()
