@@ -77,7 +77,8 @@ class NvmlCollector:
         self._paused = True
         with self._lock:
             closing = self._driver.close()
-        wait((closing,), timeout=CLOSE_SECONDS)
+        if wait((closing,), timeout=CLOSE_SECONDS).done:
+            closing.result()
 
     def resume(self) -> None:
         """Let the next collection open NVML again."""

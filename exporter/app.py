@@ -19,6 +19,7 @@ from unitcost.exporter.serving.web import ListenError, WebServer
 
 _log = logging.getLogger(__name__)
 GOOD, FAILED = 0, 1
+LOOK_UP_SECONDS = 1.0
 
 
 def run(loaded: Loaded) -> int:
@@ -89,8 +90,13 @@ class App:
             signal.signal(number, handler)
 
     def wait(self) -> None:
-        """Until a signal says it is enough."""
-        self._ended.wait()
+        """Until a signal says it is enough.
+
+        The system may hand a signal to any thread, and Python's handlers run in this one alone:
+        it looks up now and then.
+        """
+        while not self._ended.wait(LOOK_UP_SECONDS):
+            pass
 
     def stop(self) -> None:
         """No more ticks but a last one, so that nothing up to now is left uncharged."""

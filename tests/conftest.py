@@ -4,13 +4,15 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parent.parent
+LOG_TAIL = 4_000
 
 # Examples cost time, and time is what a loaded machine has least of: no deadlines.
 _RELAXED = (HealthCheck.too_slow, HealthCheck.data_too_large)
@@ -59,6 +61,18 @@ def real_tool() -> Callable[[str], Path]:
         return found
 
     return require
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, Any]:
+    """Where a test fails, what the programs that it started said last goes into the report."""
+    report = yield
+    folder = getattr(item, "funcargs", {}).get("tmp_path")
+    if report.failed and folder is not None:
+        for log in sorted(folder.rglob("*.log")):
+            said = log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:]
+            report.sections.append((f"the end of {log.name}", said))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -168,9 +168,11 @@ class Driver:
             return ""
 
     def _shut_down(self, gpus: Sequence[Gpu]) -> None:
-        for gpu in filter(self._is_idle, gpus):
-            gpu.close()
-        nvml, self._opened = self._opened, None
-        if nvml is not None:
-            with contextlib.suppress(Fault):  # there is nothing more to be done about it
-                nvml.call("nvmlShutdown")
+        try:
+            for gpu in filter(self._is_idle, gpus):
+                gpu.close()
+        finally:
+            nvml, self._opened = self._opened, None
+            if nvml is not None:
+                with contextlib.suppress(Fault):  # there is nothing more to be done about it
+                    nvml.call("nvmlShutdown")

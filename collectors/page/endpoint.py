@@ -51,7 +51,7 @@ MAX_REMEMBERED = (MAX_KEYS + MAX_TENANT_KEYS) * len(COUNTERS)
 """Differences of one endpoint that are kept from falling: all that one reading can have."""
 CLOCK_SLACK_NS = 5 * NS_PER_SECOND
 START_JITTER = 2.0
-"""Seconds: starts that are less apart are one; some servers work theirs out at every request."""
+"""Seconds: starts that are less apart are mostly one; some servers work theirs out every time."""
 
 
 TenantNames = Mapping[str, str | None]
@@ -156,9 +156,11 @@ class Endpoint:
         same = _Life(life.birth, life.first, at)
         if birth is None or not birth.mark or birth.at is None:
             return same
+        born_ns, earliest = birth.at * NS_PER_SECOND, self._earliest_restart(life)
         if life.birth.at is not None and abs(birth.at - life.birth.at) < START_JITTER:
-            return same
-        if birth.at * NS_PER_SECOND >= self._earliest_restart(life) - CLOCK_SLACK_NS:
+            if born_ns < earliest or _whole(birth.at - life.birth.at):
+                return same
+        if born_ns >= earliest - CLOCK_SLACK_NS:
             return _Life(birth, at, at)
         return None if life.birth.mark else same
 
@@ -270,3 +272,12 @@ class Endpoint:
             yield Problem("nameless_tenant", f"{url}: a tenant's label holds a key or its hash")
         if readout.dropped:
             yield Problem("too_many_models", f"{url}: some models are left out")
+
+
+def _whole(seconds: float) -> bool:
+    """Whether two starts so far apart are one that was worked out twice.
+
+    From a boot time that the kernel tells in whole seconds, or an uptime of whole seconds. A server
+    that starts quickly can be back in less time, but hardly in so many whole ones.
+    """
+    return abs(seconds - round(seconds)) < 0.02

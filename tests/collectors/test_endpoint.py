@@ -102,6 +102,18 @@ def test_a_start_time_that_wavers_is_the_same_start() -> None:
     assert len(marks) == 1
 
 
+def test_a_server_that_is_back_within_two_seconds_has_started_anew() -> None:
+    """Read one second after its start, killed, and back before the next reading."""
+    watched = Watched()
+    watched.read(text(START + 104, good_total=5))
+    assert generation(watched.read(text(START + 105.7, good_total=7), after=1)) != (
+        f"start:{START + 104!r}"
+    )
+    wavering = Watched()
+    first = generation(wavering.read(text(START + 104, good_total=5)))
+    assert generation(wavering.read(text(START + 105, good_total=7), after=1)) == first
+
+
 def test_a_start_time_that_comes_and_goes_changes_nothing() -> None:
     """Nor does one that cannot be read."""
     watched = Watched()
