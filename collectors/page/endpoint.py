@@ -157,9 +157,9 @@ class Endpoint:
         if birth is None or not birth.mark or birth.at is None:
             return same
         born_ns, earliest = birth.at * NS_PER_SECOND, self._earliest_restart(life)
-        if life.birth.at is not None and abs(birth.at - life.birth.at) < START_JITTER:
-            if born_ns < earliest or _whole(birth.at - life.birth.at):
-                return same
+        apart = math.inf if life.birth.at is None else birth.at - life.birth.at
+        if abs(apart) < START_JITTER and (born_ns < earliest or _whole(apart)):
+            return same
         if born_ns >= earliest - CLOCK_SLACK_NS:
             return _Life(birth, at, at)
         return None if life.birth.mark else same
