@@ -2,12 +2,14 @@
 
 import hashlib
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
 from unitcost.pricing.money import to_pico
 from unitcost.pricing.resource import Resource
+from unitcost.pricing.sibling import Sibling
 from unitcost.pricing.timeline import Period
 
 HOURS_PER_YEAR = 8760
@@ -41,8 +43,9 @@ class Price:
     """What one component of the whole host costs, from `valid_from_ns` until `valid_to_ns`.
 
     `as_of_ns` is when its source stated it, `known_at_ns` when we learnt it (bitemporal); `sku`
-    and `region` say of what host it is, where it was looked up.
-    Raises ValueError if negative, not finite, or valid for no time.
+    and `region` say of what host it is, where it was looked up. `list_usd_per_hour` is what it
+    was before any discount; None where nobody said. Raises ValueError if an amount is negative
+    or not finite, or if it is valid for no time.
     """
 
     component: Component
@@ -56,10 +59,12 @@ class Price:
     currency: str = "USD"
     sku: str = ""
     region: str = ""
+    list_usd_per_hour: Decimal | None = None
 
     def __post_init__(self) -> None:
-        if not self.usd_per_hour.is_finite() or self.usd_per_hour < 0:
-            raise ValueError(f"a price is finite and not negative, not {self.usd_per_hour}")
+        for amount in (self.usd_per_hour, self.list_usd_per_hour):
+            if amount is not None and not (amount.is_finite() and amount >= 0):
+                raise ValueError(f"a price is finite and not negative, not {amount}")
         if self.valid_to_ns is not None and self.valid_to_ns <= self.valid_from_ns:
             raise ValueError("a price must be valid for some time")
 
@@ -79,21 +84,23 @@ class PriceBook:
     """All prices known for one host.
 
     `components` are those the host has; a component without a price at some instant is unpriced
-    there. Raises ValueError if two prices of a component overlap, or a price is of no component.
+    there. `sibling` is the same machine without its GPUs, and `sibling_prices` what that costs:
+    they are charged to nobody, but the host's price may be split by them. Raises ValueError if
+    two prices of a component, or of the sibling, overlap, or a price is of no component.
     """
 
     components: tuple[Component, ...]
     prices: tuple[Price, ...] = ()
+    sibling: Sibling | None = None
+    sibling_prices: tuple[Price, ...] = ()
 
     def __post_init__(self) -> None:
         for component in {price.component for price in self.prices}:
             if component not in self.components:
                 raise ValueError(f"a price of {component}, which this host does not have")
             own = (price for price in self.prices if price.component == component)
-            ordered = sorted(own, key=lambda price: price.valid_from_ns)
-            for earlier, later in itertools.pairwise(ordered):
-                if earlier.covers(later.valid_from_ns):
-                    raise ValueError(f"two prices of {component} for the same time")
+            _check_one_at_a_time(own, str(component))
+        _check_one_at_a_time(self.sibling_prices, "the sibling")
 
     def at(self, component: Component, instant_ns: int) -> Price | None:
         """The price of a component at an instant, None if it is unpriced then."""
@@ -102,11 +109,23 @@ class PriceBook:
                 return price
         return None
 
+    def sibling_at(self, instant_ns: int) -> Price | None:
+        """What the sibling costs at an instant, None where that is not known."""
+        return next((each for each in self.sibling_prices if each.covers(instant_ns)), None)
+
     def changes(self, period: Period) -> tuple[int, ...]:
-        """Instants inside the period at which some price begins or ends."""
-        bounds = {price.valid_from_ns for price in self.prices}
-        bounds.update(price.valid_to_ns for price in self.prices if price.valid_to_ns is not None)
+        """Instants inside the period at which some price begins or ends, the sibling's included."""
+        prices = (*self.prices, *self.sibling_prices)
+        bounds = {price.valid_from_ns for price in prices}
+        bounds.update(price.valid_to_ns for price in prices if price.valid_to_ns is not None)
         return tuple(sorted(at for at in bounds if period.start_ns < at < period.end_ns))
+
+
+def _check_one_at_a_time(prices: Iterable[Price], what: str) -> None:
+    ordered = sorted(prices, key=lambda price: price.valid_from_ns)
+    for earlier, later in itertools.pairwise(ordered):
+        if earlier.covers(later.valid_from_ns):
+            raise ValueError(f"two prices of {what} for the same time")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from unitcost.pricing.money import distribute
-from unitcost.pricing.price import Price, PriceBook, UnitPrice, unit_price
-from unitcost.pricing.resource import REST, Resource, SplitRule, split_host
+from unitcost.pricing.price import Component, Price, PriceBook, UnitPrice, unit_price
+from unitcost.pricing.resource import REST, Resource, SplitRule, split_host, takes_sibling
 
 REST_RESOURCE = Resource(REST, 10**6)
 """Whatever of a host is priced but is none of its resources: one unit of it."""
@@ -15,13 +15,17 @@ def unit_prices(
 ) -> list[tuple[Resource, UnitPrice]]:
     """One unit price for each resource and component; each component's sum to its price exactly.
 
-    All components are split alike, by the parts of the host's whole price. A component without a
-    price at that instant is unpriced on every resource. A host whose resources are unknown has
-    its whole price on `rest`.
+    All components are split alike, by the parts of the host's whole price: by that of its sibling
+    where the book has one that fits, else by the rule's weights, and each unit price names which.
+    A component without a price at that instant is unpriced on every resource. A host whose
+    resources are unknown has its whole price on `rest`.
     """
     found = [(component, book.at(component, instant_ns)) for component in book.components]
     total = sum(price.pico_per_hour for _, price in found if price)
-    parts = split_host(total, resources, rule)
+    sibling = sibling_pico(book, rule, instant_ns)
+    fits = takes_sibling(total, resources, rule, sibling)
+    name = book.sibling.rule_name if fits and book.sibling else rule.name
+    parts = split_host(total, resources, rule, sibling)
     everything = [resource for resource in resources if resource.id != REST]
     if REST in parts or not everything:
         everything.append(REST_RESOURCE)
@@ -29,8 +33,22 @@ def unit_prices(
     for component, price in found:
         amounts = _amounts(price, everything, parts)
         for resource, pico in zip(everything, amounts, strict=True):
-            listed.append((resource, unit_price(resource, component, pico, price, rule.name)))
+            listed.append((resource, unit_price(resource, component, pico, price, name)))
     return listed
+
+
+def sibling_pico(book: PriceBook, rule: SplitRule, instant_ns: int) -> int | None:
+    """What the host's CPU and memory cost by its sibling at an instant, pico-dollars an hour.
+
+    None where the sibling has no price then, or one under other terms or in another currency
+    than the host's rent.
+    """
+    rent, price = book.at(Component.RENT, instant_ns), book.sibling_at(instant_ns)
+    if rent is None or price is None or book.sibling is None:
+        return None
+    if (rent.model, rent.currency) != (price.model, price.currency):
+        return None
+    return book.sibling.cpu_and_memory(price.pico_per_hour, rule)
 
 
 def _amounts(

@@ -88,7 +88,9 @@ def price_points(settler: Settler, now_ns: int) -> Points:
     for resource, price in listed:
         by_resource.setdefault(resource.id, []).append(price)
     points: Points = {
-        "unitcost_price_split_info": [((settler.rules.split.name,), 1.0)],
+        "unitcost_price_split_info": [
+            ((rule,), 1.0) for rule in sorted({price.rule for _, price in listed})
+        ],
         "unitcost_resource_unpriced": [
             ((price.resource, str(price.component)), float(price.pico_per_hour is None))
             for _, price in listed
