@@ -97,9 +97,12 @@ class Posting:
     accruals: dict[AccrualKey, Accrued] = field(default_factory=dict)
 
 
-def cost_of(pico_per_hour: int, elapsed_ns: int) -> int:
-    """Pico-dollars for a duration: price x time, rounded half to even once."""
-    return round_half_even(pico_per_hour * elapsed_ns, NS_PER_HOUR)
+def cost_of(pico_per_unit: int, amount: int) -> int:
+    """Pico-dollars for nanoseconds by the hour, or for microjoules by the kWh (`PriceUnit`).
+
+    Price x amount, rounded half to even once.
+    """
+    return round_half_even(pico_per_unit * amount, NS_PER_HOUR)
 
 
 def post(
@@ -123,11 +126,11 @@ def post(
     quantity = _quantity(resource, after) - _quantity(resource, before)
     weights = [share.weight for share in shares]
     quantities = distribute(quantity, weights)
-    if price.pico_per_hour is None:
+    if price.pico_per_unit is None:
         pico: int | None = None
         costs: Sequence[int | None] = [None] * len(shares)
     else:
-        pico = cost_of(price.pico_per_hour, after) - cost_of(price.pico_per_hour, before)
+        pico = cost_of(price.pico_per_unit, after) - cost_of(price.pico_per_unit, before)
         costs = distribute(pico, weights)
     accrued = posting.accruals.setdefault(key, Accrued())
     accrued.elapsed_ns += period.duration_ns

@@ -25,6 +25,18 @@ class Component(StrEnum):
     OVERHEAD = "overhead"
 
 
+class PriceUnit(StrEnum):
+    """What a unit price is for.
+
+    What it multiplies is nanoseconds by the hour, and microjoules by the kWh: there are as many of
+    the one in an hour as of the other in a kWh (3.6e12). Quantities are millionths of
+    resource-seconds and millijoules, of which an hour and a kWh have 3.6e9.
+    """
+
+    HOUR = "hour"
+    KWH = "kwh"
+
+
 class PriceModel(StrEnum):
     """Under which terms a price holds."""
 
@@ -130,15 +142,15 @@ def _check_one_at_a_time(prices: Iterable[Price], what: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class UnitPrice:
-    """What one resource of the host costs an hour for one component, as charged.
+    """What one resource of the host costs for one component, as charged: an hour, or a kWh.
 
-    `pico_per_hour` None means unpriced. `id` is a digest of all the rest: two charges with the
+    `pico_per_unit` None means unpriced. `id` is a digest of all the rest: two charges with the
     same id were charged at the same price from the same source.
     """
 
     resource: str
     component: Component
-    pico_per_hour: int | None
+    pico_per_unit: int | None
     model: str
     source: str
     valid_from_ns: int
@@ -148,6 +160,7 @@ class UnitPrice:
     currency: str
     rule: str
     id: str
+    unit: PriceUnit = PriceUnit.HOUR
 
 
 def unit_price(

@@ -46,7 +46,7 @@ def check_rows(posting: Posting, site: Site) -> None:
         row[0] += amount.quantity
         row[1] += amount.pico or 0
         assert amount.quantity >= 0
-        assert (amount.pico is None) == (site.ledger.prices[key.price].pico_per_hour is None)
+        assert (amount.pico is None) == (site.ledger.prices[key.price].pico_per_unit is None)
         assert amount.pico is None or amount.pico >= 0
     for accrual, accrued in posting.accruals.items():
         assert charged[accrual] == [accrued.quantity, accrued.pico or 0]
@@ -57,7 +57,7 @@ def check_totals(site: Site) -> None:
     posting = site.ledger.posting
     check_rows(posting, site)
     for key, row in posting.accruals.items():
-        pico = site.ledger.prices[key.price].pico_per_hour
+        pico = site.ledger.prices[key.price].pico_per_unit
         assert row.pico == (None if pico is None else cost_of(pico, row.elapsed_ns))
     cost = site.counter("unitcost_cost_usd_total")
     assert cost == site.counter("unitcost_resource_cost_usd_total")
@@ -117,7 +117,7 @@ def check_split(batch: Batch, site: Site) -> None:
     for key in batch.posting.accruals:
         price = site.ledger.prices[key.price]
         span = (key.component, price.valid_from_ns, price.valid_to_ns or 0)
-        sums.setdefault(span, {})[key.resource] = price.pico_per_hour
+        sums.setdefault(span, {})[key.resource] = price.pico_per_unit
     for (component, start, _), parts in sums.items():
         host = site.rules.book.at(component, start)
         if host is None or None in parts.values() or REST in parts:

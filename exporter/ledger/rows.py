@@ -12,7 +12,7 @@ from unitcost.exporter.ledger.schema import Tables
 from unitcost.exporter.settling.batch import MAX_RUNS, Batch, Opening, WorkloadRow
 from unitcost.pricing.allocate import Method, State
 from unitcost.pricing.charge import AccrualKey, Accrued, Amount, ChargeKey, Posting
-from unitcost.pricing.price import Component, UnitPrice
+from unitcost.pricing.price import Component, PriceUnit, UnitPrice
 from unitcost.pricing.runs import Run
 from unitcost.pricing.workload import Account, WorkloadKind
 
@@ -247,7 +247,8 @@ def read_open_rows(connection: Connection, tables: Tables, since_hour: int) -> P
 
 def _unit_price(row: Mapping[Any, Any]) -> UnitPrice:
     values: dict[str, Any] = dict(row)
-    return UnitPrice(**{**values, "component": Component(values["component"])})
+    named = {"component": Component(values["component"]), "unit": PriceUnit(values["unit"])}
+    return UnitPrice(**(values | named))
 
 
 def _accrual_key(row: Any) -> AccrualKey:
@@ -257,7 +258,7 @@ def _accrual_key(row: Any) -> AccrualKey:
 def read_elapsed(
     connection: Connection, tables: Tables, host: str, scope: str, key: AccrualKey
 ) -> int:
-    """Nanoseconds in one accrual row, 0 if there is none."""
+    """Nanoseconds (or microjoules) in one accrual row, 0 if there is none."""
     table = tables.accrual
     where = (
         (table.c.hour == key.hour)

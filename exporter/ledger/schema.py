@@ -1,6 +1,10 @@
 """The ledger's tables. Portable types only; money in whole pico-dollars, quantities in millionths.
 
-Version history: 1, the first. A change comes with a step in `MIGRATIONS` and a new version.
+An accrual's `elapsed_ns` is what its price multiplies: nanoseconds where that is by the hour,
+microjoules where it is by the kWh (`pricing/price.py`).
+
+Version history: 1, the first; 2, prices have a unit. A change comes with a step in `MIGRATIONS`
+(`migrations.py`) and a new version.
 """
 
 from typing import Any
@@ -16,7 +20,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 NAME = String(128)
 CODE = String(32)
 
@@ -51,7 +55,7 @@ def _price(build: MetaData) -> Table:
         _key("id", CODE),
         Column("resource", NAME, nullable=False),
         Column("component", CODE, nullable=False),
-        Column("pico_per_hour", BigInteger),
+        Column("pico_per_unit", BigInteger),
         Column("model", CODE, nullable=False),
         Column("source", NAME, nullable=False),
         Column("valid_from_ns", BigInteger, nullable=False),
@@ -60,6 +64,7 @@ def _price(build: MetaData) -> Table:
         Column("known_at_ns", BigInteger, nullable=False),
         Column("currency", CODE, nullable=False),
         Column("rule", NAME, nullable=False),
+        Column("unit", CODE, nullable=False, server_default="hour"),
     )
 
 

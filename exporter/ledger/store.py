@@ -12,10 +12,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select, update
+from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, update
 from sqlalchemy.exc import DBAPIError
 
 from unitcost.exporter.ledger import rows as ledger_rows
+from unitcost.exporter.ledger.migrations import NoWay, migrate
 from unitcost.exporter.ledger.rows import Statements
 from unitcost.exporter.ledger.schema import SCHEMA_VERSION, Tables
 from unitcost.exporter.settling.batch import KEEP_HOURS, Batch, Opening
@@ -77,8 +78,7 @@ class Ledger:
     def open(self, now_ns: int) -> Opening:
         """Make the tables where there are none, and read what a start needs."""
         with self._transaction() as connection:
-            self._tables.metadata.create_all(connection)
-            self._check_version(connection)
+            self._bring_up_to_date(connection)
             hour = hour_of(now_ns)
             opening = ledger_rows.read_opening(
                 connection, self._tables, hour - RECENT_HOURS, hour - KEEP_HOURS
@@ -142,17 +142,36 @@ class Ledger:
         except DBAPIError as error:
             raise _ledger_error(self.path, error.orig or error) from error
 
-    def _check_version(self, connection: Connection) -> None:
+    def _bring_up_to_date(self, connection: Connection) -> None:
+        """Make tables where there are none, and those of an older version what they are now."""
         meta, state = self._tables.meta, self._tables.state
-        version = connection.scalar(select(meta.c.value).where(meta.c.name == "schema_version"))
+        version = self._version(connection)
+        if version is not None and version > SCHEMA_VERSION:
+            raise LedgerConflict(
+                f"{self.path}: made by a newer version (schema {version}, we know {SCHEMA_VERSION})"
+            )
+        if version is not None and version != SCHEMA_VERSION:
+            try:
+                migrate(connection, version)
+            except NoWay as error:
+                raise LedgerConflict(f"{self.path}: {error}") from error
+            now = meta.c.name == "schema_version"
+            connection.execute(update(meta).where(now).values(value=str(SCHEMA_VERSION)))
+        self._tables.metadata.create_all(connection)
         if version is None:
             fresh = [{"name": "schema_version", "value": str(SCHEMA_VERSION)}]
             connection.execute(insert(meta), fresh)
             connection.execute(insert(state), [{"id": 1, "seq": 0, "document": ""}])
-        elif int(version) > SCHEMA_VERSION:
-            raise LedgerConflict(
-                f"{self.path}: made by a newer version (schema {version}, we know {SCHEMA_VERSION})"
-            )
+
+    def _version(self, connection: Connection) -> int | None:
+        """The version of the tables; None where there are none."""
+        meta = self._tables.meta
+        if not inspect(connection).has_table(meta.name):
+            return None
+        version = connection.scalar(select(meta.c.value).where(meta.c.name == "schema_version"))
+        if version is not None and not version.isdecimal():
+            raise LedgerCorrupt(f"{self.path}: its version is no number")
+        return None if version is None else int(version)
 
 
 def _ledger_error(path: Path, error: BaseException) -> LedgerError:

@@ -5,6 +5,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from unitcost.exporter.ledger.schema import SCHEMA_VERSION
 from unitcost.exporter.ledger.store import Ledger
 from unitcost.pricing.charge import cost_of
 from unitcost.pricing.timeline import NS_PER_HOUR
@@ -26,14 +27,18 @@ def check(path: str | Path) -> list[str]:
     """All that is wrong with a ledger: pages, indexes, and every dollar accrued but not charged.
 
     An empty list means that for each resource, component, price and clock hour the charges sum
-    to the accrual exactly, and the accrual is its price times its elapsed time.
+    to the accrual exactly, and the accrual is its price times its elapsed time (or its energy).
+    A ledger of an older version is checked as it is.
     """
     try:
         with closing(_read_only(path)) as connection:
             damage = [row[0] for row in connection.execute("PRAGMA integrity_check")]
             if damage != ["ok"]:
                 return [f"damaged: {text}" for text in damage]
-            return [*_unbalanced(connection), *_mispriced(connection)]
+            version = _version(connection)
+            if version > SCHEMA_VERSION:
+                return [f"made by a newer version (schema {version}, we know {SCHEMA_VERSION})"]
+            return [*_unbalanced(connection), *_mispriced(connection, version)]
     except sqlite3.Error as error:
         return [str(error)]
 
@@ -72,20 +77,29 @@ def _unbalanced(connection: sqlite3.Connection) -> list[str]:
     ]
 
 
+def _version(connection: sqlite3.Connection) -> int:
+    """Raises sqlite3.Error where the file is no ledger."""
+    query = "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'schema_version'"
+    return int(connection.execute(query).fetchone()[0])
+
+
 _PRICED = """
 SELECT accrual.hour, accrual.resource, accrual.component, accrual.elapsed_ns, accrual.pico,
-       price.pico_per_hour
+       price.{pico}, {unit}
 FROM accrual JOIN price ON price.id = accrual.price WHERE accrual.revision = 0
 """
+_MEASURES = {"hour": "ns", "kwh": "uJ"}
 
 
-def _mispriced(connection: sqlite3.Connection) -> list[str]:
+def _mispriced(connection: sqlite3.Connection, version: int) -> list[str]:
+    columns = ("pico_per_hour", "'hour'") if version == 1 else ("pico_per_unit", "price.unit")
+    rows = connection.execute(_PRICED.format(pico=columns[0], unit=columns[1]))
     problems = []
-    for hour, resource, component, elapsed_ns, pico, per_hour in connection.execute(_PRICED):
-        expected = None if per_hour is None else cost_of(per_hour, elapsed_ns)
+    for hour, resource, component, amount, pico, per_unit, unit in rows:
+        expected = None if per_unit is None else cost_of(per_unit, amount)
         if pico != expected:
             problems.append(
-                f"hour {hour}, {resource} {component}: {pico} pico-dollars for {elapsed_ns} ns "
-                f"at {per_hour} an hour, expected {expected}"
+                f"hour {hour}, {resource} {component}: {pico} pico-dollars for {amount} "
+                f"{_MEASURES[unit]} at {per_unit} for each {unit}, expected {expected}"
             )
     return problems

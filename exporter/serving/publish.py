@@ -92,12 +92,12 @@ def price_points(settler: Settler, now_ns: int) -> Points:
             ((rule,), 1.0) for rule in sorted({price.rule for _, price in listed})
         ],
         "unitcost_resource_unpriced": [
-            ((price.resource, str(price.component)), float(price.pico_per_hour is None))
+            ((price.resource, str(price.component)), float(price.pico_per_unit is None))
             for _, price in listed
         ],
     }
     for name, prices in by_resource.items():
-        amounts = [price.pico_per_hour for price in prices if price.pico_per_hour is not None]
+        amounts = [price.pico_per_unit for price in prices if price.pico_per_unit is not None]
         if len(amounts) == len(prices):
             now = settler.rules.book.at(prices[0].component, now_ns)
             sku, region = (now.sku, now.region) if now else ("", "")

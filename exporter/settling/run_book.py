@@ -157,7 +157,7 @@ class RunBook:
                 used = None
             part = Cost(amount.pico, used)
             spent[account] = spent[account].plus(part) if account in spent else part
-            price = self.books.prices[key.price].pico_per_hour or 0
+            price = self.books.prices[key.price].pico_per_unit or 0
             prices.setdefault(account, {}).setdefault(key.resource, {})[key.component] = price
         span_ns = max((each.elapsed_ns for each in posting.accruals.values()), default=0)
         self.tick_ns += span_ns

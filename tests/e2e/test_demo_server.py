@@ -164,7 +164,7 @@ def test_the_ledger_sums_to_price_times_elapsed_for_every_resource_and_hour(
     assert running.stop() == 0
     assert check(running.ledger) == []
     rows = running.rows(
-        "SELECT a.resource, a.hour, a.elapsed_ns, p.pico_per_hour,"
+        "SELECT a.resource, a.hour, a.elapsed_ns, p.pico_per_unit,"
         " (SELECT SUM(pico) FROM charge c WHERE c.resource = a.resource AND c.hour = a.hour"
         "  AND c.price = a.price)"
         " FROM accrual a JOIN price p ON p.id = a.price"

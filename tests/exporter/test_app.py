@@ -45,8 +45,8 @@ def test_sighup_takes_over_a_new_price_from_then_on(tmp_path: Path) -> None:
         running.wait_tick(2)
         assert running.stop() == 0
         rows = running.rows(
-            "SELECT pico_per_hour, SUM(elapsed_ns) FROM accrual JOIN price ON price.id = price"
-            " WHERE accrual.resource = 'cpu' GROUP BY pico_per_hour"
+            "SELECT pico_per_unit, SUM(elapsed_ns) FROM accrual JOIN price ON price.id = price"
+            " WHERE accrual.resource = 'cpu' GROUP BY pico_per_unit"
         )
         assert len(rows) == 2
         assert all(elapsed > 0 for _, elapsed in rows)

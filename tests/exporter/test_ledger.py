@@ -59,7 +59,7 @@ def test_check_says_nothing_of_a_good_ledger(ledger: Path) -> None:
         ("DELETE FROM charge WHERE workload = '__unallocated__'", "accrued"),
         ("UPDATE charge SET quantity = quantity + 1", "accrued"),
         ("UPDATE accrual SET elapsed_ns = elapsed_ns + 1000000000", "expected"),
-        ("UPDATE price SET pico_per_hour = pico_per_hour + 1", "expected"),
+        ("UPDATE price SET pico_per_unit = pico_per_unit + 1", "expected"),
     ],
 )
 def test_check_finds_a_single_pico_dollar(
@@ -120,7 +120,7 @@ def test_a_ledger_of_a_newer_version_is_left_alone(
     """Refused with both versions named, not migrated backwards."""
     change.execute("UPDATE meta SET value = '99' WHERE name = 'schema_version'")
     keeper = Keeper(ledger, "host", "host", 400)
-    with pytest.raises(LedgerConflict, match="schema 99, we know 1"):
+    with pytest.raises(LedgerConflict, match="schema 99, we know 2"):
         keeper.open(START)
     keeper.close()
 

@@ -235,7 +235,7 @@ def test_unit_prices_of_a_component_sum_to_its_price(
     prices = tuple(price(usd, component=c) for c, usd in amounts.items() if usd is not None)
     listed = unit_prices(PriceBook(tuple(amounts), prices), resources, rule, 5)
     for component, usd in amounts.items():
-        found = [each.pico_per_hour for _, each in listed if each.component is component]
+        found = [each.pico_per_unit for _, each in listed if each.component is component]
         if usd is None:
             assert found
             assert set(found) == {None}
@@ -253,8 +253,8 @@ def test_components_are_split_alike(
     """By the parts of the whole price, within a pico-dollar."""
     book = PriceBook((RENT, POWER), (price(first), price(second, component=POWER)))
     listed = unit_prices(book, resources, DEFAULT_SPLIT, 5)
-    rent = [each.pico_per_hour or 0 for _, each in listed if each.component is RENT]
-    power = [each.pico_per_hour or 0 for _, each in listed if each.component is POWER]
+    rent = [each.pico_per_unit or 0 for _, each in listed if each.component is RENT]
+    power = [each.pico_per_unit or 0 for _, each in listed if each.component is POWER]
     for a, b in zip(rent, power, strict=True):
         assert abs(Fraction(a) / to_pico(first) - Fraction(b) / to_pico(second)) < Fraction(
             2, to_pico(min(first, second))
@@ -264,7 +264,7 @@ def test_components_are_split_alike(
 def test_a_host_of_unknown_resources_has_its_whole_price_on_the_rest() -> None:
     """A dollar is not lost because nobody can say what it is for."""
     (only,) = unit_prices(PriceBook((RENT,), (price("2"),)), (), DEFAULT_SPLIT, 0)
-    assert (only[0].id, only[1].pico_per_hour) == (REST, 2 * 10**12)
+    assert (only[0].id, only[1].pico_per_unit) == (REST, 2 * 10**12)
 
 
 def test_a_configured_rest_is_a_resource_of_its_own() -> None:
@@ -272,7 +272,7 @@ def test_a_configured_rest_is_a_resource_of_its_own() -> None:
     rule = SplitRule("test", Decimal("0.1"), Decimal("0.1"), Decimal("0.5"))
     host = (Resource(CPU, MICRO), Resource(MEMORY, MICRO))
     listed = unit_prices(PriceBook((RENT,), (price("2"),)), host, rule, 0)
-    assert {each.id: found.pico_per_hour for each, found in listed} == {
+    assert {each.id: found.pico_per_unit for each, found in listed} == {
         CPU: 75 * 10**10,
         MEMORY: 75 * 10**10,
         REST: 50 * 10**10,

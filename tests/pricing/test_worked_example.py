@@ -235,7 +235,7 @@ def test_a_part_differs_from_its_exact_figure_by_less_than_a_pico_dollar_a_tick(
 
 def test_the_split_is_the_one_the_page_explains() -> None:
     """By the default weights, scaled to the price."""
-    found = {name: price.pico_per_hour for name, price in prices().items()}
+    found = {name: price.pico_per_unit for name, price in prices().items()}
     assert found == {CPU: to_pico(Decimal("0.2528")), MEMORY: to_pico(Decimal("0.1344"))}
 
 
