@@ -67,7 +67,7 @@ class Exporter:
 
     def _use(self, loaded: Loaded) -> None:
         self._settings = loaded.settings
-        self._rules: Rules = rules_of(loaded.settings)
+        self._rules: Rules = rules_of(loaded.settings, loaded.carbon)
         self._matcher = matcher_of(loaded.settings)
         options, running = loaded.collector_options, self._gatherer.free()
         sources = make_sources(loaded.collectors, options, loaded.context, running)

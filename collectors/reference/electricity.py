@@ -1,4 +1,4 @@
-"""Electricity by country: what a business pays for a kWh, and what a kWh emits. Opt-in only.
+"""Electricity by country: what a business pays for a kWh. Opt-in only.
 
 Nothing reads it by itself: a country's mean is not a site's tariff, and the prices are of 2019.
 Whoever uses it shows the year and the source with the figure.
@@ -16,31 +16,20 @@ COLUMNS = (
     "usd_per_kwh",
     "price_year",
     "price_source",
-    "gco2e_per_kwh",
-    "carbon_year",
-    "carbon_source",
 )
 MAX_ROWS = 260
 MAX_USD_PER_KWH = Decimal(5)
-MAX_GRAMS_PER_KWH = Decimal(2000)
-"""Lignite emits about 1200."""
 
 
 @dataclass(frozen=True, slots=True)
 class Electricity:
-    """A country (ISO 3166-1 alpha-3). `usd_per_kwh`: a standard warehouse's price in `price_year`.
-
-    `gco2e_per_kwh`: grams of CO2 equivalent for each kWh generated, the mean of `carbon_year`.
-    """
+    """A country (ISO 3166-1, three letters); what a standard warehouse paid in `price_year`."""
 
     country: str
     name: str
     usd_per_kwh: Decimal
     price_year: int
     price_source: str
-    gco2e_per_kwh: Decimal
-    carbon_year: int
-    carbon_source: str
 
 
 def read_electricity() -> tuple[Electricity, ...]:
@@ -63,16 +52,13 @@ def _electricity(row: Row) -> Electricity:
     country = row.text("country")
     if not (len(country) == 3 and country.isalpha() and country.isupper()):
         raise row.wrong(f"{country!r} is not a country's code of three letters")
-    price, grams = row.number("usd_per_kwh"), row.number("gco2e_per_kwh")
-    if not (0 < price <= MAX_USD_PER_KWH and 0 < grams <= MAX_GRAMS_PER_KWH):
-        raise row.wrong("no country has such a price or such a grid")
+    price = row.number("usd_per_kwh")
+    if not 0 < price <= MAX_USD_PER_KWH:
+        raise row.wrong("no country has such a price")
     return Electricity(
         country=country,
         name=row.text("name"),
         usd_per_kwh=price,
         price_year=row.year("price_year"),
         price_source=row.text("price_source"),
-        gco2e_per_kwh=grams,
-        carbon_year=row.year("carbon_year"),
-        carbon_source=row.text("carbon_source"),
     )

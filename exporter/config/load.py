@@ -16,11 +16,13 @@ from unitcost.collectors.base import Context, Found, Target
 from unitcost.collectors.plugins import Plugin
 from unitcost.collectors.tables import ServerTable
 from unitcost.exporter.config import plugins, yaml_strict
+from unitcost.exporter.config.carbon import grid_intensity
 from unitcost.exporter.config.checks import mistakes
 from unitcost.exporter.config.decode import Mistake, decode, shown
 from unitcost.exporter.config.host import complete, host_mistakes, host_warnings
 from unitcost.exporter.config.price_sources import wanted_sources
 from unitcost.exporter.config.settings import Settings
+from unitcost.pricing.carbon import GridIntensity
 from unitcost.pricing.sample import Layer
 from unitcost.pricing.workload import WorkloadKind
 
@@ -51,6 +53,7 @@ class Loaded:
     there is none. `collectors` are the modules to run, those that could not be imported included;
     `collector_options` has the options of each that could. `plugins`: all that other distributions
     bring, and what became of each. `price_sources`: those to be asked, with their options.
+    `carbon`: what a kWh emits here, None where it is not asked for.
     """
 
     settings: Settings
@@ -61,6 +64,7 @@ class Loaded:
     collectors: tuple[Found, ...]
     plugins: tuple[Plugin, ...] = ()
     price_sources: tuple[tuple[Found, Any], ...] = ()
+    carbon: GridIntensity | None = None
 
 
 def load(path: str | Path | None, *, environ: Mapping[str, str] | None = None) -> Loaded:
@@ -128,6 +132,7 @@ def _checked(value: Any, source: str, folder: Path, environ: Mapping[str, str]) 
         collectors=enabled,
         plugins=plugins.after(present.plugins, enabled),
         price_sources=wanted_sources(settings.price.lookup),
+        carbon=grid_intensity(settings),
     )
 
 

@@ -103,6 +103,16 @@ class Price(Section, frozen=True):
     split: SplitWeights = SplitWeights()
 
 
+class Carbon(Section, frozen=True):
+    """What a kWh emits here: a `country` of the table, or grams and who says so."""
+
+    country: str = ""
+    grams_per_kwh: Annotated[Decimal, _between("0", "5000")] | None = None
+    source: str = ""
+    year: Annotated[int, _between("1990", "2200")] | None = None
+    pue: Annotated[Decimal, _between("1", "10")] | None = None
+
+
 class Match(Section, frozen=True):
     """Which processes are the workload's: all conditions given must hold; descendants follow."""
 
@@ -213,6 +223,7 @@ class Settings(Section, frozen=True):
 
     host: Host = Host()
     price: Price = Price()
+    carbon: Carbon | None = None
     workloads: tuple[WorkloadSettings, ...] = ()
     servers: dict[str, ServerTable] = {}
     collectors: dict[str, dict[str, Any]] = {}

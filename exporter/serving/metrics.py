@@ -7,7 +7,7 @@ prints docs/metrics.md.
 
 from unitcost.exporter.serving.metric import Metric
 from unitcost.exporter.serving.metrics_cost import COST, PRICE, UNIT_COSTS, UNITS
-from unitcost.exporter.serving.metrics_device import DEVICES, ENERGY, PODS
+from unitcost.exporter.serving.metrics_device import CARBON, DEVICES, ENERGY, PODS
 from unitcost.exporter.serving.metrics_memo import METHODS, TENANTS, WASTE
 from unitcost.exporter.serving.metrics_state import EXPORTER, HOST, HTTP_REQUESTS, WORKLOADS
 from unitcost.exporter.serving.metrics_training import TRAINING
@@ -24,6 +24,7 @@ SECTIONS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
     ("Workloads", (*WORKLOADS, *PODS)),
     ("Accelerators", DEVICES),
     ("Power and energy", ENERGY),
+    ("Carbon", CARBON),
     ("The host", HOST),
     ("This exporter", EXPORTER),
     ("Its web server", (HTTP_REQUESTS,)),

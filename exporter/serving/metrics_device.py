@@ -136,6 +136,34 @@ ENERGY = (
     ),
 )
 
+CARBON = (
+    Metric(
+        "unitcost_emissions_grams_total",
+        "counter",
+        "CO2 equivalent of the energy that was measured: energy x PUE x grid intensity, counted to "
+        "workloads as the energy is. Location-based. Only what unitcost_energy_joules_total has "
+        "is in it. Absent unless carbon is configured.",
+        ("workload", "resource"),
+        "g",
+    ),
+    Metric(
+        "unitcost_grid_intensity_grams_per_kwh",
+        "gauge",
+        "Grams of CO2 equivalent for each kWh from the grid, as used now: who says so, and of "
+        "which country and year, where it is a table's figure.",
+        ("country", "year", "source"),
+        "g/kWh",
+    ),
+    Metric(
+        "unitcost_emissions_pue_ratio",
+        "gauge",
+        "Energy of the building for each unit of the host's, as used for emissions. 1 where none "
+        "is configured: losses and cooling are then not in them.",
+        (),
+        "ratio",
+    ),
+)
+
 PODS = (
     Metric(
         "unitcost_workload_pod_info",

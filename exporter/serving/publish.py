@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from unitcost.exporter.serving.publish_devices import device_points, pod_points
+from unitcost.exporter.serving.publish_devices import carbon_points, device_points, pod_points
 from unitcost.exporter.serving.publish_memos import method_points
 from unitcost.exporter.serving.publish_runs import run_points
 from unitcost.exporter.serving.snapshot import Point
@@ -49,6 +49,7 @@ def ledger_points(settler: Settler, observed: Observed) -> Points:
     points |= workload_points(settler, live, now)
     points |= device_points(settler, observed) | pod_points(settler, observed.pods, live)
     points |= host_points(observed, settler.host.usage.utilisation)
+    points |= carbon_points(settler.rules.carbon)
     if settler.rules.scope != "units":
         spread = {name for name, hosts in workload_hosts(settler, now).items() if hosts > 1}
         points |= unit_cost_points(settler.tally, live, frozenset(spread))

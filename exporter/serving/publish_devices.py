@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from unitcost.exporter.serving.snapshot import Point
 from unitcost.exporter.settling.observed import Observed
 from unitcost.exporter.settling.settle import Settler
+from unitcost.pricing.carbon import GridIntensity
 from unitcost.pricing.container import Pod
 from unitcost.pricing.device import Device
 from unitcost.pricing.energy import Meter, Scope, outermost
@@ -75,6 +76,17 @@ def _power_points(
         rejected = float(settler.energy.rejected)
         points["unitcost_energy_readings_rejected_total"] = [((), rejected)]
     return points
+
+
+def carbon_points(carbon: GridIntensity | None) -> Points:
+    """What energy is multiplied by, where emissions are counted."""
+    if carbon is None:
+        return {}
+    labels = (carbon.country, str(carbon.year or ""), carbon.source)
+    return {
+        "unitcost_grid_intensity_grams_per_kwh": [(labels, float(carbon.grams_per_kwh))],
+        "unitcost_emissions_pue_ratio": [((), float(carbon.pue))],
+    }
 
 
 def _meters(meters: Sequence[Meter]) -> Iterator[Point]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from unitcost.exporter.settling.batch import Batch
+from unitcost.exporter.settling.emissions import Emissions
 from unitcost.pricing.allocate import Share, State
 from unitcost.pricing.energy import Meter, Path, of_resources, overlaps
 from unitcost.pricing.meter import Event, Point, read_counter
@@ -92,15 +93,18 @@ class EnergyMeter:
         found: Sequence[Used],
         shares: Mapping[str, Sequence[Share]],
         products: Products,
+        emissions: Emissions,
     ) -> None:
-        """Add what was used to the counters of devices and of workloads."""
+        """Add what was used, and emitted by it, to the counters of devices and of workloads."""
         for used in found:
             if used.resource in products:
                 labels = (used.resource, *products[used.resource], used.source)
                 pending.count(DEVICE_ENERGY, labels, used.micro)
             held = shares.get(used.resource, ())
-            for workload, micro in self.split(used, held).items():
+            parts = self.split(used, held)
+            for workload, micro in parts.items():
                 pending.count(WORKLOAD_ENERGY, (workload, used.resource, used.source), micro)
+            emissions.count(pending, used.resource, used.source, parts)
 
     def split(self, used: Used, shares: Sequence[Share]) -> dict[str, int]:
         """Microjoules by workload; they sum to what was used, exactly.

@@ -14,6 +14,7 @@ from unitcost.exporter.config.settings import (
 )
 from unitcost.exporter.config.settings import Price as PriceSettings
 from unitcost.pricing.attribute import Rule, RuleMatcher
+from unitcost.pricing.carbon import GridIntensity
 from unitcost.pricing.price import (
     Component,
     Price,
@@ -73,10 +74,11 @@ class Rules:
     max_workloads: int = MAX_WORKLOADS
     retire_after_ns: int = RETIRE_AFTER_NS
     reboot_limit_ns: int = REBOOT_LIMIT_NS
+    carbon: GridIntensity | None = None
 
 
-def rules_of(settings: Settings) -> Rules:
-    """Rules from checked settings."""
+def rules_of(settings: Settings, carbon: GridIntensity | None = None) -> Rules:
+    """Rules from checked settings, and from what was looked up for them."""
     scale = settings.time_scale
     return Rules(
         book=price_book(settings.price, settings.host.scope),
@@ -87,6 +89,7 @@ def rules_of(settings: Settings) -> Rules:
         window_ns=round(settings.unit_costs.window / scale * NS_PER_SECOND),
         minimum_micro=round(settings.unit_costs.minimum_units * 10**6),
         retire_after_ns=round(RETIRE_AFTER_NS / scale),
+        carbon=carbon,
     )
 
 

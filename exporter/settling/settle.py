@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from unitcost.exporter.settling.batch import EventRow
 from unitcost.exporter.settling.books import Books
+from unitcost.exporter.settling.emissions import Emissions
 from unitcost.exporter.settling.energy import EnergyMeter
 from unitcost.exporter.settling.gaps import Cost, Shares, costs_of, shares_after
 from unitcost.exporter.settling.holding import Held, HostMeter, Observed
@@ -68,10 +69,13 @@ class Settler:
     counted: Count | None = None
     clock_steps: int = 0
     energy: EnergyMeter = field(init=False)
+    emissions: Emissions = field(init=False)
 
     def __post_init__(self) -> None:
         """Windows, runs and meters start from the rules, the books and the state."""
         self.energy = EnergyMeter(dict(self.state.energy), dict(self.state.floors))
+        left = dict(self.state.micrograms_left)
+        self.emissions = Emissions(self.state.picograms_per_kwh, left)
         self.quotes = self.state.quotes
         self.tally = Tally(self.rules.window_ns, self.rules.minimum_micro)
         self.memos = Memos(self.rules.window_ns)
@@ -223,7 +227,9 @@ class Settler:
         used = self.energy.read(observed.meters)
         if costs:
             products = {each.id: (each.product, each.vendor) for each in observed.devices or ()}
-            self.energy.count(self.books.pending, used, costs[-1].shares, products)
+            shares, pending = costs[-1].shares, self.books.pending
+            self.energy.count(pending, used, shares, products, self.emissions)
+        self.emissions.follow(self.rules.carbon)
 
     def _note_gap(self, cost: Cost) -> None:
         """Record time that was not metered, and what became of it."""
@@ -264,6 +270,8 @@ class Settler:
             energy=tuple(self.energy.points.items()),
             floors=tuple(self.energy.floors.items()),
             quotes=self.quotes,
+            picograms_per_kwh=self.emissions.picograms_per_kwh,
+            micrograms_left=tuple(self.emissions.left.items()),
         )
 
 

@@ -43,6 +43,8 @@ class State:
     energy: tuple[tuple[str, Point], ...] = ()
     floors: tuple[tuple[str, int], ...] = ()
     quotes: tuple[Quote, ...] = ()
+    picograms_per_kwh: int | None = None
+    micrograms_left: tuple[tuple[str, int], ...] = ()
 
     @property
     def meter(self) -> UnitMeter:

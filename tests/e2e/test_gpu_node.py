@@ -22,6 +22,7 @@ QUICK: dict[str, Any] = {
     "price": {"usd_per_hour": str(USD)},
     "period": 0.5,
     "gather_deadline": 0.45,
+    "carbon": {"country": "US"},
 }
 COST = "unitcost_cost_usd_total"
 UPGRADED = 18
@@ -116,6 +117,10 @@ def test_mig_slices_and_energy_sum_to_the_device(node: GpuNode, running: Exporte
     shared = energy("unitcost_energy_joules_total", resource=gpu_id(node, 0))
     assert board > 0
     assert shared == pytest.approx(board, rel=1e-6)
+    grid = after.one("unitcost_grid_intensity_grams_per_kwh", country="US")
+    emitted = energy("unitcost_emissions_grams_total", resource=gpu_id(node, 0))
+    assert grid
+    assert emitted == pytest.approx(board / 3.6e6 * grid, abs=2e-6)
     assert after.one("unitcost_device_utilization_ratio", device=gpu_id(node, 0)) is None
     assert after.one("unitcost_device_power_watts", device=gpu_id(node, 0)) == 350.0
 

@@ -14,6 +14,7 @@ LABEL_VALUES: dict[str, tuple[str, ...]] = {
     "busy_signal": ("cpu_time",),
     "collector": ("host", "openmetrics"),
     "component": ("rent",),
+    "country": ("AE",),
     "device": ("gpu:GPU-1",),
     "kind": ("inference",),
     "layer": ("engine", "gateway"),
@@ -46,6 +47,7 @@ LABEL_VALUES: dict[str, tuple[str, ...]] = {
     "workload_container": ("server",),
     "workload_namespace": ("team-a",),
     "workload_pod": ("chat-0",),
+    "year": ("2024",),
 }
 COLLECTOR_ERRORS = "unitcost_collector_errors_total"
 GAPS = "unitcost_gap_seconds_total"

@@ -54,6 +54,40 @@ BAD: dict[str, tuple[str, str, str]] = {
         "e",
         "more than 20000 values",
     ),
+    # carbon
+    "carbon of nothing": ("carbon: {}", "carbon", "expected either country, or grams_per_kwh"),
+    "carbon told twice": (
+        "carbon: {country: AE, grams_per_kwh: 400, source: me}",
+        "carbon",
+        "expected either country, or grams_per_kwh",
+    ),
+    "a country of no figure": ("carbon: {country: XX}", "carbon.country", "no figure for 'XX'"),
+    "a country by its name": ("carbon: {country: France}", "carbon.country", "only for AE AR"),
+    "grams of nobody": ("carbon: {grams_per_kwh: 400}", "carbon.source", "who says so"),
+    "grams of a reserved name": (
+        "carbon: {grams_per_kwh: 400, source: __me__}",
+        "carbon.source",
+        "reserved",
+    ),
+    "grams below zero": ("carbon: {grams_per_kwh: -1, source: me}", "carbon.grams_per_kwh", ""),
+    "too many grams": ("carbon: {grams_per_kwh: 5001, source: me}", "carbon.grams_per_kwh", ""),
+    "a source beside a country": (
+        "carbon: {country: AE, source: me}",
+        "carbon.source",
+        "leave it out with country",
+    ),
+    "a year beside a country": (
+        "carbon: {country: AE, year: 2023}",
+        "carbon.year",
+        "leave it out with country",
+    ),
+    "a PUE below one": ("carbon: {country: AE, pue: 0.9}", "carbon.pue", ""),
+    "two PUEs": (
+        "price: {owned: {purchase_usd: 9, life_years: 5,"
+        " electricity: {usd_per_kwh: 0.1, pue: 1.3}}}\ncarbon: {country: AE, pue: 1.2}",
+        "carbon.pue",
+        "price.owned.electricity.pue is 1.3: a host has one PUE",
+    ),
     # keys and types
     # tenants, models and layers
     "a label that is none": (

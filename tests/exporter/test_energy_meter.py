@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unitcost.exporter.settling.batch import Batch
+from unitcost.exporter.settling.emissions import Emissions
 from unitcost.exporter.settling.energy import (
     DEVICE_ENERGY,
     MAX_WATTS,
@@ -313,7 +314,7 @@ def test_counters_of_workloads_and_devices_say_the_same() -> None:
     batch, energy = Batch(), EnergyMeter()
     found = [used(10.0), used(5.0), Used("cpu", "sensor", 3 * MICRO, NS_PER_SECOND)]
     shares = {GPU: [share("a", State.ACTIVE, 3), *unheld(1)]}
-    energy.count(batch, found, shares, {GPU: ("H100", "nvidia")})
+    energy.count(batch, found, shares, {GPU: ("H100", "nvidia")}, Emissions())
     assert batch.counters == {
         (DEVICE_ENERGY, (GPU, "H100", "nvidia", "counter")): 15 * MICRO,
         (WORKLOAD_ENERGY, ("a", GPU, "counter")): 11_250_000,
