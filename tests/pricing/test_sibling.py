@@ -204,7 +204,7 @@ def book(*siblings: Price, rent: Price | None = None) -> PriceBook:
 def rules_used(prices: PriceBook, at: int, gpus: int = 1) -> tuple[set[str], int]:
     """The rules by which it is split at an instant, and what CPU and memory cost."""
     listed = unit_prices(prices, host(gpus), DEFAULT_SPLIT, at)
-    parts = {resource.id: found.pico_per_hour or 0 for resource, found in listed}
+    parts = {resource.id: found.pico_per_unit or 0 for resource, found in listed}
     return {found.rule for _, found in listed}, together(parts)
 
 
@@ -271,5 +271,5 @@ def test_by_its_sibling_a_t4_costs_the_same_in_every_size(size: str) -> None:
     usd, sibling, gpus = G4DN[size]
     prices = PriceBook((RENT,), (price(usd),), Sibling(f"m5d.{size}"), (price(sibling),))
     listed = unit_prices(prices, host(gpus), DEFAULT_SPLIT, 0)
-    found = {each.pico_per_hour for resource, each in listed if resource.is_gpu}
+    found = {each.pico_per_unit for resource, each in listed if resource.is_gpu}
     assert found == {3 * 10**11}
