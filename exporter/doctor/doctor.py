@@ -2,7 +2,6 @@
 
 import os
 import socket
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -29,7 +28,8 @@ from unitcost.exporter.doctor.host import (
     warn,
 )
 from unitcost.exporter.doctor.power import explain_node_power, explain_rapl, power_findings
-from unitcost.exporter.settling.rules import matcher_of, price_book
+from unitcost.exporter.doctor.prices import price_findings
+from unitcost.exporter.settling.rules import matcher_of
 from unitcost.pricing.attribute import Claim, attribute
 from unitcost.pricing.workload import Account
 
@@ -74,7 +74,7 @@ def findings(loaded: Loaded) -> Iterator[Finding]:
         yield from _training_folders(loaded)
     if HOST in readings:
         yield from _workloads(loaded, readings[HOST])
-    yield from _price(loaded.settings)
+    yield from price_findings(loaded, scene)
     yield from ledger_findings(Path(loaded.settings.ledger.path), mounts(proc))
     yield _port(loaded.settings)
 
@@ -175,18 +175,6 @@ def _workloads(loaded: Loaded, host: Reading) -> Iterator[Finding]:
         else:
             mend = "start it, or mend its match; see also `processes` above"
             yield warn("workload", f"{workload.name}: no process of it is seen", mend)
-
-
-def _price(settings: Settings) -> Iterator[Finding]:
-    book = price_book(settings.price, settings.host.scope)
-    now_ns = time.time_ns()
-    for component in book.components:
-        price = book.at(component, now_ns)
-        if price is None:
-            mend = "set price.usd_per_hour or price.owned (docs/configuration.md)"
-            yield warn("price", f"{component} is unpriced: its cost is unknown, not 0", mend)
-        else:
-            yield ok("price", f"{component} {price.usd_per_hour:.6f} USD/h ({price.model})")
 
 
 def _port(settings: Settings) -> Finding:

@@ -25,7 +25,7 @@ def explain(looked: Looked, now_ns: int) -> Iterator[str]:
     elif chosen is None:
         yield "price: none. No source has one for exactly this host now. It stays unpriced."
     else:
-        yield f"price: {_chosen(chosen)}"
+        yield f"price: {in_words(chosen)}"
     yield from _rejected(looked.resolution.rejected)
 
 
@@ -56,7 +56,8 @@ def _source(state: SourceState) -> str:
     return f"{state.name} ({state.rank}): {len(state.quotes)} quotes{tail}"
 
 
-def _chosen(chosen: Chosen) -> str:
+def in_words(chosen: Chosen) -> str:
+    """A price, from when, by whom and as of when."""
     quote = chosen.quote
     until = f" until {_day(quote.valid_to_ns)}" if quote.valid_to_ns is not None else ""
     reduced = (

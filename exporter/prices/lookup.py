@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from threading import Lock
+from threading import Lock, Thread
 
 from unitcost.collectors.price_contract import NotHere, PriceSource, PriceSourceError
 from unitcost.exporter.log import OncePer, fields
@@ -78,6 +78,7 @@ class PriceLookup:
         self._snapshot: tuple[Quote, ...] = ()
         self._resolve()
         self._said = OncePer()
+        self._quiet = False
         self._scheduler = make_scheduler()
 
     def current(self) -> Looked:
@@ -103,11 +104,32 @@ class PriceLookup:
             self._resolve()
 
     def ask_all(self) -> Looked:
-        """Ask everybody once, in this thread, and give what came of it."""
+        """Ask everybody once, in this thread, and give what came of it: nothing is logged."""
+        self._quiet = True
         self.identify()
         for name in self._sources:
             self.refresh(name)
         return self._looked
+
+    def ask_within(self, seconds: float) -> tuple[Looked, tuple[str, ...]]:
+        """Ask once what the host is, then all sources side by side; who has not answered in time.
+
+        One that may take longer than that is not asked at all. What is late ends with the process.
+        """
+        self._quiet = True
+        self.identify()
+        asked = {
+            name: Thread(target=self.refresh, args=(name,), name=f"ask-{name}", daemon=True)
+            for name, source in self._sources.items()
+            if getattr(source, "patience_seconds", 0.0) <= seconds
+        }
+        for thread in asked.values():
+            thread.start()
+        deadline = time.monotonic() + seconds
+        for thread in asked.values():
+            thread.join(max(0.0, deadline - time.monotonic()))
+        late = tuple(name for name in self._sources if name not in asked or asked[name].is_alive())
+        return self._looked, late
 
     def identify(self) -> None:
         """Ask what the host is, unless that is known."""
@@ -118,7 +140,7 @@ class PriceLookup:
             self._looked = replace(self._looked, identity=identity, notes=notes)
             self._resolve()
         for note in notes:
-            if self._said.first("identity", note):
+            if not self._quiet and self._said.first("identity", note):
                 _log.warning("what this host is: %s", note)
         for name in self._sources:
             if self._scheduler.running:
@@ -153,7 +175,7 @@ class PriceLookup:
             self._resolve()
 
     def _failed(self, before: SourceState, why: str) -> SourceState:
-        if self._said.first("source", f"{before.name}: {why}"):
+        if not self._quiet and self._said.first("source", f"{before.name}: {why}"):
             _log.warning("price source failed", extra=fields(source=before.name, detail=why))
         return replace(before, errors=before.errors + 1, error=why)
 
