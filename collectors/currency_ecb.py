@@ -1,13 +1,12 @@
 """The European Central Bank's reference rates: one small XML file, from a disk or from the bank.
 
-Units for one euro, once on each working day about 16:00 in Frankfurt. The same form serves the
-daily file and that of the last 90 days. A document type, and with it every entity, is refused.
+Units for one euro, once on each working day about 16:00 in Frankfurt. A day's rates are used from
+the end of that day (UTC) on, until those of the next working day are: so they are known before they
+are used, and each day has one. The same form serves the daily file and that of the last 90 days. A
+document type, and with it every entity, is refused.
 """
 
-import os
 import re
-import stat
-import time
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -17,8 +16,8 @@ from xml.parsers import expat
 from unitcost.collectors.base import Problem
 from unitcost.collectors.fetch import FetchError, fetch
 from unitcost.collectors.price_contract import PriceSourceError
-from unitcost.pricing.currency import USD, Rate, day_ns, is_code
-from unitcost.pricing.sample import NS_PER_SECOND
+from unitcost.collectors.whole_file import read_whole
+from unitcost.pricing.currency import NS_PER_DAY, USD, Rate, day_ns, is_code
 
 DAILY_URL = "https://www.ecb.europa.eu/stats/eurofxref/eurofxref-daily.xml"
 HISTORY_URL = "https://www.ecb.europa.eu/stats/eurofxref/eurofxref-hist-90d.xml"
@@ -27,12 +26,9 @@ MAX_BYTES = 512 * 1024
 MAX_DAYS = 100
 MAX_CURRENCIES = 64
 MAX_PROBLEMS = 20
-PUBLISHED_NS = 15 * 3600 * NS_PER_SECOND
-"""After 00:00 UTC: 16:00 in Frankfurt in winter, an hour after it in summer."""
 _PATH = ("Envelope", "Cube", "Cube", "Cube")
 _RATE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +41,13 @@ class EcbRates:
 
 def read_file(path: Path, today: date) -> EcbRates:
     """Read a file. Raises PriceSourceError if it is none, too large, or not the bank's."""
-    try:
-        descriptor = os.open(path, _OPEN)
-        with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise PriceSourceError(f"{path.name!r} is not a regular file")
-            body = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise PriceSourceError(f"{path.name!r}: {error.strerror}") from None
-    return parse(body, today)
+    return parse(read_whole(path, MAX_BYTES), today)
 
 
-def read_url(today: date, deadline: float, url: str = DAILY_URL) -> EcbRates:
-    """Ask the bank, until an instant of ``time.monotonic()``. Raises PriceSourceError."""
+def read_url(today: date, timeout: float, url: str = DAILY_URL) -> EcbRates:
+    """Ask the bank, for so many seconds at most. Raises PriceSourceError."""
     try:
-        body = fetch(url, timeout=max(0.0, deadline - time.monotonic()), cap=MAX_BYTES)
+        body = fetch(url, timeout=timeout, cap=MAX_BYTES)
     except FetchError as error:
         raise PriceSourceError(f"{SOURCE}: {error}") from None
     return parse(body, today)
@@ -148,7 +136,7 @@ def _rates_of(
     if dollars is None:
         document.reject(f"{day}: no rate of the dollar")
         return []
-    start = day_ns(day) + PUBLISHED_NS
+    start = day_ns(day) + NS_PER_DAY
     return [
         Rate(currency, units, dollars, day, start, SOURCE)
         for currency, units in {"EUR": Decimal(1), **per_euro}.items()

@@ -9,9 +9,9 @@ from unitcost.collectors.price_reading import (
     asked,
     check_as_of,
     check_source_url,
-    read_file,
     read_secret,
 )
+from unitcost.collectors.whole_file import read_whole
 
 
 class Place(Protocol):
@@ -57,7 +57,7 @@ def read_place(place: Place, folder: Path, deadline: float, cap: int) -> bytes:
     if not (place.path or place.url):
         raise NotHere("neither path nor url is stated")
     if place.path:
-        return read_file(place.path, folder, cap)
+        return read_whole(folder / place.path, cap)
     token = read_secret(place.bearer_token_file, folder) if place.bearer_token_file else None
 
     def ask(timeout: float) -> bytes:

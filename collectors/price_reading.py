@@ -204,21 +204,6 @@ def read_secret(path: str, folder: Path) -> str:
     return text
 
 
-def read_file(path: str, folder: Path, cap: int) -> bytes:
-    """What a file holds, `cap` bytes at most. Raises PriceSourceError."""
-    place = folder / path
-    try:
-        if not place.is_file():  # a pipe would hold us up for ever
-            raise PriceSourceError(f"{place.name} is no file")
-        with place.open("rb") as file:
-            body = file.read(cap + 1)
-    except OSError as error:
-        raise PriceSourceError(f"{place.name} cannot be read: {error.strerror}") from None
-    if len(body) > cap:
-        raise PriceSourceError(f"{place.name} is larger than {cap} bytes")
-    return body
-
-
 def until_the_next(quotes: Sequence[Quote], dropped: Dropped) -> tuple[Quote, ...]:
     """One price after the other: one without an end holds until the next of its key begins.
 

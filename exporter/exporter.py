@@ -15,7 +15,8 @@ from unitcost.exporter.ledger.keeper import Keeper
 from unitcost.exporter.log import OncePer
 from unitcost.exporter.observe import Kept, kept_after, observed_of
 from unitcost.exporter.prices.book import book_of
-from unitcost.exporter.prices.lookup import Looked, PriceLookup, believed
+from unitcost.exporter.prices.looked import Looked, believed, rates_in_use
+from unitcost.exporter.prices.lookup import PriceLookup
 from unitcost.exporter.prices.make import make_lookup
 from unitcost.exporter.serving.exposition import Exposition, Renderer
 from unitcost.exporter.serving.publish import Points, ledger_points
@@ -80,15 +81,17 @@ class Exporter:
 
     def _look_up(self, loaded: Loaded) -> None:
         """Have the price looked up, if it is to be, and go on from what is known of it."""
-        known = self._settler.quotes if self._settler is not None else ()
+        settler = self._settler
+        known = (settler.quotes, settler.rates) if settler is not None else ((), ())
         if self._lookup is not None:
             self._lookup.close()
         self._lookup, self._looked = None, None
         wanted = loaded.settings.price.lookup
         if wanted is not None and loaded.settings.host.scope != "units":
             folder = Path(loaded.source).absolute().parent
-            self._lookup = make_lookup(wanted, loaded.price_sources, folder)
-            self._lookup.remember(known)
+            currency = loaded.settings.price.currency
+            self._lookup = make_lookup(wanted, loaded.price_sources, folder, currency)
+            self._lookup.remember(*known)
             self._lookup.start()
 
     def _take_prices(self) -> None:
@@ -96,11 +99,14 @@ class Exporter:
         if self._lookup is None or self._lookup.current() is self._looked:
             return
         self._looked = self._lookup.current()
-        self._rules = replace(self._rules, book=book_of(self._looked.resolution))
+        book = book_of(self._looked.resolution, self._looked.rates)
+        self._rules = replace(self._rules, book=book)
         if self._settler is not None:
             self._settler.follow(self._rules, self._matcher)
-            known = believed(self._looked, self._clock.read().wall_ns)
+            now_ns = self._clock.read().wall_ns
+            known, rates = believed(self._looked, now_ns), rates_in_use(self._looked, now_ns)
             self._settler.quotes = self._settler.quotes if known is None else known
+            self._settler.rates = self._settler.rates if rates is None else rates
 
     def reload(self, loaded: Loaded) -> None:
         """Take over a new configuration; call it between two ticks, so prices change then."""
@@ -186,7 +192,7 @@ class Exporter:
             return None
         books, state = found
         if self._lookup is not None:
-            self._lookup.remember(state.quotes)
+            self._lookup.remember(state.quotes, state.rates)
             self._looked = None
         self._settler = Settler(self._rules, books, state, HostMeter(self._matcher))
         return self._settler

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from unitcost.pricing.allocate import Method, Share, State
-from unitcost.pricing.money import distribute, round_half_even, to_usd
+from unitcost.pricing.currency import USD
+from unitcost.pricing.figures import multiply
+from unitcost.pricing.money import distribute, round_half_even, to_pico, to_usd
 from unitcost.pricing.price import Component, UnitPrice
 from unitcost.pricing.resource import Resource
 from unitcost.pricing.timeline import NS_PER_HOUR, Period, hour_of
@@ -67,7 +69,8 @@ class Charge:
     """One row of the ledger as a reader sees it; the columns follow FOCUS 1.4 where it has one.
 
     `quantity` is in resource-hours (core-hours, GiB-hours, GPU-hours), `cost_usd` None while
-    unpriced. `billed_cost` is in `currency` at `rate` USD; `known_at_ns` when it was charged.
+    unpriced. What was billed is in `currency`, of which `rate` units are one US dollar;
+    `known_at_ns` is when it was charged.
     """
 
     host: str
@@ -81,12 +84,29 @@ class Charge:
 
     @classmethod
     def of(
-        cls, host: str, scope: str, key: ChargeKey, amount: Amount, known_at_ns: int
+        cls,
+        host: str,
+        scope: str,
+        key: ChargeKey,
+        amount: Amount,
+        known_at_ns: int,
+        currency: str = USD,
+        rate: Decimal = Decimal(1),
     ) -> "Charge":
-        """A charge in US dollars from a row's sums."""
+        """A charge from a row's sums."""
         hours = Decimal(amount.quantity) / Decimal(3600 * 10**6)
         cost = None if amount.pico is None else to_usd(amount.pico)
-        return cls(host, scope, key, hours, cost, "USD", Decimal(1), known_at_ns)
+        return cls(host, scope, key, hours, cost, currency, rate, known_at_ns)
+
+    @property
+    def billed_cost(self) -> Decimal | None:
+        """What it cost in the currency it is billed in, to 12 digits after the point.
+
+        None while unpriced; the dollars themselves where they are what is billed.
+        """
+        if self.cost_usd is None or self.currency == USD:
+            return self.cost_usd
+        return to_usd(to_pico(multiply(self.cost_usd, self.rate)))
 
 
 @dataclass(slots=True)

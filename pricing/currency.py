@@ -7,12 +7,12 @@ holidays) the last one holds, and says its date.
 import itertools
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from fractions import Fraction
 
-from unitcost.pricing.figures import divide, within
+from unitcost.pricing.figures import divide, multiply, within
 from unitcost.pricing.money import PICO, round_half_even, to_usd
 from unitcost.pricing.sample import NS_PER_SECOND
 from unitcost.pricing.timeline import Period
@@ -45,8 +45,9 @@ def day_ns(day: date) -> int:
 class Rate:
     """`units` of a currency are `usd` US dollars: two exact numbers, so that crossing is exact.
 
-    `on` is the date the source gives it, `from_ns` from when it is used (Unix time). A pegged rate
-    does not grow stale. Raises ValueError for what no rate can be.
+    `on` is the date the source gives it, `from_ns` from when it is used and `known_at_ns` when we
+    learnt it (Unix time). A pegged rate does not grow stale. Raises ValueError for what no rate
+    can be.
     """
 
     currency: str
@@ -56,6 +57,7 @@ class Rate:
     from_ns: int
     source: str
     pegged: bool = False
+    known_at_ns: int = 0
 
     def __post_init__(self) -> None:
         if not is_code(self.currency):
@@ -67,8 +69,17 @@ class Rate:
 
     @property
     def units_per_usd(self) -> Decimal:
-        """Units for one US dollar, to 28 digits: to be shown, not to be calculated with."""
+        """Units for one US dollar, to 28 digits: to be shown, not to be calculated with.
+
+        The way round in which bills state it: Azure's ``exchangeRatePricingToBilling``, Google's
+        ``currency_conversion_rate``.
+        """
         return Context(prec=28, rounding=ROUND_HALF_EVEN).divide(self.units, self.usd)
+
+    def agrees(self, other: "Rate") -> bool:
+        """Whether it says the same of the same currency, whatever its numbers are."""
+        same = self.units * other.usd == other.units * self.usd
+        return same and (self.currency, self.on) == (other.currency, other.on)
 
     def is_stale(self, instant_ns: int, after_ns: int = STALE_AFTER_NS) -> bool:
         """Whether it has been in use for too long for another one not to be missing."""
@@ -115,16 +126,17 @@ PEGS = (
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """All rates known. A rate that a source gave comes before a peg.
+    """All rates known: what a source gave comes before a peg, what is `fixed` before both.
 
     Raises ValueError where two of the same kind hold from the same instant and differ.
     """
 
     rates: tuple[Rate, ...] = ()
     pegs: tuple[Rate, ...] = PEGS
+    fixed: tuple[Rate, ...] = ()
 
     def __post_init__(self) -> None:
-        for group in (self.rates, self.pegs):
+        for group in (self.fixed, self.rates, self.pegs):
             ordered = sorted(group, key=lambda each: (each.currency, each.from_ns))
             for one, other in itertools.pairwise(ordered):
                 same = (one.currency, one.from_ns) == (other.currency, other.from_ns)
@@ -133,15 +145,32 @@ class Rates:
 
     def at(self, currency: str, instant_ns: int) -> Rate | None:
         """The rate in use at an instant; None where there is none yet, or none at all."""
-        if currency == USD:
-            return DOLLAR
-        for group in (self.rates, self.pegs):
-            begun = [
-                each for each in group if each.currency == currency and each.from_ns <= instant_ns
-            ]
-            if begun:
-                return max(begun, key=lambda each: each.from_ns)
-        return None
+        in_use = None
+        for from_ns, rate in self.timeline(currency):
+            if from_ns <= instant_ns:
+                in_use = rate
+        return DOLLAR if currency == USD else in_use
+
+    def timeline(self, currency: str) -> tuple[tuple[int, Rate], ...]:
+        """From when on each rate of a currency is in use, in order; the last has no end.
+
+        Nothing for USD, and for what has no rate.
+        """
+        own = [
+            (rate.from_ns, kind, rate)
+            for kind, group in enumerate((self.fixed, self.rates, self.pegs))
+            for rate in group
+            if rate.currency == currency and currency != USD
+        ]
+        best: dict[int, Rate] = {}
+        used: list[tuple[int, Rate]] = []
+        for from_ns, kind, rate in sorted(own, key=lambda each: each[:2]):
+            if kind not in best or best[kind].from_ns < from_ns:  # of two at once: they agree
+                best[kind] = rate
+            now = best[min(best)]
+            if not used or used[-1][1] is not now:
+                used.append((from_ns, now))
+        return tuple(used)
 
     def to_usd(self, amount: Decimal, currency: str, instant_ns: int) -> Converted | None:
         """An amount at the rate of an instant; None without a rate.
@@ -153,31 +182,41 @@ class Rates:
 
     def changes(self, currency: str, period: Period) -> tuple[int, ...]:
         """Instants inside the period at which another rate comes into use."""
-        starts = {
-            each.from_ns
-            for each in (*self.rates, *self.pegs)
-            if each.currency == currency and period.start_ns < each.from_ns < period.end_ns
-        }
-        return tuple(
-            at for at in sorted(starts) if self.at(currency, at) != self.at(currency, at - 1)
-        )
+        starts = (from_ns for from_ns, _ in self.timeline(currency))
+        return tuple(at for at in starts if period.start_ns < at < period.end_ns)
 
     def currencies(self, instant_ns: int) -> frozenset[str]:
         """Those that have a rate at an instant, besides the dollar."""
-        return frozenset(
-            each.currency for each in (*self.rates, *self.pegs) if each.from_ns <= instant_ns
-        ) - {USD}
+        known = (*self.fixed, *self.rates, *self.pegs)
+        return frozenset(each.currency for each in known if each.from_ns <= instant_ns) - {USD}
 
     def with_more(self, more: Iterable[Rate]) -> "Rates":
         """These and newly read ones; of the same currency and instant the new one is kept.
 
-        At most the latest `MAX_HELD` of each currency.
+        One that says what is known already changes nothing, nor when it was learnt. At most the
+        latest `MAX_HELD` of each currency.
         """
-        kept = {(each.currency, each.from_ns): each for each in (*self.rates, *more)}
+        kept = {(each.currency, each.from_ns): each for each in self.rates}
+        for each in more:
+            key = (each.currency, each.from_ns)
+            if key not in kept or not kept[key].agrees(each):
+                kept[key] = each
         latest = sorted(kept.values(), key=lambda each: (each.currency, each.from_ns), reverse=True)
         groups = itertools.groupby(latest, key=lambda each: each.currency)
         held = (each for _, group in groups for each in itertools.islice(group, MAX_HELD))
-        return Rates(tuple(held), self.pegs)
+        return replace(self, rates=tuple(held))
+
+    def since(self, currencies: Iterable[str], instant_ns: int) -> tuple[Rate, ...]:
+        """What sources gave of some currencies that was in use at an instant or comes later."""
+        kept: list[Rate] = []
+        for currency in sorted(set(currencies)):
+            own = sorted(
+                (each for each in self.rates if each.currency == currency),
+                key=lambda each: each.from_ns,
+            )
+            begun = sum(each.from_ns <= instant_ns for each in own)
+            kept += own[max(begun - 1, 0) :]
+        return tuple(kept)
 
 
 def convert(amount: Decimal, rate: Rate) -> Converted:
@@ -190,4 +229,4 @@ def convert(amount: Decimal, rate: Rate) -> Converted:
 
 def from_usd(usd: Decimal, rate: Rate) -> Decimal:
     """Dollars in the rate's currency, to show them; to 60 digits."""
-    return divide(usd * rate.units, rate.usd)
+    return divide(multiply(usd, rate.units), rate.usd)

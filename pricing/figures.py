@@ -27,6 +27,11 @@ def shown(value: Decimal) -> str:
     return text if len(text) <= 40 else f"{text[:40]}..."
 
 
+def multiply(one: Decimal, other: Decimal) -> Decimal:
+    """`one` x `other` to 60 digits."""
+    return _CONTEXT.multiply(one, other)
+
+
 def divide(dividend: Decimal, divisor: Decimal) -> Decimal:
     """`dividend` / `divisor` to 60 digits. Raises ArithmeticError for a divisor of 0."""
     return _CONTEXT.divide(dividend, divisor)

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
+from unitcost.pricing.currency import DOLLAR, USD, Rate, day_ns
 from unitcost.pricing.money import to_pico
 from unitcost.pricing.resource import Resource
 from unitcost.pricing.sibling import Sibling
@@ -56,8 +58,9 @@ class Price:
 
     `as_of_ns` is when its source stated it, `known_at_ns` when we learnt it (bitemporal); `sku`
     and `region` say of what host it is, where it was looked up. `list_usd_per_hour` is what it
-    was before any discount; None where nobody said. Raises ValueError if an amount is negative
-    or not finite, or if it is valid for no time.
+    was before any discount; None where nobody said. `rate` is that at which it was converted from
+    the currency it is billed in. Raises ValueError if an amount is negative or not finite, or if
+    it is valid for no time.
     """
 
     component: Component
@@ -68,10 +71,10 @@ class Price:
     valid_to_ns: int | None = None
     as_of_ns: int = 0
     known_at_ns: int = 0
-    currency: str = "USD"
     sku: str = ""
     region: str = ""
     list_usd_per_hour: Decimal | None = None
+    rate: Rate = DOLLAR
 
     def __post_init__(self) -> None:
         for amount in (self.usd_per_hour, self.list_usd_per_hour):
@@ -79,6 +82,11 @@ class Price:
                 raise ValueError(f"a price is finite and not negative, not {amount}")
         if self.valid_to_ns is not None and self.valid_to_ns <= self.valid_from_ns:
             raise ValueError("a price must be valid for some time")
+
+    @property
+    def currency(self) -> str:
+        """What it is billed in."""
+        return self.rate.currency
 
     @property
     def pico_per_hour(self) -> int:
@@ -145,7 +153,9 @@ class UnitPrice:
     """What one resource of the host costs for one component, as charged: an hour, or a kWh.
 
     `pico_per_unit` None means unpriced. `id` is a digest of all the rest: two charges with the
-    same id were charged at the same price from the same source.
+    same id were charged at the same price from the same source. What is billed in another
+    `currency` was converted at `rate` units of it for one US dollar; whose rate that is, and of
+    when, stands beside it.
     """
 
     resource: str
@@ -161,6 +171,9 @@ class UnitPrice:
     rule: str
     id: str
     unit: PriceUnit = PriceUnit.HOUR
+    rate: str = "1"
+    rate_source: str = ""
+    rate_as_of_ns: int = 0
 
 
 def unit_price(
@@ -173,11 +186,24 @@ def unit_price(
         else ("", "", 0, None, 0)
     )
     known_at = price.known_at_ns if price else 0
-    currency = price.currency if price else "USD"
+    currency = price.currency if price else USD
+    rate = _rate_fields(price) if price and currency != USD else {}
     capacity = resource.capacity_micro
     named = (resource.id, capacity, str(component), pico, *fields, known_at, currency, rule)
-    digest = hashlib.blake2s(repr(named).encode(), digest_size=8).hexdigest()
-    return UnitPrice(resource.id, component, pico, *fields, known_at, currency, rule, digest)
+    text = repr((*named, *rate.values()))
+    digest = hashlib.blake2s(text.encode(), digest_size=8).hexdigest()
+    return UnitPrice(
+        resource.id, component, pico, *fields, known_at, currency, rule, digest, **rate
+    )
+
+
+def _rate_fields(price: Price) -> dict[str, Any]:
+    rate = price.rate
+    return {
+        "rate": str(rate.units_per_usd),
+        "rate_source": rate.source,
+        "rate_as_of_ns": day_ns(rate.on),
+    }
 
 
 def straight_line(purchase: Decimal, residual: Decimal, life_years: Decimal) -> Decimal:

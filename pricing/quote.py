@@ -1,17 +1,20 @@
 """Quotes: what a source says a host of some kind costs an hour, where, when, and under which terms.
 
-A quote is never adjusted to fit: of another region, zone, currency or price model it is another
-quote, and where none fits the price is unknown.
+A quote is never adjusted to fit: of another region, zone or price model it is another quote, and
+where none fits the price is unknown.
 """
 
 from dataclasses import dataclass
 from decimal import Decimal
 
+from unitcost.pricing.currency import is_code
 from unitcost.pricing.price import PriceModel
 
 MAX_USD_PER_HOUR = Decimal(1_000_000)
 """No host costs more; a quote above it is junk."""
 MAX_TEXT = 128
+MAX_NS = 2**63 - 1
+"""The last instant that a ledger can hold: in the year 2262."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -54,6 +57,11 @@ class Quote:
                 raise ValueError(f"a price is a number from 0 to {MAX_USD_PER_HOUR}, not {amount}")
         if self.valid_to_ns is not None and self.valid_to_ns <= self.valid_from_ns:
             raise ValueError("a price must be valid for some time")
+        instants = (self.valid_from_ns, self.valid_to_ns, self.as_of_ns, self.known_at_ns)
+        if not all(each is None or 0 <= each <= MAX_NS for each in instants):
+            raise ValueError("an instant is from 1970 to 2262, in nanoseconds")
+        if not is_code(self.key.currency):
+            raise ValueError("a currency is three capital letters")
         names = (self.key.provider, self.key.region, self.key.sku, self.key.zone, self.source)
         for text in names:
             if len(text) > MAX_TEXT or not text.isprintable():

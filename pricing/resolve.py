@@ -2,13 +2,16 @@
 
 Sources are asked in order. At any instant the first that has a quote of exactly this host's kind
 is believed; where none has, the host is unpriced at that instant. Nothing is ever taken from a
-neighbouring region, another zone, other terms or another currency.
+neighbouring region, another zone or other terms. In which currency it is quoted is no reason to
+believe somebody else: without a rate that quote is the price, and its dollars are unknown
+(`conversion.py`).
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from unitcost.pricing.currency import USD
 from unitcost.pricing.quote import HostIdentity, PriceKey, Quote
 
 
@@ -20,7 +23,6 @@ class Why(StrEnum):
     REGION = "another region"
     ZONE = "another zone"
     MODEL = "another price model"
-    CURRENCY = "a currency without a rate"
     OUTRANKED = "a better source has one for that time"
     OVERLAP = "the same source says something else for the same time"
 
@@ -84,7 +86,8 @@ def resolve(
     """This host's price over time. `currencies`: those that have a rate, besides USD.
 
     Of two quotes of one source for the same time the one stated last holds; if both were stated
-    at once and differ, neither is believed.
+    at once and differ, neither is believed. A source that says it in several currencies is
+    believed in one that has a rate, dollars first.
     """
     missing = missing_of(identity)
     ranked = sorted(offers, key=lambda each: RANKS.index(each.rank))
@@ -93,12 +96,12 @@ def resolve(
     for offered in ranked:
         fitting: list[Quote] = []
         for quote in offered.quotes:
-            why = None if missing else misfit(identity, quote.key, currencies)
+            why = None if missing else misfit(identity, quote.key)
             if why is not None:
                 rejected.append(Rejected(offered.rank, quote, why))
             elif not missing:
                 fitting.append(quote)
-        tiled, disputed = _tiled(fitting)
+        tiled, disputed = _tiled(fitting, currencies)
         rejected += [Rejected(offered.rank, quote, Why.OVERLAP) for quote in disputed]
         for quote in tiled:
             free = _free(quote, [each.quote for each in chosen])
@@ -120,7 +123,7 @@ def missing_of(identity: HostIdentity) -> tuple[str, ...]:
     return tuple(name for name, value in needed.items() if not value)
 
 
-def misfit(identity: HostIdentity, key: PriceKey, currencies: frozenset[str]) -> Why | None:
+def misfit(identity: HostIdentity, key: PriceKey) -> Why | None:
     """Why a quote is of something else than this host; None if it is of exactly this kind."""
     if key.provider != identity.provider:
         return Why.PROVIDER
@@ -132,20 +135,22 @@ def misfit(identity: HostIdentity, key: PriceKey, currencies: frozenset[str]) ->
         return Why.MODEL
     if key.zone and key.zone != identity.zone:
         return Why.ZONE
-    if key.currency != "USD" and key.currency not in currencies:
-        return Why.CURRENCY
     return None
 
 
-def _tiled(quotes: Sequence[Quote]) -> tuple[list[Quote], list[Quote]]:
+def _tiled(quotes: Sequence[Quote], currencies: frozenset[str]) -> tuple[list[Quote], list[Quote]]:
     """The quotes of one source without overlaps, in order of time; and those in dispute.
 
-    A zone's own price comes before the whole region's; then the one stated last holds for all of
-    its time.
+    What can be told in dollars comes before what cannot, a zone's own price before the whole
+    region's; then the one stated last holds for all of its time.
     """
-    in_order = sorted(
-        quotes, key=lambda each: (bool(each.key.zone), each.as_of_ns, each.known_at_ns)
-    )
+
+    def right(quote: Quote) -> tuple[object, ...]:
+        usd = quote.key.currency == USD
+        told = usd or quote.key.currency in currencies
+        return told, bool(quote.key.zone), quote.as_of_ns, quote.known_at_ns, usd
+
+    in_order = sorted(quotes, key=right)
     disputed = [each for each in quotes if any(_disagree(each, other) for other in quotes)]
     tiled: list[Quote] = []
     for quote in reversed(in_order):

@@ -11,6 +11,7 @@ from unitcost.collectors.address import Place, parse_url
 from unitcost.collectors.page.recognise import AUTO
 from unitcost.collectors.table_checks import table_faults
 from unitcost.collectors.tables import ServerTable
+from unitcost.exporter.config.currency import currency_mistakes
 from unitcost.exporter.config.decode import Mistake, shown
 from unitcost.exporter.config.regex import MAX_REGEX_LENGTH, regex_problem
 from unitcost.exporter.config.settings import (
@@ -117,6 +118,7 @@ def _price(price: Price) -> Iterator[Mistake]:
         problem = "usd_per_core_hour and usd_per_gib_hour must not both be 0"
         yield Mistake(("price", "split"), problem)
     yield from _changes(price)
+    yield from currency_mistakes(price)
 
 
 def _instance(instance: Instance) -> Iterator[Mistake]:

@@ -90,6 +90,34 @@ class Lookup(Section, frozen=True):
     """A section for each price source by name: `enabled` and whatever its own `Options` has."""
 
 
+class FixedRate(Section, frozen=True):
+    """An exchange rate of the user's own; it holds until the next one of its currency."""
+
+    currency: str
+    valid_from: str
+    """A day (2026-01-31, from 00:00 UTC), or an instant with its offset."""
+    units_per_usd: Annotated[Decimal, _between("0.000000001", "1000000000")] | None = None
+    usd_per_unit: Annotated[Decimal, _between("0.000000001", "1000000000")] | None = None
+
+
+class Ecb(Section, frozen=True):
+    """The European Central Bank's reference rates are asked for."""
+
+    url: str = ""
+    """A mirror of one of the bank's files; the bank itself where empty."""
+    refresh_seconds: Annotated[float, _between("60", "31536000")] = 21600.0
+    timeout: Annotated[float, _between("0.05", "3600")] = 20.0
+
+
+class Currency(Section, frozen=True):
+    """Where the exchange rates of currencies other than the US dollar come from."""
+
+    ecb: Ecb | None = None
+    ecb_file: str = ""
+    """A file of the bank's, or one like it, that somebody else downloads."""
+    rates: tuple[FixedRate, ...] = ()
+
+
 class Price(Section, frozen=True):
     """What this host costs. Rented: `usd_per_hour`, `changes`, or `lookup`. Owned: `owned`.
 
@@ -100,6 +128,7 @@ class Price(Section, frozen=True):
     changes: tuple[PriceChange, ...] = ()
     owned: Owned | None = None
     lookup: Lookup | None = None
+    currency: Currency = Currency()
     split: SplitWeights = SplitWeights()
 
 

@@ -15,7 +15,7 @@ from unitcost.exporter.doctor.ask import Scene
 from unitcost.exporter.doctor.cluster import ACCOUNT
 from unitcost.exporter.doctor.host import Finding, ok, warn
 from unitcost.exporter.prices.explain import in_words
-from unitcost.exporter.prices.lookup import Looked, SourceState
+from unitcost.exporter.prices.looked import Looked, SourceState, rate_problem
 from unitcost.exporter.prices.make import IDENTIFY_SECONDS, make_lookup
 from unitcost.exporter.settling.rules import price_book
 from unitcost.pricing.identity import METADATA
@@ -51,7 +51,8 @@ def price_findings(loaded: Loaded, scene: Scene) -> Iterator[Finding]:
     if lookup is None or loaded.settings.host.scope == "units":
         yield from _stated(loaded.settings, scene, folder)
     else:
-        made = make_lookup(lookup, loaded.price_sources, folder)
+        currency = loaded.settings.price.currency
+        made = make_lookup(lookup, loaded.price_sources, folder, currency)
         yield from lookup_findings(*made.ask_within(SOURCE_SECONDS), time.time_ns())
 
 
@@ -104,7 +105,13 @@ def lookup_findings(looked: Looked, late: Sequence[str], now_ns: int) -> Iterato
             yield ok(_PRICE, f"{text} (unitcost prices explain does)")
         else:
             yield from _source(state)
+    if looked.exchange.error:
+        yield warn(
+            _PRICE, f"exchange rates: {looked.exchange.name} failed: {looked.exchange.error}"
+        )
     yield _price(looked, late, now_ns)
+    if problem := rate_problem(looked, now_ns):
+        yield warn(_PRICE, problem, "see docs/prices.md, Currency")
 
 
 def _problems(notes: Sequence[str]) -> Iterator[Finding]:

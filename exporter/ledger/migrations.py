@@ -31,7 +31,17 @@ def _prices_by_unit(connection: Connection) -> None:
     )
 
 
-MIGRATIONS: Mapping[int, Step] = MappingProxyType({1: _prices_by_unit})
+def _exchange_rates(connection: Connection) -> None:
+    """2 to 3: a price says at which exchange rate it was converted; until now all were in USD."""
+    for column in (
+        "rate VARCHAR(40) DEFAULT '1' NOT NULL",
+        "rate_source VARCHAR(128) DEFAULT '' NOT NULL",
+        "rate_as_of_ns BIGINT DEFAULT 0 NOT NULL",
+    ):
+        connection.exec_driver_sql(f"ALTER TABLE price ADD COLUMN {column}")
+
+
+MIGRATIONS: Mapping[int, Step] = MappingProxyType({1: _prices_by_unit, 2: _exchange_rates})
 """The step from each version to the one after it."""
 
 

@@ -12,6 +12,7 @@ from unitcost.exporter.ledger.schema import Tables
 from unitcost.exporter.settling.batch import MAX_RUNS, Batch, Opening, WorkloadRow
 from unitcost.pricing.allocate import Method, State
 from unitcost.pricing.charge import AccrualKey, Accrued, Amount, ChargeKey, Posting
+from unitcost.pricing.currency import USD
 from unitcost.pricing.price import Component, PriceUnit, UnitPrice
 from unitcost.pricing.runs import Run
 from unitcost.pricing.workload import Account, WorkloadKind
@@ -103,7 +104,8 @@ def accrual_rows(batch: Batch, host: str, scope: str) -> Rows:
 
 
 def charge_rows(batch: Batch, host: str, scope: str) -> Rows:
-    """What was charged to whom."""
+    """What was charged to whom, in US dollars; the currency it is billed in, and at which rate."""
+    foreign = batch.foreign
     return [
         {
             "hour": key.hour,
@@ -118,11 +120,11 @@ def charge_rows(batch: Batch, host: str, scope: str) -> Rows:
             "state": key.state,
             "method": key.method,
             "price": key.price,
-            "currency": "USD",
+            "currency": foreign[key.price].currency if key.price in foreign else USD,
             "revision": key.revision,
             "quantity": amount.quantity,
             "pico": amount.pico,
-            "rate": "1",
+            "rate": foreign[key.price].rate if key.price in foreign else "1",
             "known_at_ns": batch.at_ns,
         }
         for key, amount in batch.posting.charges.items()

@@ -3,7 +3,8 @@
 An accrual's `elapsed_ns` is what its price multiplies: nanoseconds where that is by the hour,
 microjoules where it is by the kWh (`pricing/price.py`).
 
-Version history: 1, the first; 2, prices have a unit. A change comes with a step in `MIGRATIONS`
+Version history: 1, the first; 2, prices have a unit; 3, prices in other currencies have the rate at
+which they were converted. A change comes with a step in `MIGRATIONS`
 (`migrations.py`) and a new version.
 """
 
@@ -18,11 +19,13 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 NAME = String(128)
 CODE = String(32)
+RATE = String(40)
 
 
 def _key(name: str, kind: Any) -> Column[Any]:
@@ -65,6 +68,9 @@ def _price(build: MetaData) -> Table:
         Column("currency", CODE, nullable=False),
         Column("rule", NAME, nullable=False),
         Column("unit", CODE, nullable=False, server_default="hour"),
+        Column("rate", RATE, nullable=False, server_default="1"),
+        Column("rate_source", NAME, nullable=False, server_default=""),
+        Column("rate_as_of_ns", BigInteger, nullable=False, server_default=text("0")),
     )
 
 
@@ -105,7 +111,7 @@ def _charge(build: MetaData) -> Table:
         _key("revision", Integer),
         Column("quantity", BigInteger, nullable=False),
         Column("pico", BigInteger),
-        Column("rate", String(40), nullable=False),
+        Column("rate", RATE, nullable=False),
         Column("known_at_ns", BigInteger, nullable=False),
     )
 

@@ -1,26 +1,34 @@
 """From what was looked up to the price book that ticks charge by."""
 
+from unitcost.pricing.conversion import Dollars, in_dollars
+from unitcost.pricing.currency import Rates
 from unitcost.pricing.price import Component, Price, PriceBook
-from unitcost.pricing.resolve import Chosen, Resolution
+from unitcost.pricing.resolve import Resolution
 
 
-def book_of(resolution: Resolution) -> PriceBook:
-    """The prices of a rented host; unpriced wherever nothing was chosen."""
-    return PriceBook((Component.RENT,), tuple(_price(each) for each in resolution.chosen))
+def book_of(resolution: Resolution, rates: Rates) -> PriceBook:
+    """The prices of a rented host in dollars, over time.
+
+    Unpriced wherever nothing was chosen, or what was chosen is billed in a currency that has no
+    rate then.
+    """
+    prices = (_price(part) for each in resolution.chosen for part in in_dollars(each.quote, rates))
+    return PriceBook((Component.RENT,), tuple(prices))
 
 
-def _price(chosen: Chosen) -> Price:
-    quote = chosen.quote
+def _price(part: Dollars) -> Price:
+    quote = part.quote
     return Price(
         Component.RENT,
-        quote.per_hour,
+        part.usd_per_hour,
         quote.key.model,
         quote.source,
         valid_from_ns=quote.valid_from_ns,
         valid_to_ns=quote.valid_to_ns,
         as_of_ns=quote.as_of_ns,
         known_at_ns=quote.known_at_ns,
-        currency=quote.key.currency,
         sku=quote.key.sku,
         region=quote.key.region,
+        list_usd_per_hour=part.list_usd_per_hour,
+        rate=part.rate,
     )

@@ -3,8 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 
-from unitcost.exporter.prices.lookup import Looked, SourceState
+from unitcost.exporter.prices.looked import Looked, SourceState, rate_problem
+from unitcost.pricing.conversion import in_dollars
+from unitcost.pricing.currency import USD
 from unitcost.pricing.quote import HostIdentity, Quote
 from unitcost.pricing.resolve import RANKS, Chosen, Rejected
 
@@ -18,6 +21,7 @@ def explain(looked: Looked, now_ns: int) -> Iterator[str]:
     yield "sources, best first:"
     in_order = sorted(looked.sources, key=lambda each: RANKS.index(each.rank))
     yield from (f"  {_source(each)}" for each in in_order)
+    yield from _exchange(looked)
     chosen = looked.resolution.at(now_ns)
     if looked.resolution.missing:
         missing = ", ".join(looked.resolution.missing)
@@ -25,7 +29,7 @@ def explain(looked: Looked, now_ns: int) -> Iterator[str]:
     elif chosen is None:
         yield "price: none. No source has one for exactly this host now. It stays unpriced."
     else:
-        yield f"price: {in_words(chosen)}"
+        yield from _price(chosen, looked, now_ns)
     yield from _rejected(looked.resolution.rejected)
 
 
@@ -70,6 +74,46 @@ def in_words(chosen: Chosen) -> str:
         f"from {_day(quote.valid_from_ns)}{until}{reduced}; "
         f"by {quote.source} ({chosen.rank}), as of {_day(quote.as_of_ns)}"
     )
+
+
+def _exchange(looked: Looked) -> Iterator[str]:
+    """Who is asked for exchange rates, and how that went."""
+    state = looked.exchange
+    if not state.name:
+        return
+    yield "exchange rates:"
+    if state.error:
+        since = f", last good {_day(state.last_success_ns)}" if state.last_success_ns else ""
+        yield f"  {state.name}: failed{since}: {state.error}"
+    elif state.last_success_ns is None:
+        yield f"  {state.name}: not asked yet"
+    else:
+        read = looked.rates.rates
+        currencies = len({rate.currency for rate in read})
+        latest = max((rate.on for rate in read), default=None)
+        yield f"  {state.name}: {currencies} currencies, the latest of {latest}"
+    yield from (f"  ! {problem}" for problem in state.problems[:MAX_REJECTED])
+
+
+def _price(chosen: Chosen, looked: Looked, now_ns: int) -> Iterator[str]:
+    """As it is billed; in another currency also in dollars now, at whose rate, of when."""
+    parts = in_dollars(chosen.quote, looked.rates)
+    now = next((part for part in parts if part.quote.covers(now_ns)), None)
+    none = "" if now else "none in US dollars: it is unpriced. Billed at "
+    yield f"price: {none}{in_words(chosen)}"
+    if now and now.rate.currency != USD:
+        rate = now.rate
+        yield (
+            f"  = {_plain(now.usd_per_hour)} USD an hour, at {_plain(rate.units_per_usd)} "
+            f"{rate.currency} for a dollar ({rate.source}, of {rate.on})"
+        )
+    if problem := rate_problem(looked, now_ns):
+        yield f"  ! {problem}"
+
+
+def _plain(figure: Decimal) -> str:
+    """A figure without needless zeros, and never as a power of ten."""
+    return f"{figure.normalize():f}"
 
 
 def _rejected(rejected: tuple[Rejected, ...]) -> Iterator[str]:

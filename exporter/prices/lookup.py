@@ -8,7 +8,7 @@ price.
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from threading import Lock, Thread
@@ -16,44 +16,20 @@ from threading import Lock, Thread
 from unitcost.collectors.price_contract import NotHere, PriceSource, PriceSourceError
 from unitcost.exporter.log import OncePer, fields
 from unitcost.exporter.prices.background import Every, make_scheduler
+from unitcost.exporter.prices.exchange import Exchange
+from unitcost.exporter.prices.looked import Looked, SourceState, rate_problem
+from unitcost.pricing.currency import Rate
 from unitcost.pricing.quote import HostIdentity, Quote
-from unitcost.pricing.resolve import Offered, Rank, Resolution, resolve
+from unitcost.pricing.resolve import Offered, Rank, resolve
 
 _log = logging.getLogger(__name__)
 
 IDENTIFY_AGAIN_SECONDS = 300.0
 """How often a host that does not know what it is asks again."""
-REMEMBER_NS = 48 * 3600 * 10**9
-"""How long a price that has ended is remembered; Spot prices end by the minute."""
 SOURCE_SECONDS = 60.0
 """How long one source may take that does not say so itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class SourceState:
-    """How a source is doing. `last_success_ns` is None before the first; `error` is its last one.
-
-    `not_here`: it knows no hosts of this provider. `dropped`: how many rows it left out, by reason.
-    """
-
-    name: str
-    rank: Rank
-    quotes: tuple[Quote, ...] = ()
-    last_success_ns: int | None = None
-    errors: int = 0
-    error: str = ""
-    not_here: bool = False
-    dropped: tuple[tuple[str, int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """All that is known of this host's price; another object whenever anything changed."""
-
-    identity: HostIdentity = field(default_factory=HostIdentity)
-    notes: tuple[str, ...] = ()
-    resolution: Resolution = field(default_factory=Resolution)
-    sources: tuple[SourceState, ...] = ()
+IDENTITY, EXCHANGE = "what this host is", "exchange rates"
+"""What their jobs are called; no source's name has a space."""
 
 
 Identified = tuple[HostIdentity, tuple[str, ...]]
@@ -68,17 +44,22 @@ class PriceLookup:
         identify: Callable[[], Identified],
         sources: Sequence[PriceSource],
         wall_ns: Callable[[], int] = time.time_ns,
+        exchange: Exchange | None = None,
     ) -> None:
         self._identify = identify
         self._sources = {source.name: source for source in sources}
         self._wall_ns = wall_ns
+        self._exchange = exchange or Exchange()
         self._lock = Lock()
+        self._asking = {source.name: Lock() for source in sources}
+        self._asked: dict[str, HostIdentity] = {}
+        self._waiting: set[str] = set()
         states = tuple(SourceState(source.name, source.rank) for source in sources)
         self._looked = Looked(sources=states)
         self._snapshot: tuple[Quote, ...] = ()
-        self._resolve()
         self._said = OncePer()
         self._quiet = False
+        self._resolve()
         self._scheduler = make_scheduler()
 
     def current(self) -> Looked:
@@ -87,9 +68,11 @@ class PriceLookup:
 
     def start(self) -> None:
         """Begin to ask, in a thread of its own. Not to be called twice."""
-        self._job(self.identify, IDENTIFY_AGAIN_SECONDS, "identify")
+        self._job(self.identify, IDENTIFY_AGAIN_SECONDS, IDENTITY)
         for name, source in self._sources.items():
             self._job(partial(self.refresh, name), source.refresh_seconds, name)
+        if (rates := self._exchange.source) is not None:
+            self._job(self.refresh_rates, rates.refresh_seconds, EXCHANGE)
         self._scheduler.start()
 
     def close(self) -> None:
@@ -97,16 +80,18 @@ class PriceLookup:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
-    def remember(self, quotes: Sequence[Quote]) -> None:
+    def remember(self, quotes: Sequence[Quote], rates: Sequence[Rate] = ()) -> None:
         """What was believed before the last restart: used where no better source has a quote."""
+        self._exchange.remember(rates)
         with self._lock:
             self._snapshot = tuple(quotes)
             self._resolve()
 
     def ask_all(self) -> Looked:
         """Ask everybody once, in this thread, and give what came of it: nothing is logged."""
-        self._quiet = True
+        self._quiet = self._exchange.quiet = True
         self.identify()
+        self.refresh_rates()
         for name in self._sources:
             self.refresh(name)
         return self._looked
@@ -116,13 +101,14 @@ class PriceLookup:
 
         One that may take longer than that is not asked at all. What is late ends with the process.
         """
-        self._quiet = True
+        self._quiet = self._exchange.quiet = True
         self.identify()
         asked = {
             name: Thread(target=self.refresh, args=(name,), name=f"ask-{name}", daemon=True)
             for name, source in self._sources.items()
             if getattr(source, "patience_seconds", 0.0) <= seconds
         }
+        asked[EXCHANGE] = Thread(target=self.refresh_rates, name="ask-rates", daemon=True)
         for thread in asked.values():
             thread.start()
         deadline = time.monotonic() + seconds
@@ -140,15 +126,35 @@ class PriceLookup:
             self._looked = replace(self._looked, identity=identity, notes=notes)
             self._resolve()
         for note in notes:
-            if not self._quiet and self._said.first("identity", note):
+            if not self._quiet and self._said.first(IDENTITY, note):
                 _log.warning("what this host is: %s", note)
         for name in self._sources:
-            if self._scheduler.running:
-                self._scheduler.modify_job(name, next_run_time=datetime.now(UTC))
+            # Not by the job that asks now and then: it would be left out while it runs.
+            if self._scheduler.running and name not in self._waiting:
+                self._waiting.add(name)
+                Thread(target=self._refresh_of_new, args=(name,), daemon=True).start()
+
+    def refresh_rates(self) -> None:
+        """Read the exchange rates again."""
+        self._exchange.refresh()
+        with self._lock:
+            self._resolve()
 
     def refresh(self, name: str) -> None:
         """Ask one source; its failure keeps what it said last, with its date."""
+        with self._asking[name]:
+            self._refresh(name)
+
+    def _refresh_of_new(self, name: str) -> None:
+        """Ask one source, unless it was asked of this host as it is known by now."""
+        with self._asking[name]:
+            self._waiting.discard(name)
+            if self._asked.get(name) != self._looked.identity:
+                self._refresh(name)
+
+    def _refresh(self, name: str) -> None:
         source, identity = self._sources[name], self._looked.identity
+        self._asked[name] = identity
         if not identity.provider:
             return
         before = next(each for each in self._looked.sources if each.name == name)
@@ -182,8 +188,22 @@ class PriceLookup:
     def _resolve(self) -> None:
         offers = [Offered(each.rank, each.quotes) for each in self._looked.sources]
         offers.append(Offered(Rank.SNAPSHOT, self._snapshot))
-        resolution = resolve(self._looked.identity, offers)
-        self._looked = replace(self._looked, resolution=resolution)
+        rates, now_ns = self._exchange.rates, self._wall_ns()
+        resolution = resolve(self._looked.identity, offers, rates.currencies(now_ns))
+        self._looked = replace(
+            self._looked, resolution=resolution, rates=rates, exchange=self._exchange.state
+        )
+        self._tell_of_rate(self._looked, now_ns)
+
+    def _tell_of_rate(self, looked: Looked, now_ns: int) -> None:
+        """Log, once, where the price in use has no exchange rate, or one that is stale."""
+        if self._quiet or looked.exchange.pending:
+            return
+        problem = rate_problem(looked, now_ns)
+        if not problem:
+            self._said.clear(EXCHANGE)
+        elif self._said.first(EXCHANGE, problem):
+            _log.warning(problem)
 
     def _job(self, work: Callable[[], None], seconds: float, name: str) -> None:
         self._scheduler.add_job(
@@ -195,20 +215,3 @@ class PriceLookup:
             max_instances=1,
             misfire_grace_time=None,
         )
-
-
-def believed(looked: Looked, now_ns: int) -> tuple[Quote, ...] | None:
-    """The quotes to be remembered: those that are this host's price, from a live source.
-
-    None while the host does not know what it is: what was remembered stays. Those that ended
-    `REMEMBER_NS` ago are of no use any more.
-    """
-    if looked.resolution.missing:
-        return None
-    kept = (Rank.LIVE, Rank.SNAPSHOT)
-    since = now_ns - REMEMBER_NS
-    return tuple(
-        each.quote
-        for each in looked.resolution.chosen
-        if each.rank in kept and (each.quote.valid_to_ns is None or each.quote.valid_to_ns > since)
-    )

@@ -9,25 +9,31 @@ from typing import Any
 
 from unitcost.collectors.base import Found
 from unitcost.collectors.price_contract import PriceSource, SourceContext
-from unitcost.exporter.config.settings import Instance, Lookup
+from unitcost.exporter.config.settings import Currency, Instance, Lookup
 from unitcost.exporter.log import fields
+from unitcost.exporter.prices.exchange import make_exchange
 from unitcost.exporter.prices.lookup import Identified, PriceLookup
 from unitcost.pricing.price import PriceModel
 from unitcost.pricing.quote import HostIdentity
 
 _log = logging.getLogger(__name__)
 CONFIGURATION = "configuration"
+NO_RATES = Currency()
 IDENTIFY_SECONDS = 6.0
 """How long the clouds and the cluster have to say what this host is."""
 
 
 def make_lookup(
-    lookup: Lookup, sources: tuple[tuple[Found, Any], ...], folder: Path
+    lookup: Lookup,
+    sources: tuple[tuple[Found, Any], ...],
+    folder: Path,
+    currency: Currency = NO_RATES,
 ) -> PriceLookup:
     """The lookup of a configuration; a source that cannot be made is logged and left out."""
     context = SourceContext(folder, time.time_ns, os.environ.get("NODE_NAME", ""))
     made = [source for found, options in sources if (source := _make(found, options, context))]
-    return PriceLookup(_identify(lookup, context), made)
+    exchange = make_exchange(currency, folder)
+    return PriceLookup(_identify(lookup, context), made, exchange=exchange)
 
 
 def _identify(lookup: Lookup, context: SourceContext) -> Callable[[], Identified]:

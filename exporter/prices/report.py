@@ -17,7 +17,8 @@ def report(loaded: Loaded) -> Iterator[str]:
         yield from _stated(price)
         return
     folder = Path(loaded.source).absolute().parent
-    looked = make_lookup(price.lookup, loaded.price_sources, folder).ask_all()
+    lookup = make_lookup(price.lookup, loaded.price_sources, folder, price.currency)
+    looked = lookup.ask_all()
     yield from explain(looked, time.time_ns())
 
 

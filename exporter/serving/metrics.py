@@ -6,7 +6,7 @@ prints docs/metrics.md.
 """
 
 from unitcost.exporter.serving.metric import Metric
-from unitcost.exporter.serving.metrics_cost import COST, PRICE, UNIT_COSTS, UNITS
+from unitcost.exporter.serving.metrics_cost import COST, PRICE, RATES, UNIT_COSTS, UNITS
 from unitcost.exporter.serving.metrics_device import CARBON, DEVICES, ENERGY, PODS
 from unitcost.exporter.serving.metrics_memo import METHODS, TENANTS, WASTE
 from unitcost.exporter.serving.metrics_state import EXPORTER, HOST, HTTP_REQUESTS, WORKLOADS
@@ -14,7 +14,7 @@ from unitcost.exporter.serving.metrics_training import TRAINING
 
 SECTIONS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
     ("What it cost", COST),
-    ("What it costs an hour", PRICE),
+    ("What it costs an hour", (*PRICE, *RATES)),
     ("What was done", UNITS),
     ("What a unit costs", UNIT_COSTS),
     ("What training costs", TRAINING),

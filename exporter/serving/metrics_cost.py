@@ -79,6 +79,26 @@ PRICE = (
     ),
 )
 
+RATES = (
+    Metric(
+        "unitcost_fx_rate",
+        "gauge",
+        "Units of the currency for one US dollar (as bills state it): the exchange rate at which "
+        "what this host is billed in that currency is converted now. US dollars times this is what "
+        "is billed. Absent while all of it is billed in US dollars.",
+        ("currency",),
+        "units per USD",
+    ),
+    Metric(
+        "unitcost_fx_rate_as_of_timestamp_seconds",
+        "gauge",
+        "The day that the exchange rate in use is of (of a peg, when it was last looked up): its "
+        "beginning in UTC, in seconds since 1970.",
+        ("currency",),
+        "Unix time in seconds",
+    ),
+)
+
 UNITS = (
     Metric(
         "unitcost_requests_total",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from unitcost.exporter.serving.publish_devices import carbon_points, device_points, pod_points
 from unitcost.exporter.serving.publish_memos import method_points
+from unitcost.exporter.serving.publish_rates import rate_points
 from unitcost.exporter.serving.publish_runs import run_points
 from unitcost.exporter.serving.snapshot import Point
 from unitcost.exporter.settling.batch import CounterKey
@@ -45,7 +46,7 @@ def ledger_points(settler: Settler, observed: Observed) -> Points:
     live = frozenset(settler.books.live(settler.rules, now))
     devices = frozenset(each.resource.id for each in settler.state.shares if each.resource.is_gpu)
     points = counter_points(settler.books.committed, live | RESERVED, devices)
-    points |= price_points(settler, now)
+    points |= price_points(settler, now) | rate_points(settler.rules.book, now)
     points |= workload_points(settler, live, now)
     points |= device_points(settler, observed) | pod_points(settler, observed.pods, live)
     points |= host_points(observed, settler.host.usage.utilisation)

@@ -51,11 +51,16 @@ class EventRow:
 
 @dataclass(slots=True)
 class Batch:
-    """Additions (postings, counters) and new states (the rest), merged until they are committed."""
+    """Additions (postings, counters) and new states (the rest), merged until they are committed.
+
+    `prices` are those the ledger does not have yet, `foreign` all in other currencies than the US
+    dollar that the posting's charges refer to.
+    """
 
     posting: Posting = field(default_factory=Posting)
     counters: dict[CounterKey, int] = field(default_factory=dict)
     prices: dict[str, UnitPrice] = field(default_factory=dict)
+    foreign: dict[str, UnitPrice] = field(default_factory=dict)
     workloads: dict[str, WorkloadRow] = field(default_factory=dict)
     runs: dict[tuple[str, str], Run] = field(default_factory=dict)
     epochs: list[EpochRow] = field(default_factory=list)

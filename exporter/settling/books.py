@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from unitcost.exporter.settling.batch import KEEP_HOURS, Batch, CounterKey, Opening, WorkloadRow
 from unitcost.exporter.settling.rules import Rules
 from unitcost.pricing.charge import AccrualKey, Posting, merge
+from unitcost.pricing.currency import USD
 from unitcost.pricing.price import UnitPrice
 from unitcost.pricing.runs import Run
 from unitcost.pricing.workload import OVERFLOW, RESERVED, WorkloadKind
@@ -54,6 +55,8 @@ class Books:
         if price.id not in self.prices:
             self.prices[price.id] = price
             self.pending.prices[price.id] = price
+        if price.currency != USD:
+            self.pending.foreign[price.id] = price
 
     def count_units(self, metric: str, labels: tuple[str, ...], micro: int) -> None:
         """Add units to a counter; one that would pass `MAX_TOTAL` stays where it is."""
@@ -120,10 +123,12 @@ class Books:
         for key, value in self.pending.counters.items():
             counters[key] = counters.get(key, 0) + value
         used = {key.price for key in self.open_rows.accruals}
+        prices = {name: price for name, price in self.prices.items() if name in used}
         return Batch(
             posting=self.open_rows,
             counters=counters,
-            prices={name: price for name, price in self.prices.items() if name in used},
+            prices=prices,
+            foreign={name: price for name, price in prices.items() if price.currency != USD},
             workloads=dict(self.workloads),
             runs=dict(self.runs),
             epochs=list(self.pending.epochs),

@@ -21,6 +21,7 @@ from unitcost.exporter.settling.tally import Tally
 from unitcost.pricing.allocate import unheld
 from unitcost.pricing.attribute import RuleMatcher
 from unitcost.pricing.charge import Posting, post, residual
+from unitcost.pricing.currency import Rate
 from unitcost.pricing.floating import Ground, landed
 from unitcost.pricing.models import model_weights, split_by_model
 from unitcost.pricing.price_list import unit_prices
@@ -53,7 +54,7 @@ JUST_BORN_NS = 10 * NS_PER_SECOND
 class Settler:
     """Settles tick after tick. `present` is False until its first tick after a start.
 
-    `quotes`: what is to be remembered of prices that were looked up.
+    `quotes` and `rates`: what is to be remembered of prices that were looked up.
     """
 
     rules: Rules
@@ -62,6 +63,7 @@ class Settler:
     host: HostMeter
     present: bool = False
     quotes: tuple[Quote, ...] = ()
+    rates: tuple[Rate, ...] = ()
     tally: Tally = field(init=False)
     memos: Memos = field(init=False)
     runs: RunBook = field(init=False)
@@ -76,7 +78,7 @@ class Settler:
         self.energy = EnergyMeter(dict(self.state.energy), dict(self.state.floors))
         left = dict(self.state.micrograms_left)
         self.emissions = Emissions(self.state.picograms_per_kwh, left)
-        self.quotes = self.state.quotes
+        self.quotes, self.rates = self.state.quotes, self.state.rates
         self.tally = Tally(self.rules.window_ns, self.rules.minimum_micro)
         self.memos = Memos(self.rules.window_ns)
         self.memos.resume(self.books.committed)
@@ -272,6 +274,7 @@ class Settler:
             quotes=self.quotes,
             picograms_per_kwh=self.emissions.picograms_per_kwh,
             micrograms_left=tuple(self.emissions.left.items()),
+            rates=self.rates,
         )
 
 

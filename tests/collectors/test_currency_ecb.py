@@ -1,7 +1,6 @@
 """The ECB's rates: its file as it is, and files that are not its."""
 
 import os
-import time
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -23,7 +22,7 @@ from unitcost.collectors.currency_ecb import (
     read_url,
 )
 from unitcost.collectors.price_contract import PriceSourceError
-from unitcost.pricing.currency import Rates, day_ns
+from unitcost.pricing.currency import NS_PER_DAY, Rates, day_ns
 
 TODAY = date(2024, 6, 30)  # a Sunday
 FRIDAY = date(2024, 6, 28)
@@ -81,33 +80,53 @@ def test_the_bank_s_file_is_read_exactly() -> None:
             name: (Decimal(text), Decimal("1.0705")) for name, text in REAL.items() if name != "USD"
         },
     }
-    three = day_ns(FRIDAY) + 15 * 3600 * 10**9
+    saturday = day_ns(FRIDAY) + NS_PER_DAY
     assert {(rate.on, rate.from_ns, rate.source) for rate in found.rates} == {
-        (FRIDAY, three, SOURCE)
+        (FRIDAY, saturday, SOURCE)
     }
     assert not any(rate.pegged for rate in found.rates)
-    yen = Rates(found.rates).to_usd(Decimal("1719.4"), "JPY", three)
+    yen = Rates(found.rates).to_usd(Decimal("1719.4"), "JPY", saturday)
     assert yen is not None
     assert yen.usd == Decimal("10.705")
 
 
 def test_the_history_s_days_follow_each_other() -> None:
-    """The same form with several days, the latest first; a weekend has Friday's."""
-    body_of_two = page(
-        day("2024-06-28", [("USD", "1.0705")]), day("2024-06-27", [("USD", "1.0696")])
+    """The same form with several days, the latest first; a day's are used from its end on.
+
+    A weekend has Friday's, and so has Monday, until its own are out.
+    """
+    body_of_three = page(
+        day("2024-07-01", [("USD", "1.0746")]),
+        day("2024-06-28", [("USD", "1.0705")]),
+        day("2024-06-27", [("USD", "1.0696")]),
     )
-    found = parse(body_of_two, TODAY)
-    rates = Rates(found.rates)
-    noon = 12 * 3600 * 10**9
+    rates = Rates(parse(body_of_three, date(2024, 7, 1)).rates)
     for on, expected in (
         (date(2024, 6, 28), "1.0696"),
         (date(2024, 6, 29), "1.0705"),
         (date(2024, 6, 30), "1.0705"),
+        (date(2024, 7, 1), "1.0705"),
+        (date(2024, 7, 2), "1.0746"),
     ):
-        rate = rates.at("EUR", day_ns(on) + noon)
-        assert rate is not None
-        assert rate.usd == Decimal(expected)
-    assert rates.at("EUR", day_ns(date(2024, 6, 27)) + noon) is None
+        for instant in (day_ns(on), day_ns(on) + NS_PER_DAY - 1):
+            rate = rates.at("EUR", instant)
+            assert rate is not None
+            assert rate.usd == Decimal(expected)
+    assert rates.at("EUR", day_ns(date(2024, 6, 28)) - 1) is None
+
+
+def test_the_longest_holidays_leave_no_rate_stale() -> None:
+    """Easter: Thursday's rate is used until Wednesday, when Tuesday's is; a missing day is told."""
+    thursday, easter_tuesday = date(2024, 3, 28), date(2024, 4, 2)
+    body_of_two = page(*(day(str(on), [("USD", "1.08")]) for on in (easter_tuesday, thursday)))
+    rates = Rates(parse(body_of_two, easter_tuesday).rates)
+    last = rates.at("EUR", day_ns(date(2024, 4, 3)) - 1)
+    assert last is not None
+    assert last.on == thursday
+    assert not last.is_stale(day_ns(date(2024, 4, 3)) - 1)
+    tuesdays = rates.at("EUR", day_ns(date(2024, 4, 10)))
+    assert tuesdays is not None
+    assert tuesdays.is_stale(day_ns(date(2024, 4, 10)))
 
 
 @pytest.mark.parametrize(
@@ -274,9 +293,9 @@ def test_what_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "large").write_bytes(b" " * (MAX_BYTES + 1))
     for name, message in (
-        ("none", "'none': No such file"),
-        ("pipe", "'pipe' is not a regular file"),
-        ("large", "more than 524288 bytes"),
+        ("none", "none cannot be read: No such file"),
+        ("pipe", "pipe is no file"),
+        ("large", "large is larger than 524288 bytes"),
     ):
         with pytest.raises(PriceSourceError, match=message):
             read_file(tmp_path / name, TODAY)
@@ -287,10 +306,10 @@ def test_what_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 def test_the_bank_is_asked_through_the_one_client() -> None:
     """In time, or not at all."""
     with raw_server(body(one_day(REAL))) as server:
-        found = read_url(TODAY, time.monotonic() + 30, server.url)
+        found = read_url(TODAY, 30, server.url)
         assert found == parse(one_day(REAL), TODAY)
         with pytest.raises(PriceSourceError, match="no whole answer in time"):
-            read_url(TODAY, time.monotonic() - 1, server.url)
+            read_url(TODAY, 0, server.url)
 
 
 def test_an_answer_that_is_too_large_or_leads_elsewhere_is_an_error() -> None:
@@ -303,4 +322,4 @@ def test_an_answer_that_is_too_large_or_leads_elsewhere_is_an_error() -> None:
         (body(b" " * (MAX_BYTES + 1)), "larger than 524288 bytes"),
     ):
         with raw_server(answer) as server, pytest.raises(PriceSourceError, match=message):
-            read_url(TODAY, time.monotonic() + 30, server.url)
+            read_url(TODAY, 30, server.url)

@@ -15,6 +15,7 @@ LABEL_VALUES: dict[str, tuple[str, ...]] = {
     "collector": ("host", "openmetrics"),
     "component": ("rent",),
     "country": ("AE",),
+    "currency": ("EUR",),
     "device": ("gpu:GPU-1",),
     "kind": ("inference",),
     "layer": ("engine", "gateway"),

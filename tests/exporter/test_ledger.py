@@ -9,6 +9,7 @@ import pytest
 
 from tests.crash.settling import ROUND, START, clock, observed, rules
 from unitcost.exporter.ledger.keeper import Keeper
+from unitcost.exporter.ledger.schema import SCHEMA_VERSION
 from unitcost.exporter.ledger.store import LedgerConflict
 from unitcost.exporter.ledger.tools import backup, check, purge
 from unitcost.exporter.settling.holding import HostMeter
@@ -120,7 +121,7 @@ def test_a_ledger_of_a_newer_version_is_left_alone(
     """Refused with both versions named, not migrated backwards."""
     change.execute("UPDATE meta SET value = '99' WHERE name = 'schema_version'")
     keeper = Keeper(ledger, "host", "host", 400)
-    with pytest.raises(LedgerConflict, match="schema 99, we know 2"):
+    with pytest.raises(LedgerConflict, match=f"schema 99, we know {SCHEMA_VERSION}"):
         keeper.open(START)
     keeper.close()
 

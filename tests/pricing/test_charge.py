@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from unitcost.pricing.allocate import Method, Share, State
 from unitcost.pricing.charge import (
     AccrualKey,
+    Amount,
     Charge,
+    ChargeKey,
     Posting,
     cost_of,
     merge,
@@ -221,3 +223,15 @@ def test_a_reader_sees_resource_hours_and_dollars() -> None:
         charge = Charge.of("host-1", "host", key, amount, START)
         assert (charge.quantity, charge.cost_usd) == (Decimal(2), usd)
         assert (charge.currency, charge.rate, charge.key) == ("USD", Decimal(1), key)
+
+
+def test_what_is_billed_in_another_currency_is_shown_in_it() -> None:
+    """Dollars times the rate, the way round bills have it; to 12 digits, unknown where they are."""
+    key = ChargeKey(CPU, Component.RENT, Account("a"), State.IDLE, Method.CPU_TIME, "p", 1)
+    rate = Decimal("3.6725")
+    dirhams = Charge.of("h", "host", key, Amount(1, 2 * 10**12), START, "AED", rate)
+    assert (dirhams.cost_usd, dirhams.billed_cost) == (Decimal(2), Decimal("7.345"))
+    euros = Charge.of("h", "host", key, Amount(1, 10**12), START, "EUR", Decimal("0.92396516674"))
+    assert euros.billed_cost == Decimal("0.923965166740")
+    assert Charge.of("h", "host", key, Amount(1, None), START, "AED", rate).billed_cost is None
+    assert Charge.of("h", "host", key, Amount(1, 5), START).billed_cost == Decimal("5E-12")

@@ -1,10 +1,11 @@
 """Currencies: exact at the rate of the day, and nothing without one."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from unitcost.pricing.currency import (
@@ -21,6 +22,7 @@ from unitcost.pricing.currency import (
     from_usd,
     is_code,
 )
+from unitcost.pricing.money import to_pico, to_usd
 from unitcost.pricing.timeline import Period
 
 D = Decimal
@@ -135,6 +137,7 @@ def test_a_period_is_cut_where_another_rate_comes_into_use() -> None:
     assert hidden.changes("EUR", Period(START, START + 9)) == ()
 
 
+@example(D("999995010.015880"), D("0.0161"), D("100000"))
 @given(st.decimals(-(10**9), 10**9, places=6), FIGURES, FIGURES)
 def test_there_and_back_is_the_same_to_a_rounding(
     amount: Decimal, units: Decimal, usd: Decimal
@@ -142,7 +145,7 @@ def test_there_and_back_is_the_same_to_a_rounding(
     """Half a pico-dollar, in units of the currency."""
     rate = Rate("EUR", units, usd, FRIDAY, START, "test")
     found = convert(amount, rate)
-    assert found.usd == round(found.usd, 12)
+    assert found.usd == to_usd(to_pico(found.usd))
     assert abs(from_usd(found.usd, rate) - amount) <= PICO / 2 * units / usd * D("1.000001")
     assert found.billed == amount
 
@@ -169,6 +172,61 @@ def test_new_rates_join_the_old_ones() -> None:
     assert many.at("GBP", START) == pound
     assert len(many.rates) == MAX_HELD + 1
     assert many.pegs == ()
+
+
+def test_what_is_fixed_comes_before_what_a_source_gives() -> None:
+    """A contract's rate, from its day on."""
+    fixed = Rate("EUR", D(1), D("1.2"), FRIDAY, START + 10, "configuration", pegged=True)
+    rates = Rates((euro(), euro("1.09", start=START + 20)), fixed=(fixed,))
+    assert rates.at("EUR", START + 9) == euro()
+    assert rates.at("EUR", START + 10) == rates.at("EUR", START + 99) == fixed
+    assert rates.timeline("EUR") == ((START, euro()), (START + 10, fixed))
+    assert rates.currencies(START + 10) == {"AED", "SAR", "EUR"}
+    assert rates.with_more((euro("1.3", start=START + 30),)).fixed == (fixed,)
+    with pytest.raises(ValueError, match="two rates of EUR"):
+        Rates((), (), (fixed, replace(fixed, usd=D("1.3"))))
+
+
+def test_a_rate_that_is_said_again_was_learnt_when_it_was_first_said() -> None:
+    """Else its price would be another one after each look; a corrected one is new."""
+    first = replace(euro(), known_at_ns=5)
+    same = replace(euro(), units=D(2), usd=D("2.141"), known_at_ns=9)
+    corrected = replace(euro("1.08"), known_at_ns=9)
+    other_day = replace(euro(on=date(2026, 11, 19)), known_at_ns=9)
+    assert Rates((first,)).with_more((same,)).rates == (first,)
+    assert Rates((first,)).with_more((corrected,)).rates == (corrected,)
+    assert Rates((first,)).with_more((other_day,)).rates == (other_day,)
+    assert not first.agrees(replace(first, currency="GBP"))
+
+
+def test_what_is_to_be_remembered_of_rates() -> None:
+    """The one in use at an instant and all later ones, of some currencies."""
+    days = [euro("1.1", start=START + day) for day in (30, 10, 20)]
+    pound = Rate("GBP", D(1), D("1.3"), FRIDAY, START, "ECB")
+    rates = Rates((*days, pound))
+    kept = rates.since(["EUR", "EUR", "AED"], START + 25)
+    assert [each.from_ns - START for each in kept] == [20, 30]
+    assert [each.from_ns - START for each in rates.since(["EUR"], START)] == [10, 20, 30]
+    assert rates.since(["GBP"], 10 * START) == (pound,)
+    assert rates.since([], START) == ()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9)), max_size=12, unique=True),
+    st.integers(-1, 10),
+)
+def test_at_each_instant_the_best_kind_s_latest_rate_holds(
+    held: list[tuple[int, int]], instant: int
+) -> None:
+    """Fixed before read before pegged."""
+    groups: list[tuple[Rate, ...]] = [
+        tuple(euro(f"1.{kind}{at}", start=at) for which, at in held if which == kind)
+        for kind in range(3)
+    ]
+    rates = Rates(groups[1], groups[2], groups[0])
+    begun = [[each for each in group if each.from_ns <= instant] for group in groups]
+    expected = [max(group, key=lambda each: each.from_ns) for group in begun if group]
+    assert rates.at("EUR", instant) == (expected[0] if expected else None)
 
 
 def test_two_rates_from_the_same_instant_must_agree() -> None:

@@ -57,7 +57,6 @@ def test_the_best_source_is_believed_and_the_next_fills_its_gaps() -> None:
         ({"model": PriceModel.SPOT}, Why.MODEL),
         ({"model": PriceModel.CAPACITY_BLOCK}, Why.MODEL),
         ({"zone": "us-east-1b"}, Why.ZONE),
-        ({"currency": "AED"}, Why.CURRENCY),
     ],
 )
 def test_a_quote_of_something_else_is_never_taken(changed: dict[str, object], why: Why) -> None:
@@ -68,10 +67,32 @@ def test_a_quote_of_something_else_is_never_taken(changed: dict[str, object], wh
     assert [each.why for each in found.rejected] == [why]
 
 
-def test_a_currency_with_a_rate_is_taken() -> None:
-    """It is converted elsewhere."""
-    other = quote(key=replace(KEY, currency="AED"))
-    assert resolve(HOST, [Offered(Rank.LIVE, [other])], frozenset({"AED"})).chosen
+@pytest.mark.parametrize("rates", [frozenset(), frozenset({"AED"})])
+def test_a_price_in_another_currency_is_the_price(rates: frozenset[str]) -> None:
+    """It is converted elsewhere, or its dollars are unknown: nobody else is asked instead."""
+    mine = Offered(Rank.OVERRIDE, [quote(key=replace(KEY, currency="AED"))])
+    card = Offered(Rank.RATE_CARD, [quote("98.32")])
+    (chosen,) = resolve(HOST, [card, mine], rates).chosen
+    assert chosen.quote.key.currency == "AED"
+
+
+def test_of_several_currencies_one_with_a_rate_is_taken() -> None:
+    """Dollars first; whatever was stated last, what cannot be told in dollars stands back."""
+    dollars = quote("55.04", as_of_ns=1)
+    euros = quote("51", as_of_ns=1, key=replace(KEY, currency="EUR"))
+    pounds = quote("43", as_of_ns=9, key=replace(KEY, currency="GBP"))
+    rated = frozenset({"EUR"})
+    for given_quotes, expected in (
+        ([dollars, euros, pounds], "USD"),
+        ([euros, dollars], "USD"),
+        ([pounds, euros], "EUR"),
+        ([pounds], "GBP"),
+    ):
+        (chosen,) = resolve(HOST, [Offered(Rank.LIVE, given_quotes)], rated).chosen
+        assert chosen.quote.key.currency == expected
+    newer = replace(euros, as_of_ns=2)
+    (chosen,) = resolve(HOST, [Offered(Rank.LIVE, [dollars, newer])], rated).chosen
+    assert chosen.quote == newer
 
 
 @pytest.mark.parametrize("field", ["provider", "region", "sku", "model"])

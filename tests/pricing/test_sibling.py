@@ -1,6 +1,7 @@
 """The split by the sibling: what the machine costs without GPUs is what CPU and memory cost."""
 
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unitcost.pricing.currency import Rate
 from unitcost.pricing.money import to_pico
 from unitcost.pricing.price import Component, Price, PriceBook, PriceModel
 from unitcost.pricing.price_list import sibling_pico, unit_prices
@@ -237,7 +239,8 @@ def test_time_is_cut_where_the_sibling_s_price_changes() -> None:
 def test_other_terms_or_another_currency_are_no_measure() -> None:
     """Nor is a sibling of a host that has no price itself, or whose sibling is nobody."""
     spot = price("0.1", model=PriceModel.SPOT)
-    yuan = replace(price("0.1"), currency="CNY")
+    rate = Rate("CNY", Decimal(7), Decimal(1), date(2026, 11, 20), 0, "test")
+    yuan = replace(price("0.1"), rate=rate)
     for prices in (
         book(spot),
         book(yuan),

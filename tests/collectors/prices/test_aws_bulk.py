@@ -18,9 +18,11 @@ from tests.collectors.prices.web import Answer, Asked, Web, ok, web
 from unitcost.collectors.aws.offers import NEEDED
 from unitcost.collectors.price_contract import NotHere
 from unitcost.collectors.price_sources.aws_bulk import Options, make_source
+from unitcost.pricing.conversion import in_dollars
+from unitcost.pricing.currency import Rates
 from unitcost.pricing.price import PriceModel
 from unitcost.pricing.quote import HostIdentity
-from unitcost.pricing.resolve import Offered, Why, resolve
+from unitcost.pricing.resolve import Offered, resolve
 
 HOST = HostIdentity("aws", "us-east-1", "us-east-1a", "p5.48xlarge", PriceModel.ON_DEMAND)
 METAL = HostIdentity("aws", "us-east-1", "", "g4dn.metal", PriceModel.ON_DEMAND)
@@ -200,8 +202,8 @@ def test_china_is_billed_in_yuan() -> None:
         found = quotes(source, CHINA)
     assert server.asked[0].target == "/offers/v1.0/cn/AmazonEC2/current/region_index.json"
     assert [(each.key.currency, str(each.per_hour)) for each in found] == [("CNY", "220.5")]
-    resolution = resolve(CHINA, [Offered(source.rank, found)])
-    assert [each.why for each in resolution.rejected] == [Why.CURRENCY]
+    (chosen,) = resolve(CHINA, [Offered(source.rank, found)]).chosen
+    assert in_dollars(chosen.quote, Rates()) == ()
 
 
 def test_a_list_is_read_once() -> None:

@@ -10,7 +10,8 @@ import pytest
 from unitcost.collectors.price_contract import NotHere, PriceSourceError
 from unitcost.exporter.prices.book import book_of
 from unitcost.exporter.prices.explain import explain
-from unitcost.exporter.prices.lookup import Looked, PriceLookup, believed
+from unitcost.exporter.prices.looked import Looked, believed
+from unitcost.exporter.prices.lookup import PriceLookup
 from unitcost.pricing.price import Component, PriceModel
 from unitcost.pricing.quote import HostIdentity, PriceKey, Quote
 from unitcost.pricing.resolve import Rank
@@ -63,7 +64,7 @@ def test_a_live_price_comes_before_the_card_from_its_day_on() -> None:
     looked = lookup(*both()).ask_all()
     assert usd(looked) == Decimal("55.04")
     assert usd(looked, NOW - 31 * DAY) == Decimal("98.32")
-    book = book_of(looked.resolution)
+    book = book_of(looked.resolution, looked.rates)
     price = book.at(Component.RENT, NOW)
     assert price is not None
     assert (price.sku, price.region, price.source) == ("p5.48xlarge", "us-east-1", "price list")
