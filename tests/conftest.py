@@ -19,6 +19,7 @@ _RELAXED = (HealthCheck.too_slow, HealthCheck.data_too_large)
 settings.register_profile(
     "ci", max_examples=500, deadline=None, derandomize=True, suppress_health_check=_RELAXED
 )
+settings.register_profile("quick", settings.get_profile("ci"), max_examples=15, database=None)
 settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=_RELAXED)
 settings.register_profile(
     "long", max_examples=10_000, deadline=None, suppress_health_check=_RELAXED

@@ -174,3 +174,76 @@ def test_carrying_nothing_still_leaves_somebody_to_charge() -> None:
         (only,) = carried(last, {})
         assert only.account == Account(UNMETERED)
         assert only.weight > 0
+
+
+A, B, SYS = Account("a"), Account("b"), Account(SYSTEM)
+JOB = Account("a", run="r")
+
+
+def test_use_beyond_the_capacity_is_scaled_and_reservations_are_nothing_then() -> None:
+    """The clock's granularity; exactly as much as there is, is not too much."""
+    over = {A: Holding(30, 90), B: Holding(10, 0)}
+    assert hold(20, over) == ({A: Holding(15, 0), B: Holding(5, 0)}, 0)
+    assert hold(40, over) == ({A: Holding(30, 0), B: Holding(10, 0)}, 0)
+    assert hold(41, over) == ({A: Holding(30, 1), B: Holding(10, 0)}, 0)
+
+
+def test_unused_reservations_are_what_was_reserved_beyond_the_use() -> None:
+    """They shrink alike where there is too little."""
+    given = {A: Holding(1, 4), B: Holding(2, 1)}
+    assert hold(10, given) == ({A: Holding(1, 3), B: Holding(2, 0)}, 4)
+    assert hold(6, given) == ({A: Holding(1, 3), B: Holding(2, 0)}, 0)
+    assert hold(5, given) == ({A: Holding(1, 2), B: Holding(2, 0)}, 0)
+
+
+def test_cpu_is_active_while_used_and_idle_while_only_reserved() -> None:
+    """Loading is all that is held; the system is idle by name; the rest is nobody's."""
+    given = {A: Holding(3, 5), B: Holding(1, 2), SYS: Holding(1, 0)}
+    method = Method.CPU_TIME
+    assert cpu_shares(10, given, {B}) == [
+        Share(A, State.ACTIVE, method, 3),
+        Share(A, State.IDLE, method, 2),
+        Share(B, State.LOADING, method, 2),
+        Share(SYS, State.IDLE, method, 1),
+        *unheld(2),
+    ]
+    assert cpu_shares(3, {A: Holding(3, 0)}, set()) == [Share(A, State.ACTIVE, method, 3)]
+
+
+def test_memory_is_active_for_the_busy_part_of_what_is_held() -> None:
+    """Reservation included; without a signal all of it is."""
+    given = {A: Holding(4, 8), B: Holding(2, 0), JOB: Holding(2, 2)}
+    method = Method.RESIDENT_MEMORY
+    busy = {A: Busy(3, 4, "requests"), JOB: Busy(0, 1, "steps")}
+    assert memory_shares(12, given, set(), busy) == [
+        Share(A, State.ACTIVE, method, 6),
+        Share(A, State.IDLE, method, 2),
+        Share(B, State.ACTIVE, method, 2),
+        Share(JOB, State.IDLE, method, 2),
+    ]
+    assert ALWAYS.numerator == ALWAYS.denominator
+
+
+def share(account: Account, weight: int, state: State = State.ACTIVE) -> Share:
+    """A share as measured."""
+    return Share(account, state, Method.CPU_TIME, weight)
+
+
+def test_a_gap_is_carried_by_who_is_still_there() -> None:
+    """A half where half of the holders are; the rest nobody metered."""
+    carried_on, free = Method.CARRIED, Account(UNALLOCATED)
+    last = [share(A, 40), share(A, 10, State.IDLE), share(B, 20), share(SYS, 5), *unheld(25)]
+    assert carried(last, {A: (1, 2), B: (0, 3), SYS: (1, 1)}) == [
+        Share(A, State.ACTIVE, carried_on, 20),
+        Share(A, State.IDLE, carried_on, 5),
+        Share(free, State.IDLE, carried_on, 25),
+        *unheld(50, UNMETERED),
+    ]
+    assert carried([share(A, 40)], {A: (3, 2)}) == [Share(A, State.ACTIVE, carried_on, 40)]
+
+
+def test_a_gap_after_which_nobody_is_known_is_unmetered() -> None:
+    """Whole, also where nothing was measured before it."""
+    assert carried([share(A, 40), share(B, 2)], {A: (5, 0)}) == unheld(42, UNMETERED)
+    assert carried(unheld(7, UNMETERED), {Account(UNMETERED): (1, 1)}) == unheld(7, UNMETERED)
+    assert carried([], {}) == unheld(1, UNMETERED)

@@ -383,3 +383,14 @@ def test_whatever_the_table_every_process_has_one_account_and_every_account_a_ho
     for account, identities in found.holders.items():
         assert identities
         assert {found.account_of[identity] for identity in identities} == {account}
+
+
+def test_launchers_of_many_children_are_walked_once() -> None:
+    """Two children of one shell, and one of another account: the shell is taken back once."""
+    rule = Rule(TRAIN, "train.py")
+    shell = process(2, "sh -c python train.py & python train.py")
+    between = process(3, "bash run", parent=2)
+    children = [process(pid, "python train.py", parent=3) for pid in (4, 5)]
+    other = process(6, "python serve.py", parent=3)
+    found = accounts(INIT, shell, between, *children, other, rules=(rule, Rule(SERVE, "serve.py")))
+    assert found == {4: TRAIN, 5: TRAIN, 6: SERVE}

@@ -170,3 +170,42 @@ def test_a_reading_is_exact_to_the_millionth(value: float) -> None:
     """And whole numbers are exact."""
     assert abs(to_micro(value) / MICRO - value) <= max(1e-6, value * 1e-15)
     assert to_micro(float(int(value))) == int(value) * MICRO
+
+
+@pytest.mark.parametrize(
+    ("value", "event", "added"),
+    [
+        (11, Event.COUNTED, 1),
+        (10, Event.COUNTED, 0),
+        (9, Event.COUNTED, 0),
+        (5, Event.COUNTED, 0),
+        (4.999999, Event.RESET, 4.999999),
+        (0, Event.RESET, 0),
+    ],
+)
+def test_a_difference_of_two_counters_may_fall_a_little(
+    value: float, event: Event, added: float
+) -> None:
+    """It stays where it was then; below half of that it began anew."""
+    last = Point(10 * MICRO, 1)
+    point, usage = read_counter(last, value, 2, derived=True)
+    assert (usage.event, usage.micro) == (event, round(added * MICRO))
+    expected = 10 * MICRO if 5 <= value < 10 else round(value * MICRO)
+    assert point == Point(expected, 2)
+    plain, fell = read_counter(last, value, 2)
+    assert plain == Point(round(value * MICRO), 2)
+    assert (fell.event is Event.RESET) == (value < 10)
+
+
+def test_a_difference_of_another_generation_is_another() -> None:
+    """Though it is only a little less; and there is no fall at first sight."""
+    point, usage = read_counter(Point(10 * MICRO, 1, "a"), 9, 2, generation="b", derived=True)
+    assert (point, usage.event, usage.micro) == (Point(9 * MICRO, 2, "b"), Event.RESET, 9 * MICRO)
+    assert read_counter(None, 9, 2, derived=True)[0] == Point(9 * MICRO, 2)
+
+
+def test_a_reading_of_the_same_instant_or_an_earlier_one_adds_nothing() -> None:
+    """And changes nothing of what is known."""
+    last = Point(10 * MICRO, 7)
+    for at, event in ((7, Event.DUPLICATE), (6, Event.DISORDER)):
+        assert read_counter(last, 50, at) == (last, Usage(0, 7, 7, event))

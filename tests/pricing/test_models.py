@@ -125,3 +125,13 @@ def test_a_model_whose_server_does_not_tell_its_seconds_pays_for_its_tokens() ->
     assert model_weights(idle | failed) == {"chat": {BIG: 7, SMALL: 0, made_up: 0}}
     apart: Counted = {(BIG, *seconds): 7, (SMALL, *tokens): 60}
     assert model_weights(apart) == {"chat": {BIG: 7, SMALL: 0}}
+
+
+def test_only_a_server_with_several_models_is_split_by_anything() -> None:
+    """By what it is; equally where they did nothing. A run's units are no model's."""
+    tokens = (Quantity.TOKENS, TokenType.OUTPUT)
+    other, run = Account("other", "m"), Account("chat", "m", "r")
+    counted: Counted = {(BIG, *tokens): 1, (SMALL, *tokens): 0, (other, *tokens): 5}
+    assert split_methods(counted) == {"chat": "tokens"}
+    assert split_methods({(BIG, *tokens): 0, (SMALL, *tokens): 0}) == {"chat": "equal"}
+    assert split_methods({(BIG, *tokens): 1, (run, *tokens): 1}) == {}

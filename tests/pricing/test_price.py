@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unitcost.pricing.currency import DOLLAR, Rate, day_ns
 from unitcost.pricing.money import to_pico
 from unitcost.pricing.price import (
     HOURS_PER_YEAR,
@@ -310,3 +312,54 @@ def test_gpus_that_nobody_has_seen_take_their_part_of_the_price_as_the_rest() ->
     assert all(abs(3 * parts[name] - (10 * 10**12 - cpu)) <= 3 for name in ("gpu:1", "gpu:2", REST))
     fixed = replace(DEFAULT_SPLIT, rest_usd_per_hour=Decimal(1))
     assert split_host(10 * 10**12, resources, fixed)[REST] > 10**12
+
+
+def test_a_host_that_is_free_is_free_in_all_its_parts() -> None:
+    """0 is a price: none of them is unpriced."""
+    host = (Resource(CPU, MICRO), Resource(MEMORY, MICRO))
+    listed = unit_prices(PriceBook((RENT,), (price("0"),)), host, DEFAULT_SPLIT, 0)
+    assert {each.id: found.pico_per_unit for each, found in listed} == {CPU: 0, MEMORY: 0}
+
+
+def test_parts_too_small_to_split_are_equal() -> None:
+    """A component beside one that makes up all of the price."""
+    weightless = SplitRule("test", Decimal(0), Decimal(0), Decimal(0))
+    host = (Resource(CPU, MICRO), Resource(MEMORY, MICRO))
+    listed = unit_prices(PriceBook((RENT,), (price("2"),)), host, weightless, 0)
+    assert {found.pico_per_unit for _, found in listed} == {10**12}
+
+
+def test_gpus_that_nobody_has_seen_are_the_rest_s() -> None:
+    """They take the remainder like any, and nothing where CPU and memory exceed the price."""
+    rule = SplitRule("test", Decimal("0.1"), Decimal("0.2"), Decimal("0.5"))
+    host = (Resource(CPU, MICRO), Resource(MEMORY, MICRO), Resource("gpu:a", MICRO))
+    unseen = Resource(REST, 2 * MICRO)
+    cents = {CPU: 10, MEMORY: 20, "gpu:a": 40, REST: 50 + 80}
+    assert split_host(200 * 10**10, (*host, unseen), rule) == {
+        name: part * 10**10 for name, part in cents.items()
+    }
+    dear = {CPU: 5, MEMORY: 10, "gpu:a": 0, REST: 50}
+    assert split_host(65 * 10**10, (*host, unseen), rule) == {
+        name: part * 10**10 for name, part in dear.items()
+    }
+    alone = {REST: 200}
+    assert split_host(200 * 10**10, (unseen,), rule) == {n: p * 10**10 for n, p in alone.items()}
+
+
+def test_a_unit_price_tells_the_rate_it_was_converted_at() -> None:
+    """Units for a dollar, whose rate, and of which day; another rate is another price."""
+    cpu, day = Resource(CPU, MICRO), date(2026, 11, 20)
+    rate = Rate("EUR", Decimal(1), Decimal("1.25"), day, day_ns(day), "ECB")
+    found = unit_price(cpu, RENT, 5, replace(price(), rate=rate), "rule")
+    told = (found.currency, found.rate, found.rate_source, found.rate_as_of_ns)
+    assert told == ("EUR", "0.8", "ECB", day_ns(day))
+    others = [replace(rate, source="me"), replace(rate, units=Decimal(2)), DOLLAR]
+    ids = {unit_price(cpu, RENT, 5, replace(price(), rate=each), "rule").id for each in others}
+    assert len({found.id, *ids}) == 4
+    plain = unit_price(cpu, RENT, 5, price(), "rule")
+    assert (plain.currency, plain.rate, plain.rate_source, plain.rate_as_of_ns) == (
+        "USD",
+        "1",
+        "",
+        0,
+    )

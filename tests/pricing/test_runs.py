@@ -5,7 +5,18 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unitcost.pricing.runs import Cost, Place, Run, begin, charge, is_later, mark, resume, spoil
+from unitcost.pricing.runs import (
+    Cost,
+    Place,
+    Run,
+    begin,
+    charge,
+    is_later,
+    last_known_ns,
+    mark,
+    resume,
+    spoil,
+)
 from unitcost.pricing.sample import EpochMark
 
 START = 1_000
@@ -166,3 +177,11 @@ def test_an_attempt_is_later_though_its_number_began_anew() -> None:
     assert not is_later(since, 2, 910, running=True, joins=False)
     assert is_later(since, 2, 950, running=None, joins=False)
     assert not is_later(since, 2, 950, running=False, joins=False)
+
+
+def test_a_run_was_last_worked_on_when_it_was_charged_or_began() -> None:
+    """Whichever is later."""
+    run = begin("job", "r", 0, 0.0, 500, from_birth=True)
+    assert last_known_ns(run) == 500
+    assert last_known_ns(replace(run, last_charged_ns=499)) == 500
+    assert last_known_ns(replace(run, last_charged_ns=501)) == 501

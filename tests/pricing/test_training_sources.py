@@ -173,3 +173,25 @@ def test_costs_without_a_run_are_the_only_runs_that_goes_on() -> None:
     assert adopted([run, replace(run, run="another")]) == {}
     assert adopted([run, replace(over, pid=1, started=1)]) == {}
     assert adopted([Subject("server:x", "tuner", WorkloadKind.INFERENCE)]) == {}
+
+
+def test_a_run_without_records_began_nowhere_yet() -> None:
+    """Nothing can be told, over or not."""
+    assert base_of(0, [], over=False) is None
+    assert base_of(0, [], over=True) is None
+
+
+def test_without_a_training_source_nothing_is_adopted() -> None:
+    """A server's account is its own."""
+    server = Subject("server:a", "tuner", WorkloadKind.INFERENCE, run="r", running=True)
+    stranger = subject("other:a", run="r", running=True)
+    assert adopted([]) == adopted([server, stranger]) == {}
+
+
+def test_who_tells_of_no_run_or_no_training_is_passed_over() -> None:
+    """The one run beside them is the workload's all the same."""
+    server = Subject("server:a", "tuner", WorkloadKind.INFERENCE, run="x", running=True)
+    bare = subject("hf:b", running=True)
+    logged = subject("logs:a", run="r", attempt=2, running=True)
+    expected = {Account("tuner"): Account("tuner", "", "r", 2)}
+    assert adopted([server, bare, logged]) == expected
