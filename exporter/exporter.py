@@ -102,7 +102,7 @@ class Exporter:
         book = book_of(self._looked.resolution, self._looked.rates)
         self._rules = replace(self._rules, book=book)
         if self._settler is not None:
-            self._settler.follow(self._rules, self._matcher)
+            self._settler.price(self._rules)
             now_ns = self._clock.read().wall_ns
             known, rates = believed(self._looked, now_ns), rates_in_use(self._looked, now_ns)
             self._settler.quotes = self._settler.quotes if known is None else known

@@ -82,6 +82,11 @@ class Charge:
     rate: Decimal
     known_at_ns: int
 
+    @property
+    def charge_class(self) -> str | None:
+        """FOCUS's ChargeClass: ``Correction`` for what a price learnt late changes, else None."""
+        return "Correction" if self.key.revision else None
+
     @classmethod
     def of(
         cls,
@@ -143,7 +148,7 @@ def post(
     key = AccrualKey(resource.id, price.component, price.id, hour_of(period.start_ns))
     before = elapsed_before(key)
     after = before + period.duration_ns
-    quantity = _quantity(resource, after) - _quantity(resource, before)
+    quantity = quantity_of(resource, after) - quantity_of(resource, before)
     weights = [share.weight for share in shares]
     quantities = distribute(quantity, weights)
     if price.pico_per_unit is None:
@@ -170,7 +175,7 @@ def post(
         posting.charges.setdefault(charge_key, Amount()).add(part, cost)
 
 
-def _quantity(resource: Resource, elapsed_ns: int) -> int:
+def quantity_of(resource: Resource, elapsed_ns: int) -> int:
     """Millionths of resource-seconds in a duration."""
     return round_half_even(resource.capacity_micro * elapsed_ns, NS_PER_MICRO * 10**6)
 

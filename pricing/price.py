@@ -59,8 +59,8 @@ class Price:
     `as_of_ns` is when its source stated it, `known_at_ns` when we learnt it (bitemporal); `sku`
     and `region` say of what host it is, where it was looked up. `list_usd_per_hour` is what it
     was before any discount; None where nobody said. `rate` is that at which it was converted from
-    the currency it is billed in. Raises ValueError if an amount is negative or not finite, or if
-    it is valid for no time.
+    the currency it is billed in. `precedence`: how good its source is, 0 being the best. Raises
+    ValueError if an amount is negative or not finite, or if it is valid for no time.
     """
 
     component: Component
@@ -75,6 +75,7 @@ class Price:
     region: str = ""
     list_usd_per_hour: Decimal | None = None
     rate: Rate = DOLLAR
+    precedence: int = 0
 
     def __post_init__(self) -> None:
         for amount in (self.usd_per_hour, self.list_usd_per_hour):

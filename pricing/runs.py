@@ -72,6 +72,8 @@ class Run:
     says whether the time since the mark was all metered and priced, `used_whole` whether it was
     always known what was used.
 
+    All these are as first charged; `corrected_pico` is what prices that were learnt late change.
+
     `place` is where its present attempt is, `peak` how far any earlier one got. `moved`: the
     present attempt has got somewhere, or nobody saw it begin. `attempts`: how many there were.
     `tells_again`: nothing speaks against it that all that was done again was seen.
@@ -96,6 +98,14 @@ class Run:
     tells_again: bool = True
     lost: Lost = field(default_factory=Lost)
     pace: Pace | None = None
+    corrected_pico: int = 0
+
+    @property
+    def cost_pico(self) -> int | None:
+        """What it has cost so far, prices that were learnt late included; None if not known."""
+        if self.total.pico is None and not self.corrected_pico:
+            return None
+        return (self.total.pico or 0) + self.corrected_pico
 
 
 def begin(

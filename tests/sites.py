@@ -20,7 +20,7 @@ from unitcost.exporter.settling.rules import Reservation, Rules, WorkloadRule
 from unitcost.exporter.settling.settle import Settler
 from unitcost.exporter.settling.state import decode
 from unitcost.pricing.attribute import Rule, RuleMatcher
-from unitcost.pricing.charge import AccrualKey, Accrued, Amount, ChargeKey, Posting
+from unitcost.pricing.charge import AccrualKey, Accrued, Amount, ChargeKey, Posting, merge
 from unitcost.pricing.money import to_usd
 from unitcost.pricing.price import Component, Price, PriceBook, PriceModel, UnitPrice
 from unitcost.pricing.resource import DEFAULT_SPLIT, GIB, MICRO
@@ -85,6 +85,15 @@ def rules(
     )
 
 
+def elapsed_by_row(posting: Posting) -> dict[AccrualKey, int]:
+    """Nanoseconds by row, all revisions together."""
+    found: dict[AccrualKey, int] = {}
+    for key, row in posting.accruals.items():
+        first = replace(key, revision=0)
+        found[first] = found.get(first, 0) + row.elapsed_ns
+    return found
+
+
 @dataclass
 class MemoryLedger:
     """What a ledger does, without a file: adds up, replaces, and gives it all back at a start."""
@@ -97,6 +106,7 @@ class MemoryLedger:
     epochs: list[EpochRow] = field(default_factory=list)
     events: list[EventRow] = field(default_factory=list)
     state: str = ""
+    readable: bool = True
 
     def commit(self, batch: Batch) -> None:
         """Take in a batch."""
@@ -128,7 +138,7 @@ class MemoryLedger:
         """Books as an exporter that starts finds them."""
         recent = hour_of(now_ns) - 48
         elapsed = {
-            key: row.elapsed_ns for key, row in self.posting.accruals.items() if key.hour >= recent
+            key: ns for key, ns in elapsed_by_row(self.posting).items() if key.hour >= recent
         }
         opening = Opening(
             0,
@@ -140,15 +150,25 @@ class MemoryLedger:
             dict(self.prices),
             Posting(),
         )
-        return open_books(opening, self._elapsed, recent)
+        hour = hour_of(now_ns)
+        return open_books(opening, self._elapsed, self.read_hour, recent, hour)
 
     def _elapsed(self, key: AccrualKey) -> int:
-        row = self.posting.accruals.get(key)
-        return row.elapsed_ns if row else 0
+        return elapsed_by_row(self.posting).get(key, 0)
+
+    def read_hour(self, hour: int) -> Posting | None:
+        """All rows of an hour."""
+        if not self.readable:
+            return None
+        found = Posting()
+        merge(found, self.posting)
+        found.charges = {key: row for key, row in found.charges.items() if key.hour == hour}
+        found.accruals = {key: row for key, row in found.accruals.items() if key.hour == hour}
+        return found
 
 
 class Site:
-    """A host with an exporter on it."""
+    """A host with an exporter on it. `books`: all price books that it was told of."""
 
     def __init__(
         self,
@@ -159,6 +179,7 @@ class Site:
     ) -> None:
         self.host = host or Host()
         self.rules = its_rules or rules()
+        self.books = [self.rules.book]
         self.matcher = RuleMatcher([Rule(Account(name), text) for name, text in match.items()])
         self.ledger = ledger or MemoryLedger()
         self.settler = self._settler()
@@ -261,7 +282,15 @@ def price_now(site: Site, usd: str | None, after_seconds: float = 0.0) -> None:
     """The configuration is reloaded: from then on another price, or none, holds."""
     at = site.host.clock.wall_ns + round(after_seconds * NS_PER_SECOND)
     site.rules = replace(site.rules, book=rented((at, usd)))
+    site.books.append(site.rules.book)
     site.settler.follow(site.rules, site.matcher)
+
+
+def learn(site: Site, book: PriceBook) -> None:
+    """These are the prices known from now on, whenever they began."""
+    site.rules = replace(site.rules, book=book)
+    site.books.append(book)
+    site.settler.price(site.rules)
 
 
 def near(found: Decimal, expected: Decimal) -> bool:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests import audit
-from tests.audit import DAY_NS, Oracle, Passed
-from tests.sites import Site, price_now
+from tests.audit import CORRECTION, DAY_NS, Oracle, Passed
+from tests.sites import Site, learn, price_now, rented
 from tests.worlds import Job
 from unitcost.exporter.serving.publish import Points
 from unitcost.exporter.settling.batch import Batch
@@ -127,7 +127,7 @@ class Story:
         audit.check_rows(batch.posting, site)
         audit.check_time(batch, site, self.passed, resources)
         audit.check_split(batch, site)
-        assert all(value >= 0 for value in batch.counters.values())
+        assert all(value >= 0 or name == CORRECTION for (name, _), value in batch.counters.items())
         audit.check_units(site, self.oracle)
         self.check_who(batch)
         points = site.points()
@@ -243,6 +243,12 @@ class Story:
             position = self.site.settler.state.position
             if position is not None:  # births of before prove nothing any more
                 self.since_ns = max(self.since_ns, position.at_ns - JUST_BORN_NS)
+
+    def do_late(self, number: int, seconds: float) -> None:
+        """A price is learnt that holds since a while ago."""
+        if not self.site.rules.owned:
+            since = self.host.clock.wall_ns - round(seconds * NS_PER_SECOND)
+            learn(self.site, rented((since, (None, "0", "1", "0.01", "33.3", "1000")[number])))
 
     # --- What happens on the host ---
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unitcost.exporter.ledger.store import (
-    RECENT_HOURS,
     Ledger,
     LedgerConflict,
     LedgerCorrupt,
@@ -15,7 +14,7 @@ from unitcost.exporter.ledger.store import (
     set_aside,
 )
 from unitcost.exporter.log import OncePer, fields
-from unitcost.exporter.settling.batch import Opening
+from unitcost.exporter.settling.batch import RECENT_HOURS, Opening
 from unitcost.exporter.settling.books import Books, open_books
 from unitcost.exporter.settling.state import State, decode
 from unitcost.pricing.charge import AccrualKey, Posting
@@ -103,7 +102,8 @@ class Keeper:
             return None
         self.health.writable = True
         hour = hour_of(now_ns)
-        return open_books(opening, self._elapsed, hour - RECENT_HOURS), state
+        since = hour - RECENT_HOURS
+        return open_books(opening, self._elapsed, self._hour, since, hour), state
 
     def commit(self, books: Books, now_ns: int) -> bool:
         """Write what is pending; True if it is on disk now, False if it must be tried again.
@@ -221,6 +221,17 @@ class Keeper:
             raise LedgerError(f"{self._path}: not open")
         return self._ledger.elapsed(key)
 
+    def _hour(self, hour: int) -> Posting | None:
+        if self._ledger is None:
+            return None
+        try:
+            return self._ledger.hour(hour)
+        except LedgerError as error:
+            # What is wrong with the file, the next commit finds out.
+            if self._said.first("read", str(error)):
+                _log.warning("ledger: cannot be read: %s", error)
+            return None
+
     def _failed(self, doing: str, error: Exception) -> None:
         self.health.writable = False
         self.health.write_errors += 1
@@ -231,7 +242,7 @@ class Keeper:
         if not self.health.writable:
             _log.info("ledger: can be written again")
         self.health.writable = True
-        for doing in ("lock", "open", "write"):
+        for doing in ("lock", "open", "write", "read"):
             self._said.clear(doing)
 
 
@@ -244,7 +255,7 @@ class NoLedger(Keeper):
     def open(self, now_ns: int) -> tuple[Books, State]:
         """Empty books."""
         empty = Opening(0, "", {}, {}, {}, {}, {}, Posting())
-        return open_books(empty, lambda _: 0, 0), State()
+        return open_books(empty, lambda _: 0, lambda _: Posting(), 0, 0), State()
 
     def commit(self, books: Books, now_ns: int) -> bool:
         """Nothing to write."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -217,7 +218,10 @@ def read_opening(
         for row in connection.execute(latest)
     }
     recent = select(tables.accrual).where(tables.accrual.c.hour >= since_hour)
-    elapsed = {_accrual_key(row): row.elapsed_ns for row in connection.execute(recent)}
+    elapsed: dict[AccrualKey, int] = {}
+    for row in connection.execute(recent):
+        first = replace(_accrual_key(row), revision=0)
+        elapsed[first] = elapsed.get(first, 0) + row.elapsed_ns
     rows = read_open_rows(connection, tables, open_since_hour)
     used = {key.price for key in rows.accruals}
     found = connection.execute(select(tables.price).where(tables.price.c.id.in_(used)))
@@ -227,11 +231,28 @@ def read_opening(
 
 def read_open_rows(connection: Connection, tables: Tables, since_hour: int) -> Posting:
     """The accruals and charges of the last clock hours, whole."""
+    return _read_rows(
+        connection,
+        select(tables.accrual).where(tables.accrual.c.hour >= since_hour),
+        select(tables.charge).where(tables.charge.c.hour >= since_hour),
+    )
+
+
+def read_hour(connection: Connection, tables: Tables, host: str, scope: str, hour: int) -> Posting:
+    """The accruals and charges of one clock hour, all revisions."""
+    accruals, charges = (
+        select(table).where(
+            (table.c.hour == hour) & (table.c.host == host) & (table.c.scope == scope)
+        )
+        for table in (tables.accrual, tables.charge)
+    )
+    return _read_rows(connection, accruals, charges)
+
+
+def _read_rows(connection: Connection, accruals: Executable, charges: Executable) -> Posting:
     posting = Posting()
-    accruals = select(tables.accrual).where(tables.accrual.c.hour >= since_hour)
     for row in connection.execute(accruals):
         posting.accruals[_accrual_key(row)] = Accrued(row.elapsed_ns, row.quantity, row.pico)
-    charges = select(tables.charge).where(tables.charge.c.hour >= since_hour)
     for row in connection.execute(charges):
         key = ChargeKey(
             row.resource,
@@ -260,7 +281,7 @@ def _accrual_key(row: Any) -> AccrualKey:
 def read_elapsed(
     connection: Connection, tables: Tables, host: str, scope: str, key: AccrualKey
 ) -> int:
-    """Nanoseconds (or microjoules) in one accrual row, 0 if there is none."""
+    """Nanoseconds (or microjoules) in one accrual row and its revisions, 0 if there is none."""
     table = tables.accrual
     where = (
         (table.c.hour == key.hour)
@@ -269,9 +290,9 @@ def read_elapsed(
         & (table.c.resource == key.resource)
         & (table.c.component == key.component)
         & (table.c.price == key.price)
-        & (table.c.revision == key.revision)
     )
-    return connection.scalar(select(table.c.elapsed_ns).where(where)) or 0
+    found = connection.execute(select(table.c.elapsed_ns).where(where))
+    return sum(row.elapsed_ns for row in found)
 
 
 def read_residual(connection: Connection, tables: Tables, since_hour: int) -> int:

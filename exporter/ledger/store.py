@@ -19,14 +19,12 @@ from unitcost.exporter.ledger import rows as ledger_rows
 from unitcost.exporter.ledger.migrations import NoWay, migrate
 from unitcost.exporter.ledger.rows import Statements
 from unitcost.exporter.ledger.schema import SCHEMA_VERSION, Tables
-from unitcost.exporter.settling.batch import KEEP_HOURS, Batch, Opening
-from unitcost.pricing.charge import AccrualKey
+from unitcost.exporter.settling.batch import KEEP_HOURS, RECENT_HOURS, Batch, Opening
+from unitcost.pricing.charge import AccrualKey, Posting
 from unitcost.pricing.timeline import hour_of
 
 BUSY_TIMEOUT_MS = 500
 """How long a commit waits for a lock; longer would hold up the tick."""
-RECENT_HOURS = 48
-"""Accruals this young are kept in memory; older ones are looked up if a clock is set back."""
 CORRUPT_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -102,9 +100,14 @@ class Ledger:
         self.seq += 1
 
     def elapsed(self, key: AccrualKey) -> int:
-        """Nanoseconds accrued so far in a row that is too old to be in memory."""
+        """Nanoseconds accrued so far in a row, and its revisions, too old to be in memory."""
         with self._transaction() as connection:
             return ledger_rows.read_elapsed(connection, self._tables, self._host, self._scope, key)
+
+    def hour(self, hour: int) -> Posting:
+        """All our accruals and charges of a clock hour."""
+        with self._transaction() as connection:
+            return ledger_rows.read_hour(connection, self._tables, self._host, self._scope, hour)
 
     def residual(self, since_hour: int) -> int:
         """Pico-dollars by which charges differ from accruals since a clock hour: 0."""

@@ -27,8 +27,8 @@ def check(path: str | Path) -> list[str]:
     """All that is wrong with a ledger: pages, indexes, and every dollar accrued but not charged.
 
     An empty list means that for each resource, component, price and clock hour the charges sum
-    to the accrual exactly, and the accrual is its price times its elapsed time (or its energy).
-    A ledger of an older version is checked as it is.
+    to the accrual exactly, and the accrual, with its revisions, is its price times its elapsed time
+    (or its energy). A ledger of an older version is checked as it is.
     """
     try:
         with closing(_read_only(path)) as connection:
@@ -84,9 +84,11 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 _PRICED = """
-SELECT accrual.hour, accrual.resource, accrual.component, accrual.elapsed_ns, accrual.pico,
-       price.{pico}, {unit}
-FROM accrual JOIN price ON price.id = accrual.price WHERE accrual.revision = 0
+SELECT accrual.hour, accrual.resource, accrual.component, SUM(accrual.elapsed_ns),
+       SUM(accrual.pico), price.{pico}, {unit}
+FROM accrual JOIN price ON price.id = accrual.price
+GROUP BY accrual.hour, accrual.host, accrual.scope, accrual.resource, accrual.component,
+         accrual.price
 """
 _MEASURES = {"hour": "ns", "kwh": "uJ"}
 

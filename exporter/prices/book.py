@@ -3,7 +3,7 @@
 from unitcost.pricing.conversion import Dollars, in_dollars
 from unitcost.pricing.currency import Rates
 from unitcost.pricing.price import Component, Price, PriceBook
-from unitcost.pricing.resolve import Resolution
+from unitcost.pricing.resolve import RANKS, Resolution
 
 
 def book_of(resolution: Resolution, rates: Rates) -> PriceBook:
@@ -12,11 +12,15 @@ def book_of(resolution: Resolution, rates: Rates) -> PriceBook:
     Unpriced wherever nothing was chosen, or what was chosen is billed in a currency that has no
     rate then.
     """
-    prices = (_price(part) for each in resolution.chosen for part in in_dollars(each.quote, rates))
+    prices = (
+        _price(part, RANKS.index(each.rank))
+        for each in resolution.chosen
+        for part in in_dollars(each.quote, rates)
+    )
     return PriceBook((Component.RENT,), tuple(prices))
 
 
-def _price(part: Dollars) -> Price:
+def _price(part: Dollars, precedence: int) -> Price:
     quote = part.quote
     return Price(
         Component.RENT,
@@ -31,4 +35,5 @@ def _price(part: Dollars) -> Price:
         region=quote.key.region,
         list_usd_per_hour=part.list_usd_per_hour,
         rate=part.rate,
+        precedence=precedence,
     )

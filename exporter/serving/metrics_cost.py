@@ -37,6 +37,14 @@ COST = (
         "USD",
     ),
     Metric(
+        "unitcost_cost_correction_usd",
+        "gauge",
+        "US dollars by which prices that were learnt late change what unitcost_cost_usd_total has "
+        "counted; negative where it was too much. Add the two. Absent where nothing was corrected.",
+        ("workload", "resource"),
+        "USD",
+    ),
+    Metric(
         "unitcost_conservation_residual_usd",
         "gauge",
         "US dollars by which all charges differ from what the resources cost, computed from the "

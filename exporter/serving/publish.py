@@ -73,7 +73,7 @@ def counter_points(
         known = devices if metric in BY_DEVICE else shown
         if metric not in NOT_BY_WORKLOAD and labels[0] not in known:
             continue
-        scale = PICO if "_usd_" in metric else MICRO
+        scale = PICO if "_usd" in metric else MICRO
         points.setdefault(metric, []).append((labels, value / scale))
         if metric in BY_STATE and labels[0] not in RESERVED:
             zeros.update((metric, (*labels[:-1], str(state))) for state in State)

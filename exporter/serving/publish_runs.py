@@ -40,8 +40,8 @@ def run_points(settler: Settler, now_ns: int) -> Points:
 
 def _so_far(run: Run) -> Iterator[Value]:
     yield "unitcost_run_attempts", (), float(max(run.attempts, run.attempt + 1))
-    if run.total.pico is not None:
-        yield "unitcost_run_cost_usd", (), run.total.pico / PICO
+    if (pico := run.cost_pico) is not None:
+        yield "unitcost_run_cost_usd", (), pico / PICO
     if run.last_epoch:
         yield "unitcost_epoch_last", (), run.last_epoch
     if run.epoch_cost is not None and run.epoch_cost.pico is not None:
@@ -74,7 +74,8 @@ def _ahead(run: Run, outlook: Outlook | None) -> Iterator[Value]:
     bounds = (found.expected, found.low, found.high) if found else ()
     for bound, pico in zip(BOUNDS, bounds, strict=False):
         if pico is not None:
-            yield "unitcost_run_projected_cost_usd", (bound,), pico / PICO
+            cost = pico + run.corrected_pico
+            yield "unitcost_run_projected_cost_usd", (bound,), cost / PICO
 
 
 def _epoch_cost(run: Run) -> Iterator[Point]:

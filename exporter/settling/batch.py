@@ -10,6 +10,8 @@ from unitcost.pricing.workload import WorkloadKind
 
 KEEP_HOURS = 2
 """How many clock hours before the present one have their rows kept in memory."""
+RECENT_HOURS = 48
+"""Accruals this young are kept in memory; older ones are looked up if a clock is set back."""
 MAX_RUNS = 1000
 """Training runs kept in memory, the latest first; an older one starts anew if it ever returns."""
 CounterKey = tuple[str, tuple[str, ...]]

@@ -3,7 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from unitcost.exporter.settling.batch import KEEP_HOURS, Batch, CounterKey, Opening, WorkloadRow
+from unitcost.exporter.settling.batch import (
+    KEEP_HOURS,
+    RECENT_HOURS,
+    Batch,
+    CounterKey,
+    Opening,
+    WorkloadRow,
+)
 from unitcost.exporter.settling.rules import Rules
 from unitcost.pricing.charge import AccrualKey, Posting, merge
 from unitcost.pricing.currency import USD
@@ -14,7 +21,9 @@ from unitcost.pricing.workload import OVERFLOW, RESERVED, WorkloadKind
 MAX_TOTAL = 2**62
 """Counters stop here, well inside of 64 bits: only broken servers count that far."""
 Lookup = Callable[[AccrualKey], int]
-"""Nanoseconds accrued in a row that is not in memory."""
+"""Nanoseconds accrued in a row that is not in memory, all its revisions together."""
+ReadHour = Callable[[int], Posting | None]
+"""All committed rows of a clock hour; None while they cannot be read."""
 
 
 @dataclass(slots=True)
@@ -22,7 +31,8 @@ class Books:
     """Totals as committed, and everything since in one batch that grows until it is committed.
 
     `elapsed` and `workloads`, `runs` include what is pending; `committed` does not. `open_rows`
-    are the rows of the last hours, whole, so that a lost file can be written anew.
+    are the rows of the last hours (from `open_since_hour` on), whole, so that a lost file can be
+    written anew.
     """
 
     committed: dict[CounterKey, int]
@@ -31,12 +41,14 @@ class Books:
     elapsed: dict[AccrualKey, int]
     prices: dict[str, UnitPrice]
     lookup: Lookup
+    read_hour: ReadHour
     recent_since_hour: int
+    open_since_hour: int
     pending: Batch = field(default_factory=Batch)
     open_rows: Posting = field(default_factory=Posting)
 
     def elapsed_of(self, key: AccrualKey) -> int:
-        """Nanoseconds in a row, committed or not."""
+        """Nanoseconds in a row and its revisions, committed or not."""
         known = self.elapsed.get(key)
         if known is None:
             old = key.hour < self.recent_since_hour
@@ -49,6 +61,21 @@ class Books:
             self.elapsed[key] = self.elapsed_of(key) + accrued.elapsed_ns
         merge(self.pending.posting, posting)
         merge(self.open_rows, posting)
+
+    def rows_of(self, hour: int) -> Posting | None:
+        """All rows of a clock hour, committed or not; None while they cannot be read."""
+        found = self.read_hour(hour)
+        if found is not None:
+            merge(found, _of_hours(self.pending.posting, hour, hour))
+        return found
+
+    def revise(self, posting: Posting) -> None:
+        """Take in rows of a further revision, whatever hour they are of."""
+        for key, accrued in posting.accruals.items():
+            first = replace(key, revision=0)
+            self.elapsed[first] = self.elapsed_of(first) + accrued.elapsed_ns
+        merge(self.pending.posting, posting)
+        merge(self.open_rows, _of_hours(posting, self.open_since_hour))
 
     def use(self, price: UnitPrice) -> None:
         """Make sure that a price which charges refer to is in the ledger."""
@@ -112,10 +139,11 @@ class Books:
         for key, value in self.pending.counters.items():
             self.committed[key] = self.committed.get(key, 0) + value
         self.pending = Batch(state=self.pending.state, at_ns=self.pending.at_ns)
-        oldest = hour - KEEP_HOURS
-        rows = self.open_rows
-        rows.accruals = {key: row for key, row in rows.accruals.items() if key.hour >= oldest}
-        rows.charges = {key: row for key, row in rows.charges.items() if key.hour >= oldest}
+        self.open_since_hour = hour - KEEP_HOURS
+        self.open_rows = _of_hours(self.open_rows, self.open_since_hour)
+        if hour - RECENT_HOURS > self.recent_since_hour:
+            self.recent_since_hour = since = hour - RECENT_HOURS
+            self.elapsed = {key: ns for key, ns in self.elapsed.items() if key.hour >= since}
 
     def whole(self) -> Batch:
         """Everything a new ledger must hold to go on: totals, states and the open rows."""
@@ -138,8 +166,22 @@ class Books:
         )
 
 
-def open_books(opening: Opening, lookup: Lookup, recent_since_hour: int) -> Books:
-    """Books as a ledger was found."""
+def _of_hours(posting: Posting, first: int, last: int | None = None) -> Posting:
+    """A posting's rows of the clock hours from `first` on, to `last` if there is one."""
+
+    def wanted(hour: int) -> bool:
+        return hour >= first and (last is None or hour <= last)
+
+    return Posting(
+        {key: row for key, row in posting.charges.items() if wanted(key.hour)},
+        {key: row for key, row in posting.accruals.items() if wanted(key.hour)},
+    )
+
+
+def open_books(
+    opening: Opening, lookup: Lookup, read_hour: ReadHour, recent_since_hour: int, hour: int
+) -> Books:
+    """Books as a ledger was found in a clock hour."""
     return Books(
         committed=dict(opening.counters),
         workloads=dict(opening.workloads),
@@ -147,6 +189,8 @@ def open_books(opening: Opening, lookup: Lookup, recent_since_hour: int) -> Book
         elapsed=dict(opening.elapsed),
         prices=dict(opening.prices),
         lookup=lookup,
+        read_hour=read_hour,
         recent_since_hour=recent_since_hour,
+        open_since_hour=hour - KEEP_HOURS,
         open_rows=opening.open_rows,
     )

@@ -171,6 +171,17 @@ class RunBook:
                 run = _at_prices(run, prices[account])
             self.books.put_run(runs.charge(run, cost, at_ns))
 
+    def correct(self, posting: Posting) -> None:
+        """Take in what a price learnt late changes; epochs and projections stay as charged."""
+        made: dict[RunKey, int] = {}
+        for key, amount in posting.charges.items():
+            if key.account.run and amount.pico:
+                name = (key.account.workload, key.account.run)
+                made[name] = made.get(name, 0) + amount.pico
+        for name, pico in made.items():
+            if (run := self.books.runs.get(name)) is not None:
+                self.books.put_run(replace(run, corrected_pico=run.corrected_pico + pico))
+
     def end(self, samples: Iterable[Sample], units: Counted) -> None:
         """After all of a tick is charged: how far each run came for it, and how long it waited."""
         counts = counts_of(samples) if self.groups else {}

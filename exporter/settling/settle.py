@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from unitcost.exporter.settling.batch import EventRow
 from unitcost.exporter.settling.books import Books
+from unitcost.exporter.settling.corrections import Corrector, known_time
 from unitcost.exporter.settling.emissions import Emissions
 from unitcost.exporter.settling.energy import EnergyMeter
 from unitcost.exporter.settling.gaps import Cost, Shares, costs_of, shares_after
@@ -21,6 +22,7 @@ from unitcost.exporter.settling.tally import Tally
 from unitcost.pricing.allocate import unheld
 from unitcost.pricing.attribute import RuleMatcher
 from unitcost.pricing.charge import Posting, post, residual
+from unitcost.pricing.charged_time import Layout
 from unitcost.pricing.currency import Rate
 from unitcost.pricing.floating import Ground, landed
 from unitcost.pricing.models import model_weights, split_by_model
@@ -67,6 +69,7 @@ class Settler:
     tally: Tally = field(init=False)
     memos: Memos = field(init=False)
     runs: RunBook = field(init=False)
+    corrections: Corrector = field(init=False)
     held: Held | None = None
     counted: Count | None = None
     clock_steps: int = 0
@@ -83,6 +86,7 @@ class Settler:
         self.memos = Memos(self.rules.window_ns)
         self.memos.resume(self.books.committed)
         self.runs = RunBook(self.books)
+        self.corrections = Corrector(self.books, self.runs, known_time(self.state))
 
     def tick(self, observed: Observed, marks: Sequence[EpochMark], clock: ClockReading) -> None:
         """Account for all time up to `clock` and everything that was counted."""
@@ -92,6 +96,7 @@ class Settler:
             self.energy.points.clear()
         self.state = followed
         since = _metered_since(self.state, step)
+        self._correct(step)
         observed = self._admitted(self._landed(observed), step.position.at_ns)
         twice = doubles(observed.subjects)
         counted = self._count(observed, since, clock, twice)
@@ -128,7 +133,7 @@ class Settler:
 
     def follow(self, rules: Rules, matcher: RuleMatcher) -> None:
         """Take over new rules between two ticks."""
-        self.rules = rules
+        self.price(rules)
         self.host.matcher = matcher
         self.tally.use(rules.window_ns, rules.minimum_micro)
         self.memos.use(rules.window_ns)
@@ -136,6 +141,20 @@ class Settler:
             # What is named otherwise from now on may have been counted as something else till now.
             since = max(self.state.metered_since_ns, self.state.position.at_ns - JUST_BORN_NS)
             self.state = replace(self.state, metered_since_ns=since)
+
+    def price(self, rules: Rules) -> None:
+        """Take over rules that differ in nothing but prices, between two ticks."""
+        if rules.book != self.rules.book:
+            self.corrections.learn(rules.book)
+        self.rules = rules
+
+    def _correct(self, step: Advance) -> None:
+        """Correct what was charged before its price was learnt."""
+        if step.step_ns < 0 and step.intervals:
+            self.corrections.set_back(step.intervals[0].period.start_ns)
+        if not self.present:
+            self.corrections.learn(self.rules.book)
+        self.corrections.correct(self.rules.book, step.position.at_ns)
 
     def _landed(self, observed: Observed) -> Observed:
         """The same, with servers that nobody configured under the workload they belong to."""
@@ -205,6 +224,8 @@ class Settler:
         for part in cut(period, instants):
             posting = self._post(part, cost)
             self.books.add(posting)
+            layout = Layout(cost.resources, self.rules.split)
+            self.corrections.charged(part, layout, cost.components, self.rules.book)
             self.tally.charge(self.books, posting)
             self.runs.charge(posting, self.tally.unsignalled, part.end_ns)
             self.runs.spoil(cost.partly)
@@ -272,6 +293,7 @@ class Settler:
             energy=tuple(self.energy.points.items()),
             floors=tuple(self.energy.floors.items()),
             quotes=self.quotes,
+            charged=self.corrections.time,
             picograms_per_kwh=self.emissions.picograms_per_kwh,
             micrograms_left=tuple(self.emissions.left.items()),
             rates=self.rates,

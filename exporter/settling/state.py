@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from unitcost.pricing.allocate import Share
+from unitcost.pricing.charged_time import ChargedTime
 from unitcost.pricing.currency import Rate
 from unitcost.pricing.meter import Point
 from unitcost.pricing.quote import Quote
@@ -46,6 +47,7 @@ class State:
     quotes: tuple[Quote, ...] = ()
     picograms_per_kwh: int | None = None
     micrograms_left: tuple[tuple[str, int], ...] = ()
+    charged: ChargedTime | None = None
     rates: tuple[Rate, ...] = ()
 
     @property

@@ -12,10 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.sites import MemoryLedger, Site, owned, rented, rules, workload_rule
+from tests.sites import (
+    MemoryLedger,
+    Site,
+    elapsed_by_row,
+    owned,
+    rented,
+    rules,
+    workload_rule,
+)
 from tests.story import Step, Story
-from unitcost.exporter.ledger.store import RECENT_HOURS, Ledger
-from unitcost.exporter.settling.batch import Batch
+from unitcost.exporter.ledger.store import Ledger
+from unitcost.exporter.settling.batch import RECENT_HOURS, Batch
 from unitcost.exporter.settling.books import Books, open_books
 from unitcost.exporter.settling.rules import Rules
 from unitcost.pricing.price import PriceBook
@@ -38,7 +46,7 @@ def steps(*names: str) -> st.SearchStrategy[list[Step]]:
 
 
 CALM = ("unread", "away", "crash", "stuck", "serve", "kill", "mute", "train", "advance", "epoch")
-TROUBLED = (*CALM, "hush", "load", "suspend", "reboot", "price")
+TROUBLED = (*CALM, "hush", "load", "suspend", "reboot", "price", "late")
 STEPPED = (*TROUBLED, "step", "step")
 
 
@@ -112,13 +120,13 @@ class FileLedger(MemoryLedger):
         assert found.counters == self.counters
         assert found.workloads == self.workloads
         assert found.runs == self.runs
+        hour = hour_of(now_ns)
+        since = hour - RECENT_HOURS
         assert found.elapsed == {
-            key: row.elapsed_ns
-            for key, row in self.posting.accruals.items()
-            if key.hour >= hour_of(now_ns) - RECENT_HOURS
+            key: ns for key, ns in elapsed_by_row(self.posting).items() if key.hour >= since
         }
         assert self._file.residual(0) == 0
-        return open_books(found, self._file.elapsed, hour_of(now_ns) - RECENT_HOURS)
+        return open_books(found, self._file.elapsed, self._file.hour, since, hour)
 
     def close(self) -> None:
         """Close the file."""
