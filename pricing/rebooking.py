@@ -55,7 +55,7 @@ class _Hour:
     posting: Posting = field(default_factory=Posting)
 
     def move(self, move: Move) -> int | None:
-        """Book it; the pico-dollars that it adds. None where the rows do not hold what is to move."""
+        """Book it; the pico-dollars that it adds. None where the rows do not hold what is moved."""
         weights, back = _by_nobody(), 0
         if move.old is not None:
             row = self._row(move.resource, move.old)

@@ -138,7 +138,7 @@ def check_split(batch: Batch, site: Site) -> None:
     for (component, start, _), parts in sums.items():
         if None in parts.values() or REST in parts:
             continue
-        told = {price.pico_per_hour for b in site.books if (price := b.at(component, start))}
+        told = {own.pico_per_hour for b in site.books if (own := b.at(component, start))}
         assert sum(pico or 0 for pico in parts.values()) in told
 
 

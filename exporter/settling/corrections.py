@@ -138,7 +138,10 @@ class Corrector:
             self.done = {}
 
     def _tell_gone(self, hour: int, now_ns: int) -> None:
-        detail = {"hour": hour, "reason": "its rows are not in the ledger any more"}
+        detail: dict[str, str | int] = {
+            "hour": hour,
+            "reason": "its rows are not in the ledger any more",
+        }
         self.books.pending.events.append(EventRow(now_ns, "price_uncorrected", detail))
         _log.warning("price learnt late: an hour cannot be corrected", extra=fields(**detail))
 

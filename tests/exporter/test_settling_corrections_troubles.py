@@ -41,8 +41,8 @@ def test_a_long_time_is_corrected_bit_by_bit(monkeypatch: pytest.MonkeyPatch) ->
         found.append(corrected(site))
         site.restart()
     step = Decimal(AWS_NEW) - Decimal(AWS_OLD)
-    hours = [Decimal("0.5"), 1, 1, 1, 1, 0, 0]
-    assert found == [step * sum(hours[: n + 1]) for n in range(7)]
+    hours = ("0.5", "1.5", "2.5", "3.5", "4.5", "4.5", "4.5")
+    assert found == [step * Decimal(each) for each in hours]
     check(site)
 
 
@@ -126,7 +126,7 @@ def test_a_run_that_was_unpriced_has_a_cost_once_it_is_priced() -> None:
     late(site, rented((start, "8"), usd=None))
     cost = site.point("unitcost_run_cost_usd", "tuner", "r1")
     assert cost == pytest.approx(float(site.usd("tuner")))
-    assert cost > 0
+    assert site.usd("tuner") > 0
 
 
 def test_what_was_carried_or_unmetered_is_corrected_and_what_was_not_charged_is_not() -> None:
