@@ -39,8 +39,9 @@ class SourceContext:
 class PriceSource(Protocol):
     """Says what hosts cost. Called in a thread of its own, seldom, never by two at once.
 
-    It may also have ``dropped``: how many rows of its last answer were left out, by reason; and
-    ``patience_seconds``: how long one call may take, where that is longer than others need.
+    It may also have ``dropped``: how many rows of its last answer were left out, by reason;
+    ``patience_seconds``: how long one call may take, where that is longer than others need; and
+    ``local``: that it asks nobody, but reads files of this host alone.
     """
 
     name: str

@@ -119,8 +119,19 @@ def _add_ledger(parser: argparse.ArgumentParser) -> None:
 
 def _add_prices(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(metavar="ACTION", dest="action", required=True)
-    text = "say which price is used, why, and what was rejected"
-    _add_config(actions.add_parser("explain", help=text, description=text, allow_abbrev=False))
+    added = {}
+    for name, text in (
+        ("explain", "say which price is used, why, and what was rejected"),
+        ("refresh", "ask all price sources now, and say what changed; change nothing"),
+        ("list", "list this host's prices as far as they are known without asking anybody"),
+    ):
+        added[name] = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
+        _add_config(added[name])
+        if name != "explain":
+            added[name].add_argument("--json", action="store_true", help="for a machine")
+    for name in ("provider", "region", "type"):
+        text = f"this {name} (* and ? as in a shell), of the built-in rate card as well"
+        added["list"].add_argument(f"--{name}", metavar="PATTERN", default="", help=text)
 
 
 def _days(text: str) -> int:
@@ -207,11 +218,9 @@ def _prices(arguments: argparse.Namespace) -> int:
     loaded = _loaded(arguments.config)
     if loaded is None:
         return BAD_USAGE
-    from unitcost.exporter.prices.report import report
+    from unitcost.exporter.prices import command
 
-    for line in report(loaded):
-        print(line if line.isprintable() else ascii(line)[1:-1])
-    return GOOD
+    return command.run(loaded, arguments, sys.stdout, sys.stderr)
 
 
 def _ledger(arguments: argparse.Namespace) -> int:

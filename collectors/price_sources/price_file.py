@@ -84,6 +84,7 @@ class PriceFile:
         self.rank = Rank.OVERRIDE if options.override else Rank.LIVE
         self.refresh_seconds = options.refresh_seconds
         self.dropped: Mapping[str, int] = {}
+        self.local = bool(options.path)
         self._options = options
         self._context = context
 

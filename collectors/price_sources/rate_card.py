@@ -60,6 +60,7 @@ class RateCard:
     name = "rate_card"
     rank = Rank.RATE_CARD
     refresh_seconds = REFRESH_SECONDS
+    local = True
 
     def quotes(self, identity: HostIdentity, deadline: float) -> Sequence[Quote]:
         """The card's quotes of this instance type, in every region that it has them for.

@@ -2,13 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from decimal import Decimal
 
 from unitcost.exporter.prices.looked import Looked, SourceState, rate_problem
+from unitcost.exporter.prices.words import day, name_of, plain
 from unitcost.pricing.conversion import in_dollars
 from unitcost.pricing.currency import USD
-from unitcost.pricing.quote import HostIdentity, Quote
+from unitcost.pricing.quote import HostIdentity
 from unitcost.pricing.resolve import RANKS, Chosen, Rejected
 
 MAX_REJECTED = 10
@@ -20,8 +19,17 @@ def explain(looked: Looked, now_ns: int) -> Iterator[str]:
     yield from (f"  ! {note}" for note in looked.notes)
     yield "sources, best first:"
     in_order = sorted(looked.sources, key=lambda each: RANKS.index(each.rank))
-    yield from (f"  {_source(each)}" for each in in_order)
-    yield from _exchange(looked)
+    yield from (f"  {source_words(each)}" for each in in_order)
+    if looked.exchange.name:
+        yield "exchange rates:"
+        yield f"  {exchange_words(looked)}"
+    yield from (f"  ! {problem}" for problem in looked.exchange.problems[:MAX_REJECTED])
+    yield from price_words(looked, now_ns)
+    yield from _rejected(looked.resolution.rejected)
+
+
+def price_words(looked: Looked, now_ns: int) -> Iterator[str]:
+    """The price in use, or why there is none."""
     chosen = looked.resolution.at(now_ns)
     if looked.resolution.missing:
         missing = ", ".join(looked.resolution.missing)
@@ -30,7 +38,6 @@ def explain(looked: Looked, now_ns: int) -> Iterator[str]:
         yield "price: none. No source has one for exactly this host now. It stays unpriced."
     else:
         yield from _price(chosen, looked, now_ns)
-    yield from _rejected(looked.resolution.rejected)
 
 
 def _identity(identity: HostIdentity) -> Iterator[str]:
@@ -47,11 +54,12 @@ def _identity(identity: HostIdentity) -> Iterator[str]:
         yield f"  {name:14} {value or 'unknown'}" + (f"  ({by})" if value and by else "")
 
 
-def _source(state: SourceState) -> str:
+def source_words(state: SourceState) -> str:
+    """How a source is doing."""
     if state.not_here:
         return f"{state.name}: knows no hosts of this provider"
     if state.error:
-        since = f", last good {_day(state.last_success_ns)}" if state.last_success_ns else ""
+        since = f", last good {day(state.last_success_ns)}" if state.last_success_ns else ""
         return f"{state.name}: failed{since}: {state.error}"
     if state.last_success_ns is None:
         return f"{state.name}: not asked yet"
@@ -63,36 +71,30 @@ def _source(state: SourceState) -> str:
 def in_words(chosen: Chosen) -> str:
     """A price, from when, by whom and as of when."""
     quote = chosen.quote
-    until = f" until {_day(quote.valid_to_ns)}" if quote.valid_to_ns is not None else ""
+    until = f" until {day(quote.valid_to_ns)}" if quote.valid_to_ns is not None else ""
     reduced = (
-        f", list price {quote.list_per_hour}"
-        if quote.list_per_hour not in (None, quote.per_hour)
+        f", list price {plain(quote.list_per_hour)}"
+        if quote.list_per_hour is not None and quote.list_per_hour != quote.per_hour
         else ""
     )
     return (
-        f"{quote.per_hour} {quote.key.currency} an hour, {quote.key.model}, "
-        f"from {_day(quote.valid_from_ns)}{until}{reduced}; "
-        f"by {quote.source} ({chosen.rank}), as of {_day(quote.as_of_ns)}"
+        f"{plain(quote.per_hour)} {quote.key.currency} an hour, {quote.key.model}, "
+        f"from {day(quote.valid_from_ns)}{until}{reduced}; "
+        f"by {quote.source} ({chosen.rank}), as of {day(quote.as_of_ns)}"
     )
 
 
-def _exchange(looked: Looked) -> Iterator[str]:
-    """Who is asked for exchange rates, and how that went."""
+def exchange_words(looked: Looked) -> str:
+    """How the source of exchange rates is doing."""
     state = looked.exchange
-    if not state.name:
-        return
-    yield "exchange rates:"
     if state.error:
-        since = f", last good {_day(state.last_success_ns)}" if state.last_success_ns else ""
-        yield f"  {state.name}: failed{since}: {state.error}"
-    elif state.last_success_ns is None:
-        yield f"  {state.name}: not asked yet"
-    else:
-        read = looked.rates.rates
-        currencies = len({rate.currency for rate in read})
-        latest = max((rate.on for rate in read), default=None)
-        yield f"  {state.name}: {currencies} currencies, the latest of {latest}"
-    yield from (f"  ! {problem}" for problem in state.problems[:MAX_REJECTED])
+        since = f", last good {day(state.last_success_ns)}" if state.last_success_ns else ""
+        return f"{state.name}: failed{since}: {state.error}"
+    if state.last_success_ns is None:
+        return f"{state.name}: not asked yet"
+    currencies = len({rate.currency for rate in looked.rates.rates})
+    latest = max((rate.on for rate in looked.rates.rates), default=None)
+    return f"{state.name}: {currencies} currencies, the latest of {latest}"
 
 
 def _price(chosen: Chosen, looked: Looked, now_ns: int) -> Iterator[str]:
@@ -104,16 +106,11 @@ def _price(chosen: Chosen, looked: Looked, now_ns: int) -> Iterator[str]:
     if now and now.rate.currency != USD:
         rate = now.rate
         yield (
-            f"  = {_plain(now.usd_per_hour)} USD an hour, at {_plain(rate.units_per_usd)} "
+            f"  = {plain(now.usd_per_hour)} USD an hour, at {plain(rate.units_per_usd)} "
             f"{rate.currency} for a dollar ({rate.source}, of {rate.on})"
         )
     if problem := rate_problem(looked, now_ns):
         yield f"  ! {problem}"
-
-
-def _plain(figure: Decimal) -> str:
-    """A figure without needless zeros, and never as a power of ten."""
-    return f"{figure.normalize():f}"
 
 
 def _rejected(rejected: tuple[Rejected, ...]) -> Iterator[str]:
@@ -122,16 +119,7 @@ def _rejected(rejected: tuple[Rejected, ...]) -> Iterator[str]:
     counts = Counter(each.why for each in rejected)
     yield "rejected: " + ", ".join(f"{count} of {why}" for why, count in counts.most_common())
     near = [each for each in rejected if each.quote.key.sku][:MAX_REJECTED]
-    yield from (f"  {_name(each.quote)}: {each.why}" for each in near)
-
-
-def _name(quote: Quote) -> str:
-    key = quote.key
-    place = "/".join(part for part in (key.region, key.zone) if part)
-    return f"{key.provider} {key.sku} {place} {key.model} {quote.per_hour} {key.currency}"
-
-
-def _day(ns: int | None) -> str:
-    if not ns:
-        return "always"
-    return datetime.fromtimestamp(ns / 10**9, UTC).strftime("%Y-%m-%d")
+    for each in near:
+        quote = each.quote
+        price = f"{plain(quote.per_hour)} {quote.key.currency}"
+        yield f"  {name_of(quote.key)} {price}: {each.why}"

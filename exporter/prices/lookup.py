@@ -36,6 +36,10 @@ Identified = tuple[HostIdentity, tuple[str, ...]]
 """What the host is, and what contradicted itself there, in words."""
 
 
+Question = tuple[str, Callable[[], None], float]
+"""What is asked, how, and the seconds that may take."""
+
+
 class PriceLookup:
     """Asks who the host is and what it costs. `current` may be called from any thread."""
 
@@ -89,12 +93,23 @@ class PriceLookup:
 
     def ask_all(self) -> Looked:
         """Ask everybody once, in this thread, and give what came of it: nothing is logged."""
-        self._quiet = self._exchange.quiet = True
-        self.identify()
-        self.refresh_rates()
-        for name in self._sources:
-            self.refresh(name)
+        for _, ask, _ in self.questions():
+            ask()
         return self._looked
+
+    def questions(self) -> list[Question]:
+        """All there is to ask, in order, by hand.
+
+        From now on nothing is logged: who asks by hand says itself what came of it.
+        """
+        self._quiet = self._exchange.quiet = True
+        found: list[Question] = [(IDENTITY, self.identify, SOURCE_SECONDS)]
+        if self._exchange.source is not None:
+            found.append((EXCHANGE, self.refresh_rates, SOURCE_SECONDS))
+        return found + [
+            (name, partial(self.refresh, name), patience(source))
+            for name, source in self._sources.items()
+        ]
 
     def ask_within(self, seconds: float) -> tuple[Looked, tuple[str, ...]]:
         """Ask once what the host is, then all sources side by side; who has not answered in time.
@@ -159,8 +174,7 @@ class PriceLookup:
             return
         before = next(each for each in self._looked.sources if each.name == name)
         try:
-            patience = getattr(source, "patience_seconds", SOURCE_SECONDS)
-            found = tuple(source.quotes(identity, time.monotonic() + patience))
+            found = tuple(source.quotes(identity, time.monotonic() + patience(source)))
             after = replace(
                 before,
                 quotes=found,
@@ -215,3 +229,8 @@ class PriceLookup:
             max_instances=1,
             misfire_grace_time=None,
         )
+
+
+def patience(source: PriceSource) -> float:
+    """How many seconds a source may take to answer."""
+    return float(getattr(source, "patience_seconds", SOURCE_SECONDS))

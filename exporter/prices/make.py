@@ -30,10 +30,27 @@ def make_lookup(
     currency: Currency = NO_RATES,
 ) -> PriceLookup:
     """The lookup of a configuration; a source that cannot be made is logged and left out."""
-    context = SourceContext(folder, time.time_ns, os.environ.get("NODE_NAME", ""))
+    context = _context(folder)
     made = [source for found, options in sources if (source := _make(found, options, context))]
     exchange = make_exchange(currency, folder)
     return PriceLookup(_identify(lookup, context), made, exchange=exchange)
+
+
+def make_local(
+    identity: HostIdentity,
+    sources: tuple[tuple[Found, Any], ...],
+    folder: Path,
+    currency: Currency = NO_RATES,
+) -> PriceLookup:
+    """A lookup of a host that is known, by the sources alone that ask nobody beyond this host."""
+    context = _context(folder)
+    made = [source for found, options in sources if (source := _make(found, options, context))]
+    local = [source for source in made if getattr(source, "local", False)]
+    return PriceLookup(lambda: (identity, ()), local, exchange=make_exchange(currency, folder))
+
+
+def _context(folder: Path) -> SourceContext:
+    return SourceContext(folder, time.time_ns, os.environ.get("NODE_NAME", ""))
 
 
 def _identify(lookup: Lookup, context: SourceContext) -> Callable[[], Identified]:

@@ -92,7 +92,7 @@ def test_a_bad_configuration_stops_every_command_before_it_starts(
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr == (
         f"{file}:2: price.usd_per_hr: unknown key,"
-        " expected one of usd_per_hour, changes, owned, lookup, split\n"
+        " expected one of usd_per_hour, changes, owned, lookup, currency, split\n"
     )
     assert not (tmp_path / "state").exists()
 
