@@ -1,1 +1,1 @@
-"""Generated Grafana dashboards and alert rules."""
+"""Generated Grafana dashboards, recording rules and alerts; `build.py` writes all of them."""

@@ -90,6 +90,7 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     check.add_argument("config", metavar="FILE")
     _add_ledger(add("ledger", _ledger, "look after the ledger"))
     _add_prices(add("prices", _prices, "what this host costs, by whom, and why"))
+    _add_dashboards(add("dashboards", _dashboards, "dashboards, recording rules and alerts"))
     demo = add("demo", _demo, "a real model server and training loop on this host, priced live")
     if arguments and arguments[0] == "demo":
         from unitcost.exporter.demo import run
@@ -132,6 +133,20 @@ def _add_prices(parser: argparse.ArgumentParser) -> None:
     for name in ("provider", "region", "type"):
         text = f"this {name} (* and ? as in a shell), of the built-in rate card as well"
         added["list"].add_argument(f"--{name}", metavar="PATTERN", default="", help=text)
+
+
+def _add_dashboards(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(metavar="ACTION", dest="action", required=True)
+    text = "write dashboards, rules and alerts for Grafana and Prometheus"
+    build = actions.add_parser("build", help=text, description=text, allow_abbrev=False)
+    build.add_argument("-o", "--output", required=True, metavar="DIR", help="where to write them")
+    build.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change a setting; docs/alerts.md lists them",
+    )
 
 
 def _days(text: str) -> int:
@@ -221,6 +236,30 @@ def _prices(arguments: argparse.Namespace) -> int:
     from unitcost.exporter.prices import command
 
     return command.run(loaded, arguments, sys.stdout, sys.stderr)
+
+
+def _dashboards(arguments: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from unitcost.dashboards.settings import SettingError, Settings
+
+    pairs = [text.partition("=") for text in arguments.set]
+    try:
+        if bad := [name for name, equals, _ in pairs if not equals]:
+            raise SettingError(f"{bad[0]}: expected NAME=VALUE")
+        settings = Settings().with_values({name: value for name, _, value in pairs})
+    except SettingError as error:
+        return _fail(f"--set {error}", BAD_USAGE)
+    try:
+        from unitcost.dashboards.build import write
+
+        for path in write(settings, Path(arguments.output)):
+            print(path)
+    except ModuleNotFoundError as error:
+        return _fail(f"needs {error.name}: pip install 'unitcost[dashboards]'", BAD_USAGE)
+    except OSError as error:
+        return _fail(f"{arguments.output}: {error}", FAILED)
+    return GOOD
 
 
 def _ledger(arguments: argparse.Namespace) -> int:
