@@ -33,8 +33,9 @@ def _series(name: str, labels: str, on: tuple[str, ...] = GROUP) -> Value:
 
 def _thousand(window: str, side: str) -> Value:
     """What 1,000 requests cost."""
+    labels = f'window="{window}",side="{side}"'
     cost, done = (
-        f'max{{by}} ({Recorded.SUM}{{{{window="{window}",side="{side}",quantity="{each}",{{match}}}}}})'
+        f'max{{by}} ({Recorded.SUM}{{{{{labels},quantity="{each}",{{match}}}}}})'
         for each in ("cost", "succeeded")
     )
     return Value(f"1000 * {cost} / {done}", GROUP)

@@ -81,8 +81,8 @@ def _stale_price(settings: Settings) -> Alert:
         severity=Severity.WARNING,
         means="the price in use was last known to be right too long ago",
         summary="{instance}: the price in use is {value|duration} old",
-        description="What {instance} costs ({usd|usd} a day) rests on a price from {source} that was "
-        "last known to be right {value|duration} ago.",
+        description="What {instance} costs ({usd|usd} a day) rests on a price from {source} that "
+        "was last known to be right {value|duration} ago.",
         dashboard=Uid.FLEET,
         variables=TARGET,
         values={"usd": _host_usd(settings)},
@@ -99,9 +99,9 @@ def _exporter_down(settings: Settings) -> Alert:
         severity=Severity.CRITICAL,
         means="a host's exporter cannot be scraped",
         summary="{instance}: no cost data since {since|time}",
-        description="The exporter of {instance} has not answered for {value|duration}. The host goes "
-        "on costing {usd|usd} a day, which is in no figure until the exporter is back; what then "
-        "can be known of the gap is charged.",
+        description="The exporter of {instance} has not answered for {value|duration}. The host "
+        "goes on costing {usd|usd} a day, which is in no figure until the exporter is back; what "
+        "can then be known of the gap is charged.",
         dashboard=Uid.EXPORTER,
         variables=TARGET,
         values={"since": since("exporter_down", TARGET), "usd": _host_usd(settings)},

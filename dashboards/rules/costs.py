@@ -143,7 +143,9 @@ def _unallocated(settings: Settings) -> Recording:
 
     usd, share = settings.unallocated_usd_per_day, settings.unallocated_share
     stay = above(usd * EASED, share * EASED).replace("<window>", "6h")
-    return condition("unallocated", ("cluster",), stay=stay, enter=_both(above(usd, share), "cluster"))
+    return condition(
+        "unallocated", ("cluster",), stay=stay, enter=_both(above(usd, share), "cluster")
+    )
 
 
 def _waiting(settings: Settings) -> Recording:

@@ -175,7 +175,7 @@ def _dollars() -> Recording:
 
 
 def _idle_dollars() -> Recording:
-    """Idle dollars a day beyond those of the same hour in the baseline, at the baseline's prices."""
+    """Idle dollars a day beyond those of the same hour in the baseline, at its prices."""
     expr = block(
         """
         <day> * (

@@ -5,7 +5,7 @@ value, ``{other|ratio}`` one of its `values`. A word after ``|`` says how a numb
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from unitcost.dashboards.rules.model import Alert, Value
 from unitcost.dashboards.settings import Settings
@@ -13,7 +13,7 @@ from unitcost.dashboards.settings import Settings
 SHOWN = {
     "usd": 'printf "$%.2f"',
     "small_usd": 'printf "$%.3g"',
-    "ratio": 'printf "×%.2f"',
+    "ratio": 'printf "×%.2f"',  # noqa: RUF001 - a factor, for people
     "percent": 'printf "%.0f %%"',
     "number": 'printf "%.0f"',
     "time": "humanizeTimestamp",
@@ -61,16 +61,14 @@ def ref_ids(alert: Alert) -> dict[str, str]:
 
 def links(alert: Alert, settings: Settings) -> dict[str, str]:
     """Where to look and what to do."""
-    variables = "".join(f"&var-{name}={{{{ $labels.{name} | urlquery }}}}" for name in _links(alert))
+    variables = "&".join(
+        f"var-{name}={{{{ $labels.{name} | urlquery }}}}" for name in alert.variables
+    )
     board = f"{settings.grafana_url.rstrip('/')}/d/{alert.dashboard}"
     return {
-        "dashboard_url": board + ("?" + variables[1:] if variables else ""),
+        "dashboard_url": board + ("?" + variables if variables else ""),
         "runbook_url": f"{settings.runbook_url.rstrip('/')}/{alert.name}.md",
     }
-
-
-def _links(alert: Alert) -> Iterable[str]:
-    return alert.variables
 
 
 def _filled(text: str, number: Callable[[str, str], str]) -> str:

@@ -12,9 +12,7 @@ TARGET = frozenset({"job", "instance", "cluster"})
 SCRAPE = {"up": frozenset[str](), "process_start_time_seconds": frozenset[str]()}
 """What is there without being in a table of the page."""
 
-OF_RULES = frozenset(
-    {"quantity", "part", "window", "side", "factor", "pace", "cause", "condition"}
-)
+OF_RULES = frozenset({"quantity", "part", "window", "side", "factor", "pace", "cause", "condition"})
 """Labels that only recorded series have."""
 
 

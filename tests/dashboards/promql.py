@@ -1,4 +1,4 @@
-"""What an expression names: metrics, labels and functions. A lexer and a few rules of the grammar."""
+"""What an expression names: metrics, labels, functions. A lexer and a few rules of grammar."""
 
 import re
 from collections.abc import Iterator
@@ -77,11 +77,10 @@ def tokens(expr: str) -> Iterator[tuple[str, str]]:
 
 def names(expr: str) -> Names:
     """What `expr` names. Raises ValueError for a word that has no place there."""
-    words = [*tokens(expr), ("end", "")]
+    words = [*tokens(expr), ("end", ""), ("end", "")]
     found, calls, pending, at = Names(), [""], "", 0
     while at < len(words):
         kind, text = words[at]
-        following = words[at + 1][1] if at + 1 < len(words) else ""
         if text == "(":
             calls.append(pending)
             pending = ""
@@ -89,23 +88,38 @@ def names(expr: str) -> Names:
             calls.pop()
         elif kind == "duration" and text.startswith("["):
             found.ranges.append((calls[-1], text[1:-1]))
-        elif kind == "name" and text in LISTS and following == "(":
-            end = words.index(("operator", ")"), at)
-            found.labels |= {word for sort, word in words[at:end] if sort == "name"} - LISTS
-            at = end
-        elif kind == "name" and text in AGGREGATIONS | FUNCTIONS and following in ("(", "by"):
-            found.functions.add(text)
-            pending = text
-        elif text == "{" or (kind == "name" and text not in OPERATORS and text != "NaN"):
-            at = _selector(words, at, found, calls[-1])
-        if calls[-1] == "label_replace" and kind == "text" and words[at - 1][1] == ",":
-            arguments = words[at + 1][1] == "," and words[at + 2][0] == "text"
-            if arguments and words[at + 4][0] == "text" and words[at + 6][0] == "text":
-                found.made.add(text.strip('"'))
+        elif kind == "text" and calls[-1] == "label_replace":
+            _written(words, at, found)
+        elif kind == "name" or text == "{":
+            pending, at = _word(words, at, found, calls[-1], pending)
         at += 1
     if calls != [""]:
         raise ValueError(f"brackets do not match in {expr!r}")
     return found
+
+
+def _word(
+    words: list[tuple[str, str]], at: int, found: Names, within: str, pending: str
+) -> tuple[str, int]:
+    """Note a name: the function that the next bracket opens, and where its last token is."""
+    text, following = words[at][1], words[at + 1][1]
+    if text in LISTS and following == "(":
+        end = words.index(("operator", ")"), at)
+        found.labels |= {word for kind, word in words[at + 1 : end] if kind == "name"}
+        return pending, end
+    if text in AGGREGATIONS | FUNCTIONS and following in ("(", "by"):
+        found.functions.add(text)
+        return text, at
+    if text in OPERATORS or text == "NaN":
+        return "", at
+    return "", _selector(words, at, found, within)
+
+
+def _written(words: list[tuple[str, str]], at: int, found: Names) -> None:
+    """Note the label that a label_replace writes: the first of its four texts."""
+    kinds = [kind for kind, _ in words[at : at + 7 : 2]]
+    if kinds == ["text"] * 4 and {text for _, text in words[at + 1 : at + 6 : 2]} == {","}:
+        found.made.add(words[at][1].strip('"'))
 
 
 def _selector(words: list[tuple[str, str]], at: int, found: Names, within: str) -> int:

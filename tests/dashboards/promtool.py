@@ -75,7 +75,9 @@ def check_alerts(
     inputs = list(inputs)
     if WRITE:
         found = _asked(promtool, folder, _test_file(inputs, _expecting({}, moments), made))
-        golden[case] = {f"{name} at {minute}": found.get((name, minute), []) for name, minute in moments}
+        golden[case] = {
+            f"{name} at {minute}": found.get((name, minute), []) for name, minute in moments
+        }
         text = yaml.safe_dump(golden, allow_unicode=True, width=10_000)
         GOLDEN.write_text(text, "utf-8")
     expected = {each: golden[case][f"{each[0]} at {each[1]}"] for each in moments}

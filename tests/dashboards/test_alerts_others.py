@@ -41,7 +41,9 @@ def _cost(workload: str, cluster: str, usd_per_day: tuple[float, float], state: 
     well, ill = (usd / 1440 for usd in usd_per_day)
     labels = {"workload": workload, "cluster": cluster, "kind": "inference", "model": "m"}
     labels |= {"resource": "cpu", "state": state}
-    yield series("unitcost_cost_usd_total", counter((BEFORE, well), (AFTER, ill), (BACK, well)), **labels)
+    yield series(
+        "unitcost_cost_usd_total", counter((BEFORE, well), (AFTER, ill), (BACK, well)), **labels
+    )
 
 
 def _costs() -> Inputs:
@@ -56,7 +58,7 @@ def _costs() -> Inputs:
 
 
 def _run(workload: str, ill: bool) -> Inputs:
-    """A run that makes 10 steps a minute, at $1 a minute; an ill one slows down, stops and waits."""
+    """A run that makes 10 steps a minute, at $1 a minute; an ill one stops and waits."""
     labels = {"workload": workload, "run": "r1"}
     usd = counter((LAST, 1))
     held = {"workload": workload, "model": "", "resource": "cpu", "state": "active"}

@@ -1,4 +1,4 @@
-"""The lexer that the tests of rules and panels stand on finds what it should, and refuses the rest."""
+"""The lexer that tests of rules and panels stand on finds what it should, and nothing else."""
 
 import pytest
 
