@@ -14,9 +14,10 @@ def updated(page: str) -> str:
     for name, table in (("alerts", alerts_table()), ("settings", settings_table())):
         begin = f"<!-- table of {name}: made by `./dev docs` -->\n"
         part = re.compile(f"{re.escape(begin)}.*?<!-- end -->", re.DOTALL)
-        page, count = part.subn(lambda _, new=begin + table: f"{new}<!-- end -->", page)
-        if count != 1:
+        found = part.findall(page)
+        if len(found) != 1:
             raise ValueError(f"the page has no place for the table of {name}")
+        page = page.replace(found[0], f"{begin}{table}<!-- end -->")
     return page
 
 
@@ -33,9 +34,10 @@ def alerts_table() -> str:
 def settings_table() -> str:
     """One row for each setting."""
     lines = ["| setting | default | meaning |", "|---|---|---|"]
+    plain = Settings()
     for each in fields(Settings):
-        default = each.default if isinstance(each.default, str) else number(float(each.default))
-        shown = f"`{default}`" if isinstance(each.default, str) and default else default
+        default = getattr(plain, each.name)
+        shown = default and f"`{default}`" if isinstance(default, str) else number(default)
         lines.append(f"| `{each.name}` | {shown} | {each.metadata['text']} |")
     return "\n".join(lines) + "\n"
 

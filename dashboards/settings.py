@@ -6,7 +6,7 @@ be tested in minutes.
 
 import math
 from dataclasses import dataclass, field, fields, replace
-from typing import Self
+from typing import Any, Self
 
 DAY = 86_400
 HOUR = 3_600
@@ -17,12 +17,14 @@ class SettingError(ValueError):
     """A setting that does not exist or cannot have that value; the text is for the user."""
 
 
-def _setting(default: float | str, text: str) -> float:
-    return field(default=default, metadata={"text": text})  # type: ignore[return-value,arg-type]
+def _setting(default: float, text: str) -> float:
+    value: float = field(default=default, metadata={"text": text})
+    return value
 
 
 def _text(default: str, text: str) -> str:
-    return field(default=default, metadata={"text": text})
+    value: str = field(default=default, metadata={"text": text})
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,7 @@ class Settings:
     def with_values(self, texts: dict[str, str]) -> Self:
         """These settings with some given as text. Raises SettingError for what cannot be."""
         known = {each.name: each for each in fields(self)}
-        values: dict[str, float | str] = {}
+        values: dict[str, Any] = {}
         for name, text in texts.items():
             if name not in known:
                 raise SettingError(f"{name}: no such setting, expected one of {', '.join(known)}")

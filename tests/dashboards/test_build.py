@@ -30,9 +30,9 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_command_writes_what_build_makes(tmp_path: Path) -> None:
     """With the settings it is given, over what was there, and nothing beside it."""
     out = tmp_path / "deep" / "out"
-    for _ in range(2):
-        ran = command("build", "-o", str(out), "--set", "team=finops", "--set", "time_scale=2")
-        assert (ran.returncode, ran.stderr) == (0, "")
+    command("build", "-o", str(out))
+    ran = command("build", "-o", str(out), "--set", "team=finops", "--set", "time_scale=2")
+    assert (ran.returncode, ran.stderr) == (0, "")
     made = build(Settings(team="finops", time_scale=2))
     files = {
         str(path.relative_to(out)): path.read_text() for path in out.rglob("*") if path.is_file()
