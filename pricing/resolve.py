@@ -49,10 +49,14 @@ class Offered:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A quote, cut to the time in which it is this host's price."""
+    """A quote, cut to the time in which it is this host's price.
+
+    `discount` names what was taken off it, where something was (`discount.py`).
+    """
 
     rank: Rank
     quote: Quote
+    discount: str = ""
 
 
 @dataclass(frozen=True, slots=True)

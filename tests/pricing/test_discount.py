@@ -1,12 +1,16 @@
 """Discounts: exact, once, with the list price kept."""
 
+import itertools
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from unitcost.pricing.discount import discounted
+from unitcost.pricing.discount import Discount, after_discounts, discounted
 from unitcost.pricing.price import PriceModel
 from unitcost.pricing.quote import PriceKey, Quote
+from unitcost.pricing.resolve import Chosen, Rank, Resolution
 
 LIST = Quote(
     PriceKey("aws", "us-east-1", "p5.48xlarge", PriceModel.ON_DEMAND), Decimal("55.04"), "x"
@@ -35,3 +39,103 @@ def test_a_discount_is_not_taken_twice() -> None:
     """Not even one of nothing."""
     with pytest.raises(ValueError, match="already"):
         discounted(discounted(LIST, Decimal(0)), Decimal(10))
+
+
+# Discounts that are agreed, taken off what was found.
+
+PERCENT = st.decimals(0, 100, places=3)
+KEYS = st.builds(
+    PriceKey,
+    st.sampled_from(["aws", "gcp"]),
+    st.sampled_from(["here", "there"]),
+    st.sampled_from(["big", "small"]),
+    st.sampled_from([PriceModel.ON_DEMAND, PriceModel.SPOT]),
+)
+TIMES = st.lists(st.integers(0, 60), min_size=2, max_size=2, unique=True).map(sorted)
+
+
+@st.composite
+def agreed(draw: st.DrawFn) -> Discount:
+    """Any discount; most of its fields may be empty."""
+    key, (start, end) = draw(KEYS), draw(TIMES)
+    return Discount(
+        name=draw(st.sampled_from("abc")),
+        percent=draw(PERCENT),
+        provider=draw(st.sampled_from(["", key.provider])),
+        region=draw(st.sampled_from(["", key.region])),
+        sku=draw(st.sampled_from(["", key.sku])),
+        model=draw(st.sampled_from([None, key.model])),
+        from_ns=start,
+        until_ns=draw(st.sampled_from([None, end])),
+    )
+
+
+@st.composite
+def found(draw: st.DrawFn) -> Resolution:
+    """One price after the other, each of some time."""
+    edges = sorted(draw(st.lists(st.integers(0, 60), min_size=2, max_size=6, unique=True)))
+    key = draw(KEYS)
+    chosen = []
+    for start, end in itertools.pairwise(edges):
+        quote = Quote(key, draw(st.decimals(0, 100, places=4)), "list", start, end)
+        if draw(st.booleans()):
+            quote = discounted(quote, draw(PERCENT))
+        chosen.append(Chosen(draw(st.sampled_from(list(Rank))), quote))
+    return Resolution(tuple(chosen))
+
+
+@given(found(), st.lists(agreed(), max_size=5))
+def test_at_each_instant_the_first_that_fits_is_taken_off_and_nothing_else(
+    resolution: Resolution, discounts: list[Discount]
+) -> None:
+    """Once, for the time it holds; the list price stays, and so does what was found when."""
+    paid = after_discounts(resolution, discounts)
+    for at in range(61):
+        before, after = resolution.at(at), paid.at(at)
+        assert (before is None) == (after is None)
+        if before is None or after is None:
+            continue
+        fitting = (each for each in discounts if each.fits(before.quote.key) and each.covers(at))
+        first = next(fitting, None)
+        own = before.quote.list_per_hour is not None or before.rank is Rank.OVERRIDE
+        expected = before.quote if own or not first else discounted(before.quote, first.percent)
+        assert (after.quote.per_hour, after.quote.list_per_hour) == (
+            expected.per_hour,
+            expected.list_per_hour,
+        )
+        assert after.discount == (first.name if first and not own else "")
+        assert after.quote.per_hour <= before.quote.per_hour
+        assert after.rank is before.rank
+
+
+@given(found(), st.lists(agreed(), max_size=5))
+def test_prices_are_cut_only_where_another_discount_begins(
+    resolution: Resolution, discounts: list[Discount]
+) -> None:
+    """In order, and without a hole or an overlap."""
+    paid = after_discounts(resolution, discounts).chosen
+    bounds = {each.quote.valid_from_ns for each in resolution.chosen}
+    changes = {each.from_ns for each in discounts} | {each.until_ns for each in discounts}
+    for one, other in itertools.pairwise(paid):
+        assert one.quote.valid_to_ns == other.quote.valid_from_ns
+        assert other.quote.valid_from_ns in bounds | changes
+
+
+def test_a_discount_that_begins_and_ends_in_the_middle() -> None:
+    """Three stretches: before, with it, after."""
+    agreement = Discount("EDP", Decimal(10), model=PriceModel.ON_DEMAND, from_ns=5, until_ns=9)
+    paid = after_discounts(Resolution((Chosen(Rank.LIVE, LIST),)), [agreement])
+    told = [
+        (each.quote.valid_from_ns, each.quote.valid_to_ns, str(each.quote.per_hour), each.discount)
+        for each in paid.chosen
+    ]
+    assert told == [(0, 5, "55.04", ""), (5, 9, "49.536", "EDP"), (9, None, "55.04", "")]
+
+
+@pytest.mark.parametrize(
+    ("percent", "until"), [("-1", None), ("101", None), ("NaN", None), ("5", 5), ("5", 4)]
+)
+def test_what_no_discount_can_be_is_refused(percent: str, until: int | None) -> None:
+    """At once, not when it would be taken off."""
+    with pytest.raises(ValueError, match="a discount"):
+        Discount("x", Decimal(percent), from_ns=5, until_ns=until)
