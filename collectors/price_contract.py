@@ -41,7 +41,10 @@ class PriceSource(Protocol):
 
     It may also have ``dropped``: how many rows of its last answer were left out, by reason;
     ``patience_seconds``: how long one call may take, where that is longer than others need; and
-    ``local``: that it asks nobody, but reads files of this host alone.
+    ``local``: that it asks nobody, but reads files of this host alone. It may also have
+    ``quotes_of(identities, deadline)``: as `quotes`, of several hosts of one provider, place and
+    terms at once, for a source that reads one long list for all. What cannot be told of others
+    than the first is then left out.
     """
 
     name: str

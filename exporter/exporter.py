@@ -15,11 +15,12 @@ from unitcost.exporter.ledger.keeper import Keeper
 from unitcost.exporter.log import OncePer
 from unitcost.exporter.observe import Kept, kept_after, observed_of
 from unitcost.exporter.prices.book import book_of
-from unitcost.exporter.prices.looked import Looked, believed, rates_in_use
+from unitcost.exporter.prices.looked import Looked, Remember, to_remember
 from unitcost.exporter.prices.lookup import PriceLookup
 from unitcost.exporter.prices.make import make_lookup
 from unitcost.exporter.serving.exposition import Exposition, Renderer
 from unitcost.exporter.serving.publish import Points, ledger_points
+from unitcost.exporter.serving.publish_prices import lookup_points
 from unitcost.exporter.serving.selfmetrics import Answered, SelfMetrics
 from unitcost.exporter.serving.snapshot import Snapshot
 from unitcost.exporter.settling.holding import HostMeter
@@ -82,15 +83,16 @@ class Exporter:
     def _look_up(self, loaded: Loaded) -> None:
         """Have the price looked up, if it is to be, and go on from what is known of it."""
         settler = self._settler
-        known = (settler.quotes, settler.rates) if settler is not None else ((), ())
+        known: Remember = ((), (), ())
+        if settler is not None:
+            known = (settler.quotes, settler.rates, settler.sibling_quotes)
         if self._lookup is not None:
             self._lookup.close()
         self._lookup, self._looked = None, None
-        wanted = loaded.settings.price.lookup
-        if wanted is not None and loaded.settings.host.scope != "units":
+        price = loaded.settings.price
+        if price.lookup is not None and loaded.settings.host.scope != "units":
             folder = Path(loaded.source).absolute().parent
-            currency = loaded.settings.price.currency
-            self._lookup = make_lookup(wanted, loaded.price_sources, folder, currency)
+            self._lookup = make_lookup(price, loaded.price_sources, folder)
             self._lookup.remember(*known)
             self._lookup.start()
 
@@ -99,14 +101,13 @@ class Exporter:
         if self._lookup is None or self._lookup.current() is self._looked:
             return
         self._looked = self._lookup.current()
-        book = book_of(self._looked.resolution, self._looked.rates)
-        self._rules = replace(self._rules, book=book)
+        self._rules = replace(self._rules, book=book_of(self._looked))
         if self._settler is not None:
             self._settler.price(self._rules)
-            now_ns = self._clock.read().wall_ns
-            known, rates = believed(self._looked, now_ns), rates_in_use(self._looked, now_ns)
-            self._settler.quotes = self._settler.quotes if known is None else known
-            self._settler.rates = self._settler.rates if rates is None else rates
+            found = to_remember(self._looked, self._clock.read().wall_ns)
+            if found is not None:
+                settler = self._settler
+                settler.quotes, settler.rates, settler.sibling_quotes = found
 
     def reload(self, loaded: Loaded) -> None:
         """Take over a new configuration; call it between two ticks, so prices change then."""
@@ -192,7 +193,7 @@ class Exporter:
             return None
         books, state = found
         if self._lookup is not None:
-            self._lookup.remember(state.quotes, state.rates)
+            self._lookup.remember(state.quotes, state.rates, state.sibling_quotes)
             self._looked = None
         self._settler = Settler(self._rules, books, state, HostMeter(self._matcher))
         return self._settler
@@ -222,6 +223,8 @@ class Exporter:
         if self._settler is not None:
             steps = float(self._settler.clock_steps)
             points["unitcost_clock_steps_total"] = [((), steps)]
+        looked = self._lookup.current() if self._lookup is not None else None
+        points |= lookup_points(looked, self._clock.read().wall_ns)
         return points | collector_points(progress.states or {})
 
 

@@ -76,7 +76,8 @@ def _paid(chosen: Chosen, discounts: Sequence[Discount]) -> Iterator[Chosen]:
     if not fitting or quote.list_per_hour is not None or chosen.rank is Rank.OVERRIDE:
         yield chosen
         return
-    starts, used = [], []
+    starts: list[int] = []
+    used: list[Discount | None] = []
     for start in _bounds(quote, fitting):
         first = next((each for each in fitting if each.covers(start)), None)
         if not used or used[-1] != first:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from unitcost.pricing.money import distribute
+from unitcost.pricing.money import distribute, to_pico
 from unitcost.pricing.price import Component, Price, PriceBook, UnitPrice, unit_price
 from unitcost.pricing.resource import REST, Resource, SplitRule, split_host, takes_sibling
 
@@ -49,6 +49,28 @@ def sibling_pico(book: PriceBook, rule: SplitRule, instant_ns: int) -> int | Non
     if (rent.model, rent.currency) != (price.model, price.currency):
         return None
     return book.sibling.cpu_and_memory(price.pico_per_hour, rule)
+
+
+def list_prices(
+    book: PriceBook, listed: Sequence[tuple[Resource, UnitPrice]], instant_ns: int
+) -> dict[str, int]:
+    """What each resource would cost before discounts, pico-dollars an hour, by resource.
+
+    `listed` are its unit prices at that instant: the list price is split as what is paid, and
+    summed over components. Empty where nobody said what some component's list price is.
+    """
+    found: dict[str, int] = {}
+    for component in book.components:
+        price = book.at(component, instant_ns)
+        if price is None or price.list_usd_per_hour is None:
+            return {}
+        own = [each for _, each in listed if each.component is component]
+        weights = [each.pico_per_unit or 0 for each in own]
+        total = to_pico(price.list_usd_per_hour)
+        parts = distribute(total, weights if any(weights) else [1] * len(own))
+        for each, pico in zip(own, parts, strict=True):
+            found[each.resource] = found.get(each.resource, 0) + pico
+    return found
 
 
 def _amounts(

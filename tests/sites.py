@@ -26,6 +26,7 @@ from unitcost.pricing.price import Component, Price, PriceBook, PriceModel, Unit
 from unitcost.pricing.resource import DEFAULT_SPLIT, GIB, MICRO
 from unitcost.pricing.runs import Run
 from unitcost.pricing.sample import NS_PER_SECOND
+from unitcost.pricing.sibling import Sibling
 from unitcost.pricing.timeline import hour_of
 from unitcost.pricing.workload import Account, WorkloadKind
 
@@ -44,6 +45,12 @@ def rented(*changes: tuple[int, str | None], usd: str | None = "0.3872") -> Pric
         if amount is not None
     )
     return PriceBook((Component.RENT,), prices)
+
+
+def beside(book: PriceBook, *changes: tuple[int, str | None], usd: str | None) -> PriceBook:
+    """The book with what the host's sibling without GPUs costs, as `rented` has it."""
+    prices = rented(*changes, usd=usd).prices
+    return replace(book, sibling=Sibling("cpu-only"), sibling_prices=prices)
 
 
 def owned(amortisation: str = "0.20", electricity: str | None = "0.06") -> PriceBook:

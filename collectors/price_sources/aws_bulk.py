@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/using-the-aws-price
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -75,9 +76,9 @@ class _Index(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What was read of which version of the list, for which host."""
+    """What was read of which version of the list, for which region and types."""
 
-    of: tuple[str, str, str]
+    of: tuple[str, ...]
     quotes: tuple[Quote, ...]
 
 
@@ -100,14 +101,23 @@ class AwsBulk:
 
         Raises PriceSourceError, NotHere.
         """
-        host = wanted(identity, "aws")
-        region, sku = plain_name(host.region, "region"), plain_name(host.sku, "instance type")
+        return self.quotes_of((identity,), deadline)
+
+    def quotes_of(self, identities: Sequence[HostIdentity], deadline: float) -> Sequence[Quote]:
+        """The same of several types in the region of the first: the list is read once for all.
+
+        Raises PriceSourceError, NotHere.
+        """
+        hosts = [wanted(each, "aws") for each in identities]
+        region = plain_name(hosts[0].region, "region")
+        skus = tuple(plain_name(host.sku, "instance type") for host in hosts)
         url = self._version_url(region, deadline)
-        if self._read is None or self._read.of != (url, region, sku):
-            dropped = Dropped()
-            quotes = self._of_list(url, region, sku, deadline, dropped)
-            self._read = _Read((url, region, sku), until_the_next(quotes, dropped))
-            self.dropped = dropped.by_reason
+        if self._read is None or self._read.of != (url, region, *skus):
+            dropped = {sku: Dropped() for sku in skus}
+            quotes = self._of_list(url, region, deadline, dropped)
+            tiled = [each for sku in skus for each in until_the_next(quotes[sku], dropped[sku])]
+            self._read = _Read((url, region, *skus), tuple(tiled))
+            self.dropped = dropped[skus[0]].by_reason
         return self._read.quotes
 
     def _version_url(self, region: str, deadline: float) -> str:
@@ -129,16 +139,17 @@ class AwsBulk:
         return base + path.removesuffix("json") + "csv"
 
     def _of_list(
-        self, url: str, region: str, sku: str, deadline: float, dropped: Dropped
-    ) -> list[Quote]:
+        self, url: str, region: str, deadline: float, dropped: Mapping[str, Dropped]
+    ) -> Mapping[str, list[Quote]]:
+        """The quotes of each type that `dropped` counts the others of."""
         timeout = min(self._options.timeout, left(deadline))
+        quotes: dict[str, list[Quote]] = {sku: [] for sku in dropped}
         try:
             with fetch.stream(url, timeout=timeout, cap=MAX_BYTES) as pieces:
-                rows = _Rows(_lines(pieces, sku.encode()))
-                quotes = []
-                for row in rows.of(sku, dropped):
-                    with dropped.row():
-                        quotes.append(self._quote(row, region, rows.published_ns))
+                rows = _Rows(_lines(pieces, [sku.encode() for sku in dropped]))
+                for sku, row in rows.of(dropped):
+                    with dropped[sku].row():
+                        quotes[sku].append(self._quote(row, region, rows.published_ns))
         except fetch.FetchError as error:
             raise PriceSourceError(str(error)) from None
         return quotes
@@ -158,20 +169,21 @@ class _Rows:
         self._lines = lines
         self._columns = self._header()
 
-    def of(self, sku: str, dropped: Dropped) -> Iterator[Row]:
-        """The rows of an instance type."""
-        found = 0
+    def of(self, dropped: Mapping[str, Dropped]) -> Iterator[tuple[str, Row]]:
+        """The rows of each type that `dropped` counts the others of."""
+        found: Counter[str] = Counter()
         for line in self._lines:
             cells = _cells(line)
             if len(cells) != len(self._columns):
-                dropped.add("cells that do not fit the columns")
+                next(iter(dropped.values())).add("cells that do not fit the columns")
                 continue
             row = dict(zip(self._columns, cells, strict=True))
-            if row["Instance Type"] == sku:
-                found += 1
-                if found > MAX_ROWS:
+            sku = row["Instance Type"]
+            if sku in dropped:
+                found[sku] += 1
+                if found[sku] > MAX_ROWS:
                     raise PriceSourceError(f"the list has more than {MAX_ROWS} rows of {sku}")
-                yield row
+                yield sku, row
 
     def _header(self) -> list[str]:
         for _ in range(MAX_PREAMBLE):
@@ -202,8 +214,8 @@ def _cells(line: bytes) -> list[str]:
         return []
 
 
-def _lines(pieces: Iterable[bytes], wanted_text: bytes) -> Iterator[bytes]:
-    """The first lines, and of the rest those with that text; the others are passed over unread."""
+def _lines(pieces: Iterable[bytes], texts: Sequence[bytes]) -> Iterator[bytes]:
+    """The first lines, and of the rest those with one of the texts; others are passed over."""
     tail, seen = b"", 0
     for piece in pieces:
         block, newline, rest = piece.rpartition(b"\n")
@@ -213,10 +225,10 @@ def _lines(pieces: Iterable[bytes], wanted_text: bytes) -> Iterator[bytes]:
                 raise PriceSourceError("this is no price list: it has no lines")
             continue
         whole, tail = tail + block, rest
-        if seen < MAX_PREAMBLE or wanted_text in whole:
+        if seen < MAX_PREAMBLE or any(text in whole for text in texts):
             for line in whole.split(b"\n"):
                 seen += 1
-                if seen <= MAX_PREAMBLE or wanted_text in line:
+                if seen <= MAX_PREAMBLE or any(text in line for text in texts):
                     yield line.rstrip(b"\r")
     if tail:
         yield tail

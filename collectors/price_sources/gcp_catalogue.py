@@ -139,28 +139,41 @@ class GcpCatalogue:
 
         Raises PriceSourceError, also for a machine that cannot be put together, and NotHere.
         """
-        host = wanted(identity, "gcp")
+        return self.quotes_of((identity,), deadline)
+
+    def quotes_of(self, identities: Sequence[HostIdentity], deadline: float) -> Sequence[Quote]:
+        """The same of several types in the region of the first: the catalogue is read once.
+
+        Of the others those are left out that cannot be put together by their type alone. Raises
+        PriceSourceError, also where the first cannot, and NotHere.
+        """
+        host = wanted(identities[0], "gcp")
         region = plain_name(host.region, "region")
-        made_of = self._machine(plain_name(host.sku, "machine type"))
-        parts = list(_parts(made_of, self._options.commitment_years))
-        dropped = Dropped()
-        found: Found = defaultdict(set)
+        others = [each for each in identities[1:] if machine(each.sku) and not _is_n1(each.sku)]
+        asked_for = [self._wanted(each) for each in (host, *others)]
         for raw in self._rows(deadline):
             if f'"{region}"'.encode() in bytes(raw):
-                with dropped.row():
-                    self._take(row_of(raw, _Sku), region, parts, found)
+                for each in asked_for:
+                    with each.dropped.row():
+                        self._take(row_of(raw, _Sku), region, each.parts, each.found)
         quotes = []
-        for model in dict.fromkeys(part.model for part in parts):
-            with dropped.row():
-                quotes.append(self._composed(host, made_of, model, found))
-        self.dropped = dropped.by_reason
+        for each in asked_for:
+            for model in dict.fromkeys(part.model for part in each.parts):
+                with each.dropped.row():
+                    quotes.append(self._composed(each.host, each.made_of, model, each.found))
+        self.dropped = asked_for[0].dropped.by_reason
         return tuple(quotes)
+
+    def _wanted(self, host: HostIdentity) -> "_Wanted":
+        made_of = self._machine(plain_name(host.sku, "machine type"))
+        parts = tuple(_parts(made_of, self._options.commitment_years))
+        return _Wanted(host, made_of, parts, defaultdict(set), Dropped())
 
     def _machine(self, name: str) -> Machine:
         made_of = machine(name)
         if made_of is None:
             raise PriceSourceError(f"it is not known here what a {name} is made of")
-        if not name.startswith("n1-"):
+        if not _is_n1(name):
             return made_of
         if self._options.attached_gpus is None:
             raise PriceSourceError(
@@ -232,6 +245,11 @@ class GcpCatalogue:
             raise Unusable("no price can be so") from None
 
 
+def _is_n1(name: str) -> bool:
+    """Whether GPUs may be attached to it that its type does not tell of."""
+    return name.startswith("n1-")
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     """What the catalogue calls a part under some terms."""
@@ -240,6 +258,17 @@ class _Part:
     kind: str
     usage_type: str
     pattern: re.Pattern[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A machine that is put together: what of, and what of it was found so far."""
+
+    host: HostIdentity
+    made_of: Machine
+    parts: Sequence[_Part]
+    found: Found
+    dropped: Dropped
 
 
 def _counts(made_of: Machine) -> dict[str, Decimal]:

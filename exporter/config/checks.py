@@ -11,6 +11,7 @@ from unitcost.collectors.address import Place, parse_url
 from unitcost.collectors.page.recognise import AUTO
 from unitcost.collectors.table_checks import table_faults
 from unitcost.collectors.tables import ServerTable
+from unitcost.exporter.config.agreed import agreed_mistakes
 from unitcost.exporter.config.currency import currency_mistakes
 from unitcost.exporter.config.decode import Mistake, shown
 from unitcost.exporter.config.regex import MAX_REGEX_LENGTH, regex_problem
@@ -114,9 +115,7 @@ def _price(price: Price) -> Iterator[Mistake]:
         yield Mistake(("price", "changes"), "needs usd_per_hour, the price before the first change")
     if price.owned is not None and price.owned.residual_usd > price.owned.purchase_usd:
         yield Mistake(("price", "owned", "residual_usd"), "must not be more than purchase_usd")
-    if not (price.split.usd_per_core_hour or price.split.usd_per_gib_hour):
-        problem = "usd_per_core_hour and usd_per_gib_hour must not both be 0"
-        yield Mistake(("price", "split"), problem)
+    yield from agreed_mistakes(price)
     yield from _changes(price)
     yield from currency_mistakes(price)
 

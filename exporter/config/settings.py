@@ -61,8 +61,15 @@ class Owned(Section, frozen=True):
 
 
 class SplitWeights(Section, frozen=True):
-    """How a host's price is split: USD an hour for one core, for one GiB, and a fixed rest."""
+    """How a host's price is split: by that of its CPU-only sibling, or by weights.
 
+    The weights are USD an hour for one core and one GiB; besides there may be a fixed rest.
+    """
+
+    rule: Literal["", "sibling", "weights"] = ""
+    """Left out: `weights` where they are stated, else `sibling`, where that is known."""
+    sibling: str = ""
+    """The instance type without GPUs; left out, the one of the built-in table."""
     usd_per_core_hour: UsdPerHour = Decimal("0.0316")
     usd_per_gib_hour: UsdPerHour = Decimal("0.0042")
     rest_usd_per_hour: UsdPerHour = Decimal(0)
@@ -118,6 +125,21 @@ class Currency(Section, frozen=True):
     rates: tuple[FixedRate, ...] = ()
 
 
+class PriceDiscount(Section, frozen=True):
+    """So many percent off a list price that is looked up; what is left out fits all."""
+
+    percent: Annotated[Decimal, _between("0", "100")]
+    provider: str = ""
+    region: str = ""
+    type: str = ""
+    terms: Literal[
+        "", "on_demand", "spot", "reserved", "committed", "savings_plan", "capacity_block"
+    ] = ""
+    valid_from: str = ""
+    """A day (2026-01-31, from 00:00 UTC), or an instant with its offset; likewise `valid_to`."""
+    valid_to: str = ""
+
+
 class Price(Section, frozen=True):
     """What this host costs. Rented: `usd_per_hour`, `changes`, or `lookup`. Owned: `owned`.
 
@@ -129,6 +151,8 @@ class Price(Section, frozen=True):
     owned: Owned | None = None
     lookup: Lookup | None = None
     currency: Currency = Currency()
+    discounts: tuple[PriceDiscount, ...] = ()
+    """Of those that fit a price the first one is taken off it."""
     split: SplitWeights = SplitWeights()
 
 

@@ -46,13 +46,12 @@ _MENDS = (
 
 def price_findings(loaded: Loaded, scene: Scene) -> Iterator[Finding]:
     """Whether this host is priced, by what and how fresh; or what is in the way."""
-    lookup = loaded.settings.price.lookup
+    price = loaded.settings.price
     folder = Path(loaded.source).absolute().parent
-    if lookup is None or loaded.settings.host.scope == "units":
+    if price.lookup is None or loaded.settings.host.scope == "units":
         yield from _stated(loaded.settings, scene, folder)
     else:
-        currency = loaded.settings.price.currency
-        made = make_lookup(lookup, loaded.price_sources, folder, currency)
+        made = make_lookup(price, loaded.price_sources, folder)
         yield from lookup_findings(*made.ask_within(SOURCE_SECONDS), time.time_ns())
 
 
@@ -145,7 +144,7 @@ def _source(state: SourceState) -> Iterator[Finding]:
 
 
 def _price(looked: Looked, late: Sequence[str], now_ns: int) -> Finding:
-    chosen = looked.resolution.at(now_ns)
+    chosen = looked.paid.at(now_ns)
     if chosen is not None:
         return _dated(chosen, now_ns)
     why = "no source has a price for exactly this host"

@@ -1,27 +1,54 @@
 """From what was looked up to the price book that ticks charge by."""
 
+from unitcost.exporter.prices.looked import Looked
 from unitcost.pricing.conversion import Dollars, in_dollars
 from unitcost.pricing.currency import Rates
-from unitcost.pricing.price import Component, Price, PriceBook
+from unitcost.pricing.price import Component, Price, PriceBook, PriceModel
 from unitcost.pricing.resolve import RANKS, Resolution
 
 
-def book_of(resolution: Resolution, rates: Rates) -> PriceBook:
-    """The prices of a rented host in dollars, over time.
+def book_of(looked: Looked) -> PriceBook:
+    """The prices of a rented host in dollars after discounts, over time, and its sibling's.
 
     Unpriced wherever nothing was chosen, or what was chosen is billed in a currency that has no
     rate then.
     """
-    prices = (
+    return PriceBook(
+        (Component.RENT,),
+        prices_of(looked.paid, looked.rates),
+        looked.sibling,
+        prices_of(looked.sibling_paid, looked.rates),
+    )
+
+
+def prices_of(resolution: Resolution, rates: Rates) -> tuple[Price, ...]:
+    """What was chosen, in dollars."""
+    return tuple(
         _price(part, RANKS.index(each.rank))
         for each in resolution.chosen
         for part in in_dollars(each.quote, rates)
     )
-    return PriceBook((Component.RENT,), tuple(prices))
+
+
+def on_demand_at(looked: Looked, instant_ns: int) -> Price | None:
+    """What a host under other terms would cost on demand, in dollars; None where nobody says."""
+    if not looked.on_demand.chosen:
+        return None
+    prices = prices_of(looked.on_demand, looked.rates)
+    return next((price for price in prices if price.covers(instant_ns)), None)
+
+
+def spot_above_on_demand(looked: Looked, instant_ns: int) -> tuple[Price, Price] | None:
+    """What a host on Spot pays and what it would on demand, if the first is more."""
+    on_demand = on_demand_at(looked, instant_ns)
+    spot = book_of(looked).at(Component.RENT, instant_ns)
+    if spot is None or on_demand is None or spot.model is not PriceModel.SPOT:
+        return None
+    return (spot, on_demand) if spot.usd_per_hour > on_demand.usd_per_hour else None
 
 
 def _price(part: Dollars, precedence: int) -> Price:
-    quote = part.quote
+    quote, list_price = part.quote, part.list_usd_per_hour
     return Price(
         Component.RENT,
         part.usd_per_hour,
@@ -33,7 +60,7 @@ def _price(part: Dollars, precedence: int) -> Price:
         known_at_ns=quote.known_at_ns,
         sku=quote.key.sku,
         region=quote.key.region,
-        list_usd_per_hour=part.list_usd_per_hour,
+        list_usd_per_hour=part.usd_per_hour if list_price is None else list_price,
         rate=part.rate,
         precedence=precedence,
     )

@@ -3,18 +3,23 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from unitcost.exporter.prices.book import book_of, on_demand_at, spot_above_on_demand
 from unitcost.exporter.prices.looked import Looked, SourceState, rate_problem
 from unitcost.exporter.prices.words import day, name_of, plain
 from unitcost.pricing.conversion import in_dollars
 from unitcost.pricing.currency import USD
+from unitcost.pricing.money import to_pico, to_usd
+from unitcost.pricing.price import Component
+from unitcost.pricing.price_list import sibling_pico
 from unitcost.pricing.quote import HostIdentity
 from unitcost.pricing.resolve import RANKS, Chosen, Rejected
+from unitcost.pricing.resource import DEFAULT_SPLIT, SplitRule
 
 MAX_REJECTED = 10
 
 
-def explain(looked: Looked, now_ns: int) -> Iterator[str]:
-    """Lines for a person."""
+def explain(looked: Looked, now_ns: int, rule: SplitRule = DEFAULT_SPLIT) -> Iterator[str]:
+    """Lines for a person. `rule` holds the weights by which a price is split."""
     yield from _identity(looked.identity)
     yield from (f"  ! {note}" for note in looked.notes)
     yield "sources, best first:"
@@ -25,12 +30,15 @@ def explain(looked: Looked, now_ns: int) -> Iterator[str]:
         yield f"  {exchange_words(looked)}"
     yield from (f"  ! {problem}" for problem in looked.exchange.problems[:MAX_REJECTED])
     yield from price_words(looked, now_ns)
+    if looked.paid.at(now_ns) is not None:
+        yield f"split: {_split(looked, rule, now_ns)}"
+        yield from _on_demand(looked, now_ns)
     yield from _rejected(looked.resolution.rejected)
 
 
 def price_words(looked: Looked, now_ns: int) -> Iterator[str]:
     """The price in use, or why there is none."""
-    chosen = looked.resolution.at(now_ns)
+    chosen = looked.paid.at(now_ns)
     if looked.resolution.missing:
         missing = ", ".join(looked.resolution.missing)
         yield f"price: none. Not known of this host: {missing}. It stays unpriced."
@@ -72,11 +80,10 @@ def in_words(chosen: Chosen) -> str:
     """A price, from when, by whom and as of when."""
     quote = chosen.quote
     until = f" until {day(quote.valid_to_ns)}" if quote.valid_to_ns is not None else ""
-    reduced = (
-        f", list price {plain(quote.list_per_hour)}"
-        if quote.list_per_hour is not None and quote.list_per_hour != quote.per_hour
-        else ""
-    )
+    by = f" less {chosen.discount}" if chosen.discount else ""
+    reduced = ""
+    if quote.list_per_hour is not None and (by or quote.list_per_hour != quote.per_hour):
+        reduced = f", list price {plain(quote.list_per_hour)}{by}"
     return (
         f"{plain(quote.per_hour)} {quote.key.currency} an hour, {quote.key.model}, "
         f"from {day(quote.valid_from_ns)}{until}{reduced}; "
@@ -111,6 +118,29 @@ def _price(chosen: Chosen, looked: Looked, now_ns: int) -> Iterator[str]:
         )
     if problem := rate_problem(looked, now_ns):
         yield f"  ! {problem}"
+
+
+def _split(looked: Looked, rule: SplitRule, now_ns: int) -> str:
+    """How the price is split over the resources of a host with GPUs."""
+    if looked.sibling is None:
+        return "by weights; there is no type without GPUs to go by"
+    sku, stated, book = looked.sibling.sku, looked.sibling_paid.at(now_ns), book_of(looked)
+    pico, rent = sibling_pico(book, rule, now_ns), book.at(Component.RENT, now_ns)
+    if stated is None or pico is None or rent is None:
+        return f"by weights; no source prices {sku}, the type without GPUs, under these terms now"
+    told = f"{plain(to_usd(pico))} USD an hour for CPU and memory by {sku}"
+    if pico >= rent.pico_per_hour - to_pico(rule.rest_usd_per_hour):
+        return f"by weights; {told} would leave nothing to the GPUs"
+    return f"{told}, the remainder for the GPUs; it costs {in_words(stated)}"
+
+
+def _on_demand(looked: Looked, now_ns: int) -> Iterator[str]:
+    chosen = looked.on_demand.at(now_ns)
+    if chosen is not None:
+        none = "" if on_demand_at(looked, now_ns) else " (none in US dollars)"
+        yield f"on demand it would cost{none}: {in_words(chosen)}"
+    if spot_above_on_demand(looked, now_ns) is not None:
+        yield "  ! Spot costs more than that"
 
 
 def _rejected(rejected: tuple[Rejected, ...]) -> Iterator[str]:

@@ -1,11 +1,12 @@
 """What is known of this host's price, and what of it is to be remembered."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from unitcost.exporter.prices.exchange import ExchangeState
 from unitcost.pricing.currency import USD, Rate, Rates
 from unitcost.pricing.quote import HostIdentity, Quote
 from unitcost.pricing.resolve import Rank, Resolution
+from unitcost.pricing.sibling import Sibling
 
 REMEMBER_NS = 48 * 3600 * 10**9
 """How long a price that has ended is remembered; Spot prices end by the minute."""
@@ -16,6 +17,7 @@ class SourceState:
     """How a source is doing. `last_success_ns` is None before the first; `error` is its last one.
 
     `not_here`: it knows no hosts of this provider. `dropped`: how many rows it left out, by reason.
+    `sibling_quotes`, `sibling_error`: what it says of the host's sibling, or why it could not.
     """
 
     name: str
@@ -26,11 +28,18 @@ class SourceState:
     error: str = ""
     not_here: bool = False
     dropped: tuple[tuple[str, int], ...] = ()
+    sibling_quotes: tuple[Quote, ...] = ()
+    sibling_error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """All that is known of this host's price; another object whenever anything changed."""
+    """All that is known of this host's price; another object whenever anything changed.
+
+    `resolution` is what was found, `paid` what of that is paid after discounts. `on_demand` is
+    what it would cost on demand, where it runs under other terms. `sibling` is the same machine
+    without its GPUs; what that costs is `sibling_resolution` and `sibling_paid`.
+    """
 
     identity: HostIdentity = field(default_factory=HostIdentity)
     notes: tuple[str, ...] = ()
@@ -38,6 +47,22 @@ class Looked:
     sources: tuple[SourceState, ...] = ()
     rates: Rates = field(default_factory=Rates)
     exchange: ExchangeState = field(default_factory=lambda: ExchangeState(""))
+    paid: Resolution = field(default_factory=Resolution)
+    on_demand: Resolution = field(default_factory=Resolution)
+    sibling: Sibling | None = None
+    sibling_resolution: Resolution = field(default_factory=Resolution)
+    sibling_paid: Resolution = field(default_factory=Resolution)
+
+    @property
+    def sibling_identity(self) -> HostIdentity | None:
+        """Whose price tells the sibling's: of the same provider, place and terms."""
+        if self.sibling is None:
+            return None
+        return replace(self.identity, sku=self.sibling.sku, instance_id="", said_by=())
+
+
+Remember = tuple[tuple[Quote, ...], tuple[Rate, ...], tuple[Quote, ...]]
+"""Quotes, exchange rates, and the sibling's quotes."""
 
 
 def rate_problem(looked: Looked, now_ns: int) -> str:
@@ -62,7 +87,8 @@ def rates_in_use(looked: Looked, now_ns: int) -> tuple[Rate, ...] | None:
     """
     if looked.resolution.missing:
         return None
-    currencies = (each.quote.key.currency for each in looked.resolution.chosen)
+    chosen = (*looked.resolution.chosen, *looked.sibling_resolution.chosen)
+    currencies = (each.quote.key.currency for each in chosen)
     return looked.rates.since(currencies, now_ns - REMEMBER_NS)
 
 
@@ -72,12 +98,28 @@ def believed(looked: Looked, now_ns: int) -> tuple[Quote, ...] | None:
     None while the host does not know what it is: what was remembered stays. Those that ended
     `REMEMBER_NS` ago are of no use any more.
     """
-    if looked.resolution.missing:
+    return None if looked.resolution.missing else _of_use(looked.resolution, now_ns)
+
+
+def believed_of_sibling(looked: Looked, now_ns: int) -> tuple[Quote, ...] | None:
+    """The same of its sibling; None where `believed` says None."""
+    return None if looked.resolution.missing else _of_use(looked.sibling_resolution, now_ns)
+
+
+def to_remember(looked: Looked, now_ns: int) -> Remember | None:
+    """What the ledger is to remember; None while the host does not know what it is."""
+    quotes, rates = believed(looked, now_ns), rates_in_use(looked, now_ns)
+    siblings = believed_of_sibling(looked, now_ns)
+    if quotes is None or rates is None or siblings is None:
         return None
+    return quotes, rates, siblings
+
+
+def _of_use(resolution: Resolution, now_ns: int) -> tuple[Quote, ...]:
     kept = (Rank.LIVE, Rank.SNAPSHOT)
     since = now_ns - REMEMBER_NS
     return tuple(
         each.quote
-        for each in looked.resolution.chosen
+        for each in resolution.chosen
         if each.rank in kept and (each.quote.valid_to_ns is None or each.quote.valid_to_ns > since)
     )

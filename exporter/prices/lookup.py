@@ -13,31 +13,38 @@ from datetime import UTC, datetime
 from functools import partial
 from threading import Lock, Thread
 
-from unitcost.collectors.price_contract import NotHere, PriceSource, PriceSourceError
+from unitcost.collectors.price_contract import PriceSource
 from unitcost.exporter.log import OncePer, fields
+from unitcost.exporter.prices.asking import SOURCE_SECONDS, asked_of, patience
 from unitcost.exporter.prices.background import Every, make_scheduler
+from unitcost.exporter.prices.book import spot_above_on_demand
 from unitcost.exporter.prices.exchange import Exchange
 from unitcost.exporter.prices.looked import Looked, SourceState, rate_problem
 from unitcost.pricing.currency import Rate
+from unitcost.pricing.discount import Discount, after_discounts
+from unitcost.pricing.price import PriceModel
 from unitcost.pricing.quote import HostIdentity, Quote
-from unitcost.pricing.resolve import Offered, Rank, resolve
+from unitcost.pricing.resolve import Offered, Rank, Resolution, resolve
+from unitcost.pricing.sibling import Sibling
 
 _log = logging.getLogger(__name__)
 
 IDENTIFY_AGAIN_SECONDS = 300.0
 """How often a host that does not know what it is asks again."""
-SOURCE_SECONDS = 60.0
-"""How long one source may take that does not say so itself."""
 IDENTITY, EXCHANGE = "what this host is", "exchange rates"
 """What their jobs are called; no source's name has a space."""
 
 
 Identified = tuple[HostIdentity, tuple[str, ...]]
 """What the host is, and what contradicted itself there, in words."""
-
-
+SiblingOf = Callable[[HostIdentity], Sibling | None]
 Question = tuple[str, Callable[[], None], float]
 """What is asked, how, and the seconds that may take."""
+
+
+def no_sibling(_: HostIdentity) -> Sibling | None:
+    """Where a price is split by weights alone."""
+    return None
 
 
 class PriceLookup:
@@ -49,8 +56,12 @@ class PriceLookup:
         sources: Sequence[PriceSource],
         wall_ns: Callable[[], int] = time.time_ns,
         exchange: Exchange | None = None,
+        sibling_of: SiblingOf = no_sibling,
+        discounts: Sequence[Discount] = (),
     ) -> None:
         self._identify = identify
+        self._sibling_of = sibling_of
+        self._discounts = tuple(discounts)
         self._sources = {source.name: source for source in sources}
         self._wall_ns = wall_ns
         self._exchange = exchange or Exchange()
@@ -61,6 +72,7 @@ class PriceLookup:
         states = tuple(SourceState(source.name, source.rank) for source in sources)
         self._looked = Looked(sources=states)
         self._snapshot: tuple[Quote, ...] = ()
+        self._sibling_snapshot: tuple[Quote, ...] = ()
         self._said = OncePer()
         self._quiet = False
         self._resolve()
@@ -84,11 +96,17 @@ class PriceLookup:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
-    def remember(self, quotes: Sequence[Quote], rates: Sequence[Rate] = ()) -> None:
+    def remember(
+        self,
+        quotes: Sequence[Quote],
+        rates: Sequence[Rate] = (),
+        sibling_quotes: Sequence[Quote] = (),
+    ) -> None:
         """What was believed before the last restart: used where no better source has a quote."""
         self._exchange.remember(rates)
         with self._lock:
             self._snapshot = tuple(quotes)
+            self._sibling_snapshot = tuple(sibling_quotes)
             self._resolve()
 
     def ask_all(self) -> Looked:
@@ -107,7 +125,7 @@ class PriceLookup:
         if self._exchange.source is not None:
             found.append((EXCHANGE, self.refresh_rates, SOURCE_SECONDS))
         return found + [
-            (name, partial(self.refresh, name), patience(source))
+            (name, partial(self.refresh, name), 2 * patience(source))
             for name, source in self._sources.items()
         ]
 
@@ -137,8 +155,9 @@ class PriceLookup:
         identity, notes = self._identify()
         if (identity, notes) == (self._looked.identity, self._looked.notes):
             return
+        sibling = self._sibling_of(identity)
         with self._lock:
-            self._looked = replace(self._looked, identity=identity, notes=notes)
+            self._looked = replace(self._looked, identity=identity, notes=notes, sibling=sibling)
             self._resolve()
         for note in notes:
             if not self._quiet and self._said.first(IDENTITY, note):
@@ -168,44 +187,62 @@ class PriceLookup:
                 self._refresh(name)
 
     def _refresh(self, name: str) -> None:
-        source, identity = self._sources[name], self._looked.identity
-        self._asked[name] = identity
-        if not identity.provider:
+        looked, now_ns = self._looked, self._wall_ns()
+        self._asked[name] = looked.identity
+        if not looked.identity.provider:
             return
-        before = next(each for each in self._looked.sources if each.name == name)
-        try:
-            found = tuple(source.quotes(identity, time.monotonic() + patience(source)))
-            after = replace(
-                before,
-                quotes=found,
-                last_success_ns=self._wall_ns(),
-                error="",
-                not_here=False,
-                dropped=tuple(sorted(getattr(source, "dropped", {}).items())),
-            )
-        except NotHere:
-            after = replace(before, quotes=(), not_here=True, error="")
-        except PriceSourceError as error:
-            after = self._failed(before, str(error))
-        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
-            after = self._failed(before, type(error).__name__)
+        before = next(each for each in looked.sources if each.name == name)
+        source = self._sources[name]
+        after = asked_of(source, before, looked.identity, looked.sibling_identity, now_ns)
+        if after.errors > before.errors:
+            self._tell("price source failed", name, after.error)
+        if after.sibling_error:
+            self._tell("price source failed for the sibling", name, after.sibling_error)
         with self._lock:
             states = tuple(after if each.name == name else each for each in self._looked.sources)
             self._looked = replace(self._looked, sources=states)
             self._resolve()
+        self._tell_of_spot(now_ns)
 
-    def _failed(self, before: SourceState, why: str) -> SourceState:
-        if not self._quiet and self._said.first("source", f"{before.name}: {why}"):
-            _log.warning("price source failed", extra=fields(source=before.name, detail=why))
-        return replace(before, errors=before.errors + 1, error=why)
+    def _tell(self, what: str, source: str, why: str) -> None:
+        if not self._quiet and self._said.first(what, f"{source}: {why}"):
+            _log.warning(what, extra=fields(source=source, detail=why))
+
+    def _tell_of_spot(self, now_ns: int) -> None:
+        """Log a Spot price above the one on demand, once; nothing is corrected by it."""
+        dear = None if self._quiet else spot_above_on_demand(self._looked, now_ns)
+        if dear is not None and self._said.first("spot", "above on demand"):
+            spot, on_demand = dear
+            detail = fields(
+                spot=spot.usd_per_hour, on_demand=on_demand.usd_per_hour, source=on_demand.source
+            )
+            _log.warning("Spot costs more than the same host on demand", extra=detail)
 
     def _resolve(self) -> None:
-        offers = [Offered(each.rank, each.quotes) for each in self._looked.sources]
-        offers.append(Offered(Rank.SNAPSHOT, self._snapshot))
+        """What follows from all that was said, and from what was remembered."""
+        looked, other = self._looked, self._looked.sibling_identity
         rates, now_ns = self._exchange.rates, self._wall_ns()
-        resolution = resolve(self._looked.identity, offers, rates.currencies(now_ns))
+        known = rates.currencies(now_ns)
+        offers = [Offered(each.rank, each.quotes) for each in looked.sources]
+        offers.append(Offered(Rank.SNAPSHOT, self._snapshot))
+        resolution = resolve(looked.identity, offers, known)
+        on_demand = sibling = Resolution()
+        if looked.identity.model not in (None, PriceModel.ON_DEMAND):
+            asked = replace(looked.identity, model=PriceModel.ON_DEMAND)
+            on_demand = resolve(asked, offers, known)
+        if other is not None:
+            offers = [Offered(each.rank, each.sibling_quotes) for each in looked.sources]
+            offers.append(Offered(Rank.SNAPSHOT, self._sibling_snapshot))
+            sibling = resolve(other, offers, known)
         self._looked = replace(
-            self._looked, resolution=resolution, rates=rates, exchange=self._exchange.state
+            looked,
+            resolution=resolution,
+            rates=rates,
+            exchange=self._exchange.state,
+            paid=after_discounts(resolution, self._discounts),
+            on_demand=after_discounts(on_demand, self._discounts),
+            sibling_resolution=sibling,
+            sibling_paid=after_discounts(sibling, self._discounts),
         )
         self._tell_of_rate(self._looked, now_ns)
 
@@ -229,8 +266,3 @@ class PriceLookup:
             max_instances=1,
             misfire_grace_time=None,
         )
-
-
-def patience(source: PriceSource) -> float:
-    """How many seconds a source may take to answer."""
-    return float(getattr(source, "patience_seconds", SOURCE_SECONDS))

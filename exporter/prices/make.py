@@ -9,12 +9,16 @@ from typing import Any
 
 from unitcost.collectors.base import Found
 from unitcost.collectors.price_contract import PriceSource, SourceContext
-from unitcost.exporter.config.settings import Currency, Instance, Lookup
+from unitcost.collectors.reference import siblings
+from unitcost.collectors.reference.table import BadTable
+from unitcost.exporter.config.agreed import discounts_of, wants_sibling
+from unitcost.exporter.config.settings import Currency, Instance, Lookup, Price, SplitWeights
 from unitcost.exporter.log import fields
 from unitcost.exporter.prices.exchange import make_exchange
-from unitcost.exporter.prices.lookup import Identified, PriceLookup
+from unitcost.exporter.prices.lookup import Identified, PriceLookup, SiblingOf, no_sibling
 from unitcost.pricing.price import PriceModel
 from unitcost.pricing.quote import HostIdentity
+from unitcost.pricing.sibling import Sibling
 
 _log = logging.getLogger(__name__)
 CONFIGURATION = "configuration"
@@ -23,17 +27,41 @@ IDENTIFY_SECONDS = 6.0
 """How long the clouds and the cluster have to say what this host is."""
 
 
-def make_lookup(
-    lookup: Lookup,
-    sources: tuple[tuple[Found, Any], ...],
-    folder: Path,
-    currency: Currency = NO_RATES,
-) -> PriceLookup:
+def make_lookup(price: Price, sources: tuple[tuple[Found, Any], ...], folder: Path) -> PriceLookup:
     """The lookup of a configuration; a source that cannot be made is logged and left out."""
+    lookup = price.lookup or Lookup()
     context = _context(folder)
     made = [source for found, options in sources if (source := _make(found, options, context))]
-    exchange = make_exchange(currency, folder)
-    return PriceLookup(_identify(lookup, context), made, exchange=exchange)
+    return PriceLookup(
+        _identify(lookup, context),
+        made,
+        exchange=make_exchange(price.currency, folder),
+        sibling_of=_sibling_of(price.split),
+        discounts=discounts_of(price),
+    )
+
+
+def _sibling_of(split: SplitWeights) -> SiblingOf:
+    """Says by whose price a host's is split: the sibling that is named, else the table's."""
+    if not wants_sibling(split):
+        return no_sibling
+
+    def sibling_of(host: HostIdentity) -> Sibling | None:
+        known = _of_table(host)
+        if split.sibling and (known is None or known.sku != split.sibling):
+            known = Sibling(split.sibling)
+        # A type is split by another's price, never by its own.
+        return None if known is None or known.sku == host.sku else known
+
+    return sibling_of
+
+
+def _of_table(host: HostIdentity) -> Sibling | None:
+    try:
+        return siblings.sibling_of(host)
+    except BadTable as error:
+        _log.warning("no sibling is known: prices are split by weights", extra=fields(detail=error))
+        return None
 
 
 def make_local(

@@ -58,13 +58,13 @@ def refresh(loaded: Loaded, progress: Progress) -> Refreshed | None:
     if price.lookup is None:
         return None
     folder = Path(loaded.source).absolute().parent
-    lookup = make_lookup(price.lookup, loaded.price_sources, folder, price.currency)
+    lookup = make_lookup(price, loaded.price_sources, folder)
     known = remembered(loaded.settings.ledger.path)
     lookup.remember((), known.rates)
     late = tuple(_late(lookup, progress))
     if late or any(each.error for each in lookup.current().sources):
         # Who gave no answer is believed to say what it said last: that is not gone.
-        lookup.remember(known.quotes, known.rates)
+        lookup.remember(known.quotes, known.rates, known.sibling_quotes)
     looked, now_ns = lookup.current(), time.time_ns()
     after = believed(looked, now_ns)
     changes: Sequence[PriceChange] = ()

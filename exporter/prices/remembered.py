@@ -14,11 +14,15 @@ BUSY_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """Quotes and rates as the ledger keeps them; `problem` says why there are none, if so."""
+    """Quotes and rates as the ledger keeps them; `problem` says why there are none, if so.
+
+    `sibling_quotes` are of the host's sibling without GPUs.
+    """
 
     quotes: tuple[Quote, ...] = ()
     rates: tuple[Rate, ...] = ()
     problem: str = ""
+    sibling_quotes: tuple[Quote, ...] = ()
 
 
 def remembered(path: str | Path) -> Remembered:
@@ -35,7 +39,7 @@ def remembered(path: str | Path) -> Remembered:
         state = decode(str(row[0]) if row else "")
     except ValueError:
         return Remembered(problem=f"the ledger {file} is of a version that cannot be read")
-    return Remembered(state.quotes, state.rates)
+    return Remembered(state.quotes, state.rates, sibling_quotes=state.sibling_quotes)
 
 
 def _connection(file: Path) -> sqlite3.Connection:

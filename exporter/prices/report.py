@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from unitcost.exporter.config.agreed import split_rule
 from unitcost.exporter.config.load import Loaded
 from unitcost.exporter.config.settings import Price
 from unitcost.exporter.prices.explain import explain
@@ -17,9 +18,8 @@ def report(loaded: Loaded) -> Iterator[str]:
         yield from _stated(price)
         return
     folder = Path(loaded.source).absolute().parent
-    lookup = make_lookup(price.lookup, loaded.price_sources, folder, price.currency)
-    looked = lookup.ask_all()
-    yield from explain(looked, time.time_ns())
+    looked = make_lookup(price, loaded.price_sources, folder).ask_all()
+    yield from explain(looked, time.time_ns(), split_rule(price.split))
 
 
 def _stated(price: Price) -> Iterator[str]:

@@ -92,7 +92,7 @@ def _host(looked: Looked) -> dict[str, Any]:
 
 
 def _price(looked: Looked, now_ns: int) -> dict[str, Any] | None:
-    chosen = looked.resolution.at(now_ns)
+    chosen = looked.paid.at(now_ns)
     if chosen is None:
         return None
     quote = chosen.quote
@@ -100,6 +100,8 @@ def _price(looked: Looked, now_ns: int) -> dict[str, Any] | None:
     now: Dollars | None = next((each for each in parts if each.quote.covers(now_ns)), None)
     return key_fields(quote.key) | {
         "per_hour": plain(quote.per_hour),
+        "list_per_hour": None if quote.list_per_hour is None else plain(quote.list_per_hour),
+        "discount": chosen.discount or None,
         "usd_per_hour": None if now is None else plain(now.usd_per_hour),
         "rate": None if now is None else _rate(now.rate),
         "valid_from": iso(quote.valid_from_ns),

@@ -6,7 +6,14 @@ prints docs/metrics.md.
 """
 
 from unitcost.exporter.serving.metric import Metric
-from unitcost.exporter.serving.metrics_cost import COST, PRICE, RATES, UNIT_COSTS, UNITS
+from unitcost.exporter.serving.metrics_cost import (
+    COST,
+    PRICE,
+    PRICE_SOURCES,
+    RATES,
+    UNIT_COSTS,
+    UNITS,
+)
 from unitcost.exporter.serving.metrics_device import CARBON, DEVICES, ENERGY, PODS
 from unitcost.exporter.serving.metrics_memo import METHODS, TENANTS, WASTE
 from unitcost.exporter.serving.metrics_state import EXPORTER, HOST, HTTP_REQUESTS, WORKLOADS
@@ -15,6 +22,7 @@ from unitcost.exporter.serving.metrics_training import TRAINING
 SECTIONS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
     ("What it cost", COST),
     ("What it costs an hour", (*PRICE, *RATES)),
+    ("Who says so", PRICE_SOURCES),
     ("What was done", UNITS),
     ("What a unit costs", UNIT_COSTS),
     ("What training costs", TRAINING),

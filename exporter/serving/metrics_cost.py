@@ -64,6 +64,23 @@ PRICE = (
         "USD per hour",
     ),
     Metric(
+        "unitcost_list_price_usd_per_hour",
+        "gauge",
+        "US dollars an hour that each resource would cost now before any discount, split as what "
+        "is paid. Absent where nobody said: for a price that is stated, and for owned hardware.",
+        ("resource", "sku", "price_region", "price_model", "source"),
+        "USD per hour",
+    ),
+    Metric(
+        "unitcost_on_demand_price_usd_per_hour",
+        "gauge",
+        "US dollars an hour that this whole host would cost on demand, after discounts, while it "
+        "runs under other terms and a source says so. A Spot host that costs more than this is "
+        "told, and not corrected.",
+        ("sku", "price_region", "source"),
+        "USD per hour",
+    ),
+    Metric(
         "unitcost_price_as_of_timestamp_seconds",
         "gauge",
         "When the price in use was last known to be right, in seconds since 1970 (UTC).",
@@ -81,7 +98,8 @@ PRICE = (
     Metric(
         "unitcost_price_split_info",
         "gauge",
-        "Always 1; the label names the rule that splits the host's price over its resources.",
+        "Always 1; the label names the rule that splits the host's price over its resources: by "
+        "weights, or by the price of the type without GPUs that it names.",
         ("rule",),
         "always 1",
     ),
@@ -104,6 +122,32 @@ RATES = (
         "beginning in UTC, in seconds since 1970.",
         ("currency",),
         "Unix time in seconds",
+    ),
+)
+
+PRICE_SOURCES = (
+    Metric(
+        "unitcost_price_source_up",
+        "gauge",
+        "1 if the price source answered when it was last asked, 0 if it failed. Absent before it "
+        "was asked, and where it knows no hosts of this provider.",
+        ("source",),
+        "0 or 1",
+    ),
+    Metric(
+        "unitcost_price_source_last_success_timestamp_seconds",
+        "gauge",
+        "When the price source last answered, in seconds since 1970 (UTC). Absent before it did.",
+        ("source",),
+        "Unix time in seconds",
+    ),
+    Metric(
+        "unitcost_price_source_errors_total",
+        "counter",
+        "Times the price source could not be read since this process started; what it said before "
+        "is kept.",
+        ("source",),
+        "errors",
     ),
 )
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from unitcost.exporter.serving.publish_devices import carbon_points, device_points, pod_points
 from unitcost.exporter.serving.publish_memos import method_points
+from unitcost.exporter.serving.publish_prices import price_points
 from unitcost.exporter.serving.publish_rates import rate_points
 from unitcost.exporter.serving.publish_runs import run_points
 from unitcost.exporter.serving.snapshot import Point
@@ -14,8 +15,6 @@ from unitcost.exporter.settling.tally import Tally
 from unitcost.pricing.allocate import State
 from unitcost.pricing.layers import Counted
 from unitcost.pricing.money import PICO
-from unitcost.pricing.price import UnitPrice
-from unitcost.pricing.price_list import unit_prices
 from unitcost.pricing.resource import MICRO
 from unitcost.pricing.sample import NS_PER_SECOND, Quantity
 from unitcost.pricing.unit_cost import Unit, Window
@@ -79,36 +78,6 @@ def counter_points(
             zeros.update((metric, (*labels[:-1], str(state))) for state in State)
     for metric, labels in sorted(zeros - counters.keys()):
         points[metric].append((labels, 0.0))
-    return points
-
-
-def price_points(settler: Settler, now_ns: int) -> Points:
-    """What each resource costs an hour now, or that it is unpriced."""
-    resources = tuple(each.resource for each in settler.state.shares)
-    listed = unit_prices(settler.rules.book, resources, settler.rules.split, now_ns)
-    by_resource: dict[str, list[UnitPrice]] = {}
-    for resource, price in listed:
-        by_resource.setdefault(resource.id, []).append(price)
-    points: Points = {
-        "unitcost_price_split_info": [
-            ((rule,), 1.0) for rule in sorted({price.rule for _, price in listed})
-        ],
-        "unitcost_resource_unpriced": [
-            ((price.resource, str(price.component)), float(price.pico_per_unit is None))
-            for _, price in listed
-        ],
-    }
-    for name, prices in by_resource.items():
-        amounts = [price.pico_per_unit for price in prices if price.pico_per_unit is not None]
-        if len(amounts) == len(prices):
-            now = settler.rules.book.at(prices[0].component, now_ns)
-            sku, region = (now.sku, now.region) if now else ("", "")
-            labels = (name, sku, region, prices[0].model, prices[0].source)
-            point = (labels, sum(amounts) / PICO)
-            points.setdefault("unitcost_price_usd_per_hour", []).append(point)
-        if as_of := max(price.as_of_ns for price in prices):
-            stamped = ((name,), as_of / NS_PER_SECOND)
-            points.setdefault("unitcost_price_as_of_timestamp_seconds", []).append(stamped)
     return points
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from unitcost.exporter.config.agreed import split_rule
 from unitcost.exporter.config.settings import (
     Electricity,
     Owned,
     Settings,
-    SplitWeights,
     WorkloadSettings,
 )
 from unitcost.exporter.config.settings import Price as PriceSettings
@@ -23,7 +23,7 @@ from unitcost.pricing.price import (
     electricity_per_hour,
     straight_line,
 )
-from unitcost.pricing.resource import DEFAULT_SPLIT, GIB, SplitRule
+from unitcost.pricing.resource import GIB, SplitRule
 from unitcost.pricing.sample import NS_PER_SECOND
 from unitcost.pricing.workload import Account, WorkloadKind
 
@@ -149,17 +149,6 @@ def _owned_book(owned: Owned) -> PriceBook:
         Price(component, amount, PriceModel.OWNED, SOURCE) for component, amount in amounts.items()
     )
     return PriceBook(components, prices)
-
-
-def split_rule(weights: SplitWeights) -> SplitRule:
-    """The split by the weights given; named so that the exposition shows whose they are."""
-    rule = SplitRule(
-        "configured_weights",
-        weights.usd_per_core_hour,
-        weights.usd_per_gib_hour,
-        weights.rest_usd_per_hour,
-    )
-    return DEFAULT_SPLIT if weights == SplitWeights() else rule
 
 
 def matcher_of(settings: Settings) -> RuleMatcher:

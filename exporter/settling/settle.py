@@ -56,7 +56,7 @@ JUST_BORN_NS = 10 * NS_PER_SECOND
 class Settler:
     """Settles tick after tick. `present` is False until its first tick after a start.
 
-    `quotes` and `rates`: what is to be remembered of prices that were looked up.
+    `quotes`, `sibling_quotes`, `rates`: what is to be remembered of prices that were looked up.
     """
 
     rules: Rules
@@ -66,6 +66,7 @@ class Settler:
     present: bool = False
     quotes: tuple[Quote, ...] = ()
     rates: tuple[Rate, ...] = ()
+    sibling_quotes: tuple[Quote, ...] = ()
     tally: Tally = field(init=False)
     memos: Memos = field(init=False)
     runs: RunBook = field(init=False)
@@ -82,6 +83,7 @@ class Settler:
         left = dict(self.state.micrograms_left)
         self.emissions = Emissions(self.state.picograms_per_kwh, left)
         self.quotes, self.rates = self.state.quotes, self.state.rates
+        self.sibling_quotes = self.state.sibling_quotes
         self.tally = Tally(self.rules.window_ns, self.rules.minimum_micro)
         self.memos = Memos(self.rules.window_ns)
         self.memos.resume(self.books.committed)
@@ -297,6 +299,7 @@ class Settler:
             picograms_per_kwh=self.emissions.picograms_per_kwh,
             micrograms_left=tuple(self.emissions.left.items()),
             rates=self.rates,
+            sibling_quotes=self.sibling_quotes,
         )
 
 

@@ -49,6 +49,7 @@ class State:
     micrograms_left: tuple[tuple[str, int], ...] = ()
     charged: ChargedTime | None = None
     rates: tuple[Rate, ...] = ()
+    sibling_quotes: tuple[Quote, ...] = ()
 
     @property
     def meter(self) -> UnitMeter:

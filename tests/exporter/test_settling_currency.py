@@ -16,6 +16,7 @@ from unitcost.exporter.ledger.keeper import Keeper
 from unitcost.exporter.ledger.rows import charge_rows
 from unitcost.exporter.ledger.tools import check
 from unitcost.exporter.prices.book import book_of
+from unitcost.exporter.prices.looked import Looked
 from unitcost.exporter.settling.holding import HostMeter
 from unitcost.exporter.settling.settle import Settler
 from unitcost.pricing.attribute import RuleMatcher
@@ -39,7 +40,7 @@ def euro(usd: str, start: int, on: date = DAY) -> Rate:
 def book(*rates: Rate, per_hour: str = "3600") -> PriceBook:
     """A host that costs so many euros an hour."""
     quote = Quote(KEY, Decimal(per_hour), "contract")
-    return book_of(Resolution((Chosen(Rank.OVERRIDE, quote),)), Rates(rates))
+    return book_of(Looked(paid=Resolution((Chosen(Rank.OVERRIDE, quote),)), rates=Rates(rates)))
 
 
 def test_a_rate_change_inside_a_tick_charges_each_part_at_its_rate() -> None:

@@ -5,10 +5,11 @@ from decimal import Decimal
 import pytest
 
 from tests.gpu_world import BUSY_WATTS, IDLE_WATTS, GpuHost
-from tests.sites import Site, near, rented, rules, workload_rule
+from tests.sites import Site, beside, near, rented, rules, workload_rule
 from unitcost.exporter.settling.rules import Reservation, WorkloadRule
 from unitcost.pricing.money import to_usd
 from unitcost.pricing.resource import GIB
+from unitcost.pricing.sample import NS_PER_SECOND
 from unitcost.pricing.workload import SYSTEM, UNALLOCATED, UNMETERED, WorkloadKind
 
 GPU = "gpu:GPU-0"
@@ -61,6 +62,26 @@ def test_a_gpu_is_its_process_s_and_busy_as_long_as_it_computes() -> None:
     assert methods(site, "finetune.py") == {"exclusive"}
     info = site.points()["unitcost_workload_allocation_info"]
     assert (("finetune.py", GPU, "exclusive", "gpu_utilization"), 1.0) in info
+
+
+def test_the_split_follows_the_sibling_s_price_in_the_middle_of_a_tick() -> None:
+    """By weights for two seconds, by the sibling for three; each charge names its rule."""
+    host = GpuHost(2)
+    change = host.clock.wall_ns + 2 * NS_PER_SECOND
+    book = beside(rented(usd="10"), (change, "4"), usd=None)
+    site = Site(rules(book), host)
+    site.settle()
+    last = site.tick()
+    assert near(site.total(last), Decimal(10) * 5 / 3600)
+    by_rule: dict[str, Decimal] = {}
+    for key, row in last.posting.accruals.items():
+        if key.resource.startswith("gpu:") and row.pico is not None:
+            rule = site.ledger.prices[key.price].rule
+            by_rule[rule] = by_rule.get(rule, Decimal(0)) + to_usd(row.pico)
+    assert by_rule.keys() == {"default_weights", "sibling:cpu-only"}
+    assert near(by_rule["default_weights"], (USD - SPLIT) * 2 / 3600)
+    assert near(by_rule["sibling:cpu-only"], Decimal(6) * 3 / 3600)
+    assert site.points()["unitcost_price_split_info"] == [(("sibling:cpu-only",), 1.0)]
 
 
 def test_nobody_s_gpu_is_unallocated() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from unitcost.pricing.currency import Rate
 from unitcost.pricing.money import to_pico
 from unitcost.pricing.price import Component, Price, PriceBook, PriceModel
-from unitcost.pricing.price_list import sibling_pico, unit_prices
+from unitcost.pricing.price_list import list_prices, sibling_pico, unit_prices
 from unitcost.pricing.resource import (
     CPU,
     DEFAULT_SPLIT,
@@ -276,3 +276,48 @@ def test_by_its_sibling_a_t4_costs_the_same_in_every_size(size: str) -> None:
     listed = unit_prices(prices, host(gpus), DEFAULT_SPLIT, 0)
     found = {each.pico_per_unit for resource, each in listed if resource.is_gpu}
     assert found == {3 * 10**11}
+
+
+# List prices.
+
+
+@given(
+    st.decimals(0, 100_000, places=6),
+    st.decimals(0, 100, places=2),
+    hosts(),
+    RULES,
+    st.none() | st.decimals(0, 100_000, places=6),
+)
+def test_the_list_price_is_split_as_what_is_paid(
+    usd: Decimal,
+    percent: Decimal,
+    resources: tuple[Resource, ...],
+    rule: SplitRule,
+    sibling: Decimal | None,
+) -> None:
+    """It sums to the whole list price exactly, in the same parts to a pico-dollar."""
+    paid = replace(price("0"), usd_per_hour=usd * (100 - percent) / 100, list_usd_per_hour=usd)
+    siblings = () if sibling is None else (replace(price("0"), usd_per_hour=sibling),)
+    prices = PriceBook((RENT,), (paid,), M5AD, siblings)
+    listed = unit_prices(prices, resources, rule, 0)
+    found = list_prices(prices, listed, 0)
+    assert sum(found.values()) == to_pico(usd)
+    assert found.keys() == {resource.id for resource, _ in listed}
+    total = paid.pico_per_hour
+    for resource, each in listed if total else ():
+        share = Fraction(each.pico_per_unit or 0, total)
+        assert abs(found[resource.id] - share * to_pico(usd)) <= 1
+
+
+def test_without_a_list_price_of_each_component_there_is_none() -> None:
+    """A price that is stated is what is paid; nobody said what it was before."""
+    both = (RENT, Component.ELECTRICITY)
+    stated = PriceBook((RENT,), (price("1"),))
+    half = PriceBook(both, (replace(price("1"), list_usd_per_hour=Decimal(2)),))
+    for prices in (stated, half, PriceBook((RENT,))):
+        listed = unit_prices(prices, host(), DEFAULT_SPLIT, 0)
+        assert list_prices(prices, listed, 0) == {}
+    power = replace(price("3"), component=Component.ELECTRICITY, list_usd_per_hour=Decimal(4))
+    whole = PriceBook(both, (*half.prices, power))
+    listed = unit_prices(whole, host(), DEFAULT_SPLIT, 0)
+    assert sum(list_prices(whole, listed, 0).values()) == 6 * 10**12

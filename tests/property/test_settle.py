@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.sites import (
     MemoryLedger,
     Site,
+    beside,
     elapsed_by_row,
     owned,
     rented,
@@ -22,11 +23,13 @@ from tests.sites import (
     workload_rule,
 )
 from tests.story import Step, Story
+from tests.worlds import Host
 from unitcost.exporter.ledger.store import Ledger
 from unitcost.exporter.settling.batch import RECENT_HOURS, Batch
 from unitcost.exporter.settling.books import Books, open_books
 from unitcost.exporter.settling.rules import Rules
 from unitcost.pricing.price import PriceBook
+from unitcost.pricing.sample import NS_PER_SECOND
 from unitcost.pricing.timeline import hour_of
 
 CONFIGURED = (
@@ -50,9 +53,17 @@ TROUBLED = (*CALM, "hush", "load", "suspend", "reboot", "price", "late")
 STEPPED = (*TROUBLED, "step", "step")
 
 
+START = Host().clock.wall_ns
+SIBLING = tuple(
+    (START + 7 * number * NS_PER_SECOND, ("0.5", None, "2", "0.1")[number % 4])
+    for number in range(1, 60)
+)
+"""What the host's sibling costs: known and less, unknown, or as much, every seven seconds."""
+
 BOOKS = st.sampled_from(
     [
         (rented(), False),
+        (beside(rented(usd="2"), *SIBLING, usd="0.3"), False),
         (rented(usd="0.0000001"), False),
         (rented(usd=None), False),
         (owned(), True),

@@ -5,6 +5,7 @@ the same type and that are not the price of a plain one.
 """
 
 import json
+import time
 import tracemalloc
 from collections.abc import Callable
 from decimal import Decimal
@@ -303,3 +304,18 @@ def test_other_hosts_are_not_asked_for() -> None:
     assert "no region has" in failure(source, HostIdentity("aws", "../x", "", "p5.48xlarge"))
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"url": "http://169.254.169.254"}, Options)
+
+
+def test_one_reading_is_enough_for_several_types() -> None:
+    """Each by its own rows; what was left out is told of the first."""
+    sibling = HostIdentity("aws", "us-east-1", "us-east-1a", "r6a.48xlarge", PriceModel.ON_DEMAND)
+    own = {"Instance_Type": "r6a.48xlarge", "PricePerUnit": "10.8864"}
+    rows = (row(), row(**own), row(**own, Tenancy="Dedicated"), DECOYS["not Linux"])
+    with web(serving(listed(*rows))) as server:
+        source = make_source(Options(url=server.url), context())
+        found = source.quotes_of((HOST, sibling), time.monotonic() + 30)
+        assert source.quotes_of((HOST, sibling), time.monotonic() + 30) == found
+    prices = {each.key.sku: str(each.per_hour) for each in found}
+    assert prices == {"p5.48xlarge": "55.0400000000", "r6a.48xlarge": "10.8864"}
+    assert source.dropped == {"not Linux": 1}
+    assert sum(asked.target.endswith(".csv") for asked in server.asked) == 1

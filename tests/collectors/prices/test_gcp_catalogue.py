@@ -18,7 +18,7 @@ import pytest
 from tests.collectors.prices.asking import NOW_NS, context, failure, ns, quotes
 from tests.collectors.prices.web import Answer, Asked, ok, web
 from unitcost.collectors.gcp_machines import machine
-from unitcost.collectors.price_contract import NotHere
+from unitcost.collectors.price_contract import NotHere, PriceSourceError
 from unitcost.collectors.price_sources.gcp_catalogue import Options, make_source
 from unitcost.pricing.price import PriceModel
 from unitcost.pricing.quote import HostIdentity
@@ -365,3 +365,21 @@ def test_options_that_cannot_be_meant_are_refused(options: dict[str, Any]) -> No
     """When the configuration is read."""
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(options, Options)
+
+
+def test_one_reading_is_enough_for_several_machines(tmp_path: Path) -> None:
+    """Each from its own parts; one that cannot be put together is left out, but the first."""
+    cpu_only = (
+        sku("N2 Instance Core running in Americas", "0.031611"),
+        sku("N2 Instance Ram running in Americas", "0.004237", unit="GiBy.h"),
+    )
+    hosts = [host(name) for name in ("a2-highgpu-1g", "n2-highmem-8", "n1-standard-8", "a4-x-1")]
+    with web(ok(page(*A2, *ALIKE, *cpu_only))) as server:
+        asking = source(server.url, tmp_path, attached_gpus=0)
+        found = asking.quotes_of(hosts, time.monotonic() + 30)
+        assert len(server.asked) == 1
+        with pytest.raises(PriceSourceError, match="not known here"):
+            asking.quotes_of(hosts[::-1], time.monotonic() + 30)
+    prices = {each.key.sku: each.per_hour for each in found if each.key.model == "on_demand"}
+    assert prices == {"a2-highgpu-1g": Decimal("3.673385"), "n2-highmem-8": Decimal("0.524056")}
+    assert asking.dropped == {"not as documented": 1, "spot: no price of its core": 1}

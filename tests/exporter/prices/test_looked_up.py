@@ -1,5 +1,6 @@
 """A running exporter whose price is looked up: from none to one, over a reload and a restart."""
 
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -99,7 +100,7 @@ def test_a_price_is_found_shown_with_its_source_and_remembered(tmp_path: Path) -
         assert 'sku="big",price_region="here",price_model="on_demand"' in line
         assert "acme's list" in line
         exporter.reload(loads(configuration("4")))
-        wait_for(lambda: ticked(exporter) != line, "another price")
+        wait_for(lambda: ticked(exporter) not in ("", line), "another price")
     finally:
         exporter.close()
     again = Exporter(loads(configuration("")), SystemClock(), Keeper(path, "h", "host", 400))
@@ -146,3 +147,70 @@ def test_a_source_is_a_module_with_options() -> None:
     """So that the configuration can check them."""
     for module in (each for each in vars(price_sources).values() if isinstance(each, ModuleType)):
         assert issubclass(module.Options, msgspec.Struct)
+
+
+def series(exporter: Exporter, name: str) -> dict[str, float]:
+    """The values of a metric, by their labels as they are served."""
+    lines = exporter.exposition().body.decode().splitlines()
+    found = (line.removeprefix(name).rpartition(" ") for line in lines if line.startswith(name))
+    return {labels: float(value) for labels, _, value in found if labels.startswith("{")}
+
+
+def test_list_and_effective_prices_are_both_served_and_so_is_who_says_them(tmp_path: Path) -> None:
+    """A tenth off everything: the same parts of both; the source answered, and when."""
+    text = configuration("3").replace("price: {", "price: {discounts: [{percent: 10}], ")
+    ledger = Keeper(tmp_path / "ledger.db", "h", "host", 400)
+    exporter = Exporter(loads(text), SystemClock(), ledger)
+    try:
+        wait_for(lambda: bool(ticked(exporter)), "a price")
+        paid = series(exporter, "unitcost_price_usd_per_hour")
+        listed = series(exporter, "unitcost_list_price_usd_per_hour")
+        assert paid.keys() == listed.keys()
+        assert sum(paid.values()) == pytest.approx(2.7)
+        assert sum(listed.values()) == pytest.approx(3)
+        assert all(paid[each] == pytest.approx(listed[each] * 0.9) for each in paid)
+        tested = '{source="tested"}'
+        assert series(exporter, "unitcost_price_source_up")[tested] == 1
+        assert series(exporter, "unitcost_price_source_errors_total")[tested] == 0
+        asked = series(exporter, "unitcost_price_source_last_success_timestamp_seconds")[tested]
+        assert asked == pytest.approx(time.time(), abs=120)
+        assert '{source="rate_card"}' not in series(exporter, "unitcost_price_source_up")
+        assert series(exporter, "unitcost_on_demand_price_usd_per_hour") == {}
+    finally:
+        exporter.close()
+
+
+def test_a_source_that_fails_is_down(tmp_path: Path) -> None:
+    """It has not answered yet: there is no time at which it did."""
+    ledger = Keeper(tmp_path / "ledger.db", "h", "host", 400)
+    exporter = Exporter(loads(configuration("")), SystemClock(), ledger)
+
+    def up() -> dict[str, float]:
+        exporter.tick()
+        return series(exporter, "unitcost_price_source_up")
+
+    try:
+        assert wait_for(up, "an answer") == {'{source="tested"}': 0}
+        assert series(exporter, "unitcost_price_source_errors_total")['{source="tested"}'] >= 1
+        assert series(exporter, "unitcost_price_source_last_success_timestamp_seconds") == {}
+    finally:
+        exporter.close()
+
+
+def test_a_host_on_spot_shows_what_it_would_cost_on_demand(tmp_path: Path) -> None:
+    """By the same source."""
+    text = configuration("3").replace("terms: on_demand", "terms: spot")
+    ledger = Keeper(tmp_path / "ledger.db", "h", "host", 400)
+    exporter = Exporter(loads(text), SystemClock(), ledger)
+
+    def on_demand() -> dict[str, float]:
+        exporter.tick()
+        return series(exporter, "unitcost_on_demand_price_usd_per_hour")
+
+    try:
+        labels = '{sku="big",price_region="here",source="acme\'s list"}'
+        assert wait_for(on_demand, "the price on demand") == {labels: 3}
+        assert series(exporter, "unitcost_price_usd_per_hour") == {}
+        assert set(series(exporter, "unitcost_resource_unpriced").values()) == {1}
+    finally:
+        exporter.close()

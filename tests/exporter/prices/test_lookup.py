@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from threading import Event
 
 import pytest
 
@@ -64,7 +65,7 @@ def test_a_live_price_comes_before_the_card_from_its_day_on() -> None:
     looked = lookup(*both()).ask_all()
     assert usd(looked) == Decimal("55.04")
     assert usd(looked, NOW - 31 * DAY) == Decimal("98.32")
-    book = book_of(looked.resolution, looked.rates)
+    book = book_of(looked)
     price = book.at(Component.RENT, NOW)
     assert price is not None
     assert (price.sku, price.region, price.source) == ("p5.48xlarge", "us-east-1", "price list")
@@ -173,4 +174,34 @@ def test_it_asks_by_itself_and_stops() -> None:
         live.says = [replace(LIVE, per_hour=Decimal(50), as_of_ns=NOW)]
         wait_for(lambda: usd(found.current()) == Decimal(50))
     finally:
+        found.close()
+
+
+def test_a_host_that_is_known_while_a_source_is_asked_is_asked_for_next() -> None:
+    """Not only after hours, because it was being asked just then; and never by two at once."""
+    known, answered = [replace(HOST, sku="p4d.24xlarge")], Event()
+    live = Source("live", Rank.LIVE, [LIVE])
+
+    class Slow(Source):
+        """One that waits before its first answer."""
+
+        def quotes(self, identity: HostIdentity, deadline: float) -> Sequence[Quote]:
+            self.asked.append(identity)
+            assert answered.wait(60)
+            return live.quotes(identity, deadline)
+
+    slow = Slow("live", Rank.LIVE)
+    found = PriceLookup(lambda: (known[0], ()), [slow], lambda: NOW)
+    found.start()
+    try:
+        wait_for(lambda: len(slow.asked) == 1)
+        known[0] = HOST
+        found.identify()
+        assert len(slow.asked) == 1
+        answered.set()
+        wait_for(lambda: slow.asked[-1] == HOST)
+        assert slow.asked[0].sku == "p4d.24xlarge"
+        wait_for(lambda: usd(found.current()) == Decimal("55.04"))
+    finally:
+        answered.set()
         found.close()
