@@ -1,6 +1,6 @@
 """A host with an exporter on it that settles its ticks, and a ledger in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -12,6 +12,8 @@ from unitcost.exporter.settling.batch import (
     EpochRow,
     EventRow,
     Opening,
+    SlotRow,
+    WatchRow,
     WorkloadRow,
 )
 from unitcost.exporter.settling.books import Books, open_books
@@ -21,6 +23,7 @@ from unitcost.exporter.settling.settle import Settler
 from unitcost.exporter.settling.state import decode
 from unitcost.pricing.attribute import Rule, RuleMatcher
 from unitcost.pricing.charge import AccrualKey, Accrued, Amount, ChargeKey, Posting, merge
+from unitcost.pricing.drift import Sums
 from unitcost.pricing.money import to_usd
 from unitcost.pricing.price import Component, Price, PriceBook, PriceModel, UnitPrice
 from unitcost.pricing.resource import DEFAULT_SPLIT, GIB, MICRO
@@ -112,6 +115,8 @@ class MemoryLedger:
     runs: dict[tuple[str, str], Run] = field(default_factory=dict)
     epochs: list[EpochRow] = field(default_factory=list)
     events: list[EventRow] = field(default_factory=list)
+    slots: list[SlotRow] = field(default_factory=list)
+    watches: dict[tuple[str, str], WatchRow] = field(default_factory=dict)
     state: str = ""
     readable: bool = True
 
@@ -135,6 +140,8 @@ class MemoryLedger:
         self.runs |= batch.runs
         self.epochs += batch.epochs
         self.events += batch.events
+        self.slots += batch.slots
+        self.watches |= batch.watches
         self.state = batch.state
 
     def counters_sum(self, metric: str) -> int:
@@ -156,9 +163,20 @@ class MemoryLedger:
             elapsed,
             dict(self.prices),
             Posting(),
+            tuple(self.slots[-100:]),
+            tuple(self.watches.values()),
         )
         hour = hour_of(now_ns)
-        return open_books(opening, self._elapsed, self.read_hour, recent, hour)
+        return open_books(opening, self._elapsed, self.read_hour, recent, hour, self.history)
+
+    def history(self, spans: Sequence[tuple[int, int]]) -> dict[tuple[str, str], Sums]:
+        """The sums of slots in some spans."""
+        found: dict[tuple[str, str], Sums] = {}
+        for row in self.slots:
+            if any(first <= row.start_ns < end for first, end in spans):
+                key = row.workload, row.model
+                found[key] = found.get(key, Sums()).plus(row.sums)
+        return found
 
     def _elapsed(self, key: AccrualKey) -> int:
         return elapsed_by_row(self.posting).get(key, 0)

@@ -3,9 +3,11 @@
 import fcntl
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from unitcost.exporter.ledger.drift_rows import KEEP_NS
 from unitcost.exporter.ledger.store import (
     Ledger,
     LedgerConflict,
@@ -18,6 +20,7 @@ from unitcost.exporter.settling.batch import RECENT_HOURS, Opening
 from unitcost.exporter.settling.books import Books, open_books
 from unitcost.exporter.settling.state import State, decode
 from unitcost.pricing.charge import AccrualKey, Posting
+from unitcost.pricing.drift import Sums
 from unitcost.pricing.sample import NS_PER_SECOND
 from unitcost.pricing.timeline import hour_of
 
@@ -103,7 +106,8 @@ class Keeper:
         self.health.writable = True
         hour = hour_of(now_ns)
         since = hour - RECENT_HOURS
-        return open_books(opening, self._elapsed, self._hour, since, hour), state
+        books = open_books(opening, self._elapsed, self._hour, since, hour, self._history)
+        return books, state
 
     def commit(self, books: Books, now_ns: int) -> bool:
         """Write what is pending; True if it is on disk now, False if it must be tried again.
@@ -196,7 +200,7 @@ class Keeper:
             if now_ns - self._cared_ns >= self._care_ns:
                 self._cared_ns = now_ns
                 self._ledger.verify()
-                self._ledger.purge(hour - self._retention_hours)
+                self._ledger.purge(hour - self._retention_hours, now_ns - KEEP_NS)
         except LedgerCorrupt as error:
             self._set_aside(error, now_ns)
         except LedgerError as error:
@@ -231,6 +235,17 @@ class Keeper:
             if self._said.first("read", str(error)):
                 _log.warning("ledger: cannot be read: %s", error)
             return None
+
+    def _history(self, spans: Sequence[tuple[int, int]]) -> dict[tuple[str, str], Sums]:
+        """What is compared with; nothing while the ledger cannot be read."""
+        if self._ledger is None:
+            return {}
+        try:
+            return self._ledger.history(spans)
+        except LedgerError as error:
+            if self._said.first("history", str(error)):
+                _log.warning("ledger: no history to compare with: %s", error)
+            return {}
 
     def _failed(self, doing: str, error: Exception) -> None:
         self.health.writable = False

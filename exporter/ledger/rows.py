@@ -9,11 +9,13 @@ import msgspec
 from sqlalchemy import Connection, Executable, Table, case, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from unitcost.exporter.ledger import drift_rows
 from unitcost.exporter.ledger.schema import Tables
 from unitcost.exporter.settling.batch import MAX_RUNS, Batch, Opening, WorkloadRow
 from unitcost.pricing.allocate import Method, State
 from unitcost.pricing.charge import AccrualKey, Accrued, Amount, ChargeKey, Posting
 from unitcost.pricing.currency import USD
+from unitcost.pricing.drift import Sums
 from unitcost.pricing.price import Component, PriceUnit, UnitPrice
 from unitcost.pricing.runs import Run
 from unitcost.pricing.workload import Account, WorkloadKind
@@ -34,6 +36,8 @@ class Statements:
         self.run = self._replace(tables.run)
         self.epoch_mark = self._replace(tables.epoch_mark)
         self.event = tables.event.insert()
+        self.drift_slot = self._add(tables.drift_slot, Sums.__slots__, ())
+        self.drift_watch = self._replace(tables.drift_watch)
 
     def _keep(self, table: Table) -> Executable:
         return self._insert(table).on_conflict_do_nothing()
@@ -66,6 +70,8 @@ class Statements:
             (self.run, run_rows(batch)),
             (self.epoch_mark, epoch_rows(batch)),
             (self.event, event_rows(batch)),
+            (self.drift_slot, drift_rows.slot_rows(batch)),
+            (self.drift_watch, drift_rows.watch_rows(batch)),
         )
         return ((statement, found) for statement, found in written if found)
 
@@ -226,7 +232,20 @@ def read_opening(
     used = {key.price for key in rows.accruals}
     found = connection.execute(select(tables.price).where(tables.price.c.id.in_(used)))
     prices = {row.id: _unit_price(row._mapping) for row in found}
-    return Opening(state.seq, state.document, counters, workloads, runs, elapsed, prices, rows)
+    slots = drift_rows.read_slots(connection, tables)
+    watches = drift_rows.read_watches(connection, tables)
+    return Opening(
+        state.seq,
+        state.document,
+        counters,
+        workloads,
+        runs,
+        elapsed,
+        prices,
+        rows,
+        slots,
+        watches,
+    )
 
 
 def read_open_rows(connection: Connection, tables: Tables, since_hour: int) -> Posting:

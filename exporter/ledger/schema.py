@@ -22,6 +22,8 @@ from sqlalchemy import (
     text,
 )
 
+from unitcost.pricing.drift import Sums
+
 SCHEMA_VERSION = 3
 NAME = String(128)
 CODE = String(32)
@@ -175,6 +177,27 @@ def _event(build: MetaData) -> Table:
     )
 
 
+def _drift_slot(build: MetaData) -> Table:
+    return _table(
+        build,
+        "drift_slot",
+        _key("start_ns", BigInteger),
+        _key("workload", NAME),
+        _key("model", NAME),
+        *(Column(name, BigInteger, nullable=False) for name in Sums.__slots__),
+    )
+
+
+def _drift_watch(build: MetaData) -> Table:
+    return _table(
+        build,
+        "drift_watch",
+        _key("workload", NAME),
+        _key("model", NAME),
+        Column("document", Text, nullable=False),
+    )
+
+
 class Tables:
     """All tables of one ledger; made anew for each engine, so nothing is shared by modules."""
 
@@ -190,3 +213,5 @@ class Tables:
         self.run = _run(build)
         self.epoch_mark = _epoch_mark(build)
         self.event = _event(build)
+        self.drift_slot = _drift_slot(build)
+        self.drift_watch = _drift_watch(build)

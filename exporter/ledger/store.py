@@ -7,7 +7,7 @@ found out (`keeper.py` keeps one from starting).
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, update
 from sqlalchemy.exc import DBAPIError
 
+from unitcost.exporter.ledger import drift_rows
 from unitcost.exporter.ledger import rows as ledger_rows
 from unitcost.exporter.ledger.migrations import NoWay, migrate
 from unitcost.exporter.ledger.rows import Statements
 from unitcost.exporter.ledger.schema import SCHEMA_VERSION, Tables
 from unitcost.exporter.settling.batch import KEEP_HOURS, RECENT_HOURS, Batch, Opening
 from unitcost.pricing.charge import AccrualKey, Posting
+from unitcost.pricing.drift import Sums
 from unitcost.pricing.timeline import hour_of
 
 BUSY_TIMEOUT_MS = 500
@@ -109,14 +111,24 @@ class Ledger:
         with self._transaction() as connection:
             return ledger_rows.read_hour(connection, self._tables, self._host, self._scope, hour)
 
+    def history(self, spans: Sequence[tuple[int, int]]) -> dict[tuple[str, str], Sums]:
+        """What workloads and models spent and did in these spans of time (nanoseconds)."""
+        with self._transaction() as connection:
+            return drift_rows.read_history(connection, self._tables, spans)
+
     def residual(self, since_hour: int) -> int:
         """Pico-dollars by which charges differ from accruals since a clock hour: 0."""
         with self._transaction() as connection:
             return ledger_rows.read_residual(connection, self._tables, since_hour)
 
-    def purge(self, before_hour: int) -> int:
-        """Delete charges and accruals of clock hours before; counters and runs stay."""
+    def purge(self, before_hour: int, before_ns: int = 0) -> int:
+        """Delete charges and accruals of clock hours before; counters and runs stay.
+
+        `before_ns`: drift's slots from before then go, too.
+        """
         with self._transaction() as connection:
+            if before_ns:
+                drift_rows.purge(connection, self._tables, before_ns)
             return ledger_rows.purge(connection, self._tables, before_hour)
 
     def verify(self) -> None:

@@ -15,6 +15,7 @@ from unitcost.exporter.serving.metrics_cost import (
     UNITS,
 )
 from unitcost.exporter.serving.metrics_device import CARBON, DEVICES, ENERGY, PODS
+from unitcost.exporter.serving.metrics_drift import DRIFT
 from unitcost.exporter.serving.metrics_memo import METHODS, TENANTS, WASTE
 from unitcost.exporter.serving.metrics_state import EXPORTER, HOST, HTTP_REQUESTS, WORKLOADS
 from unitcost.exporter.serving.metrics_training import TRAINING
@@ -25,6 +26,7 @@ SECTIONS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
     ("Who says so", PRICE_SOURCES),
     ("What was done", UNITS),
     ("What a unit costs", UNIT_COSTS),
+    ("Drift", DRIFT),
     ("What training costs", TRAINING),
     ("Waste and savings", WASTE),
     ("Tenants", TENANTS),

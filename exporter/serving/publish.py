@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from unitcost.exporter.serving.publish_devices import carbon_points, device_points, pod_points
+from unitcost.exporter.serving.publish_drift import drift_points
 from unitcost.exporter.serving.publish_memos import method_points
 from unitcost.exporter.serving.publish_prices import price_points
 from unitcost.exporter.serving.publish_rates import rate_points
@@ -54,6 +55,7 @@ def ledger_points(settler: Settler, observed: Observed) -> Points:
         spread = {name for name, hosts in workload_hosts(settler, now).items() if hosts > 1}
         points |= unit_cost_points(settler.tally, live, frozenset(spread))
         points |= run_points(settler, now)
+        points |= drift_points(settler.drift, live - frozenset(spread))
     points |= method_points(settler.tally, settler.memos, live)
     points["unitcost_window_seconds"] = [((), settler.rules.window_ns / NS_PER_SECOND)]
     return points

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from unitcost.pricing.charge import AccrualKey, Posting
+from unitcost.pricing.drift import Factor, Sums
+from unitcost.pricing.drift_watch import Watched
 from unitcost.pricing.price import UnitPrice
 from unitcost.pricing.runs import Cost, Run
 from unitcost.pricing.workload import WorkloadKind
@@ -51,6 +53,25 @@ class EventRow:
     detail: Mapping[str, str | int]
 
 
+@dataclass(frozen=True, slots=True)
+class SlotRow:
+    """What a workload and model spent and did in a few minutes from `start_ns` on; it adds up."""
+
+    workload: str
+    model: str
+    start_ns: int
+    sums: Sums
+
+
+@dataclass(frozen=True, slots=True)
+class WatchRow:
+    """What is remembered of how far a workload and model used to be off."""
+
+    workload: str
+    model: str
+    memory: Mapping[Factor, Watched]
+
+
 @dataclass(slots=True)
 class Batch:
     """Additions (postings, counters) and new states (the rest), merged until they are committed.
@@ -67,6 +88,8 @@ class Batch:
     runs: dict[tuple[str, str], Run] = field(default_factory=dict)
     epochs: list[EpochRow] = field(default_factory=list)
     events: list[EventRow] = field(default_factory=list)
+    slots: list[SlotRow] = field(default_factory=list)
+    watches: dict[tuple[str, str], WatchRow] = field(default_factory=dict)
     state: str = ""
     at_ns: int = 0
 
@@ -88,3 +111,5 @@ class Opening:
     elapsed: dict[AccrualKey, int]
     prices: dict[str, UnitPrice]
     open_rows: Posting
+    slots: tuple[SlotRow, ...] = ()
+    watches: tuple[WatchRow, ...] = ()

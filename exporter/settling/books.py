@@ -1,6 +1,6 @@
 """The books: what the ledger holds, kept in memory beside it, and what is not committed yet."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from unitcost.exporter.settling.batch import (
@@ -9,11 +9,14 @@ from unitcost.exporter.settling.batch import (
     Batch,
     CounterKey,
     Opening,
+    SlotRow,
+    WatchRow,
     WorkloadRow,
 )
 from unitcost.exporter.settling.rules import Rules
 from unitcost.pricing.charge import AccrualKey, Posting, merge
 from unitcost.pricing.currency import USD
+from unitcost.pricing.drift import Sums
 from unitcost.pricing.price import UnitPrice
 from unitcost.pricing.runs import Run
 from unitcost.pricing.workload import OVERFLOW, RESERVED, WorkloadKind
@@ -24,6 +27,13 @@ Lookup = Callable[[AccrualKey], int]
 """Nanoseconds accrued in a row that is not in memory, all its revisions together."""
 ReadHour = Callable[[int], Posting | None]
 """All committed rows of a clock hour; None while they cannot be read."""
+History = Callable[[Sequence[tuple[int, int]]], Mapping[tuple[str, str], Sums]]
+"""What each workload and model spent and did in some spans of time (nanoseconds, ends excluded)."""
+
+
+def no_history(_spans: Sequence[tuple[int, int]]) -> Mapping[tuple[str, str], Sums]:
+    """Where there is no ledger to look it up in."""
+    return {}
 
 
 @dataclass(slots=True)
@@ -44,8 +54,11 @@ class Books:
     read_hour: ReadHour
     recent_since_hour: int
     open_since_hour: int
+    history: History = no_history
     pending: Batch = field(default_factory=Batch)
     open_rows: Posting = field(default_factory=Posting)
+    slots: tuple[SlotRow, ...] = ()
+    watches: tuple[WatchRow, ...] = ()
 
     def elapsed_of(self, key: AccrualKey) -> int:
         """Nanoseconds in a row and its revisions, committed or not."""
@@ -161,6 +174,8 @@ class Books:
             runs=dict(self.runs),
             epochs=list(self.pending.epochs),
             events=list(self.pending.events),
+            slots=list(self.pending.slots),
+            watches=dict(self.pending.watches),
             state=self.pending.state,
             at_ns=self.pending.at_ns,
         )
@@ -179,7 +194,12 @@ def _of_hours(posting: Posting, first: int, last: int | None = None) -> Posting:
 
 
 def open_books(
-    opening: Opening, lookup: Lookup, read_hour: ReadHour, recent_since_hour: int, hour: int
+    opening: Opening,
+    lookup: Lookup,
+    read_hour: ReadHour,
+    recent_since_hour: int,
+    hour: int,
+    history: History = no_history,
 ) -> Books:
     """Books as a ledger was found in a clock hour."""
     return Books(
@@ -192,5 +212,8 @@ def open_books(
         read_hour=read_hour,
         recent_since_hour=recent_since_hour,
         open_since_hour=hour - KEEP_HOURS,
+        history=history,
+        slots=opening.slots,
+        watches=opening.watches,
         open_rows=opening.open_rows,
     )

@@ -31,6 +31,8 @@ SOURCE = "configuration"
 REBOOT_LIMIT_NS = 15 * 60 * NS_PER_SECOND
 """A rented host that was away longer than this may have been stopped: its cost is unknown."""
 RETIRE_AFTER_NS = 15 * 60 * NS_PER_SECOND
+SLOT_NS = 300 * NS_PER_SECOND
+"""In how long stretches drift is judged."""
 MAX_WORKLOADS = 256
 MAX_TENANTS = 50
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -72,6 +74,7 @@ class Rules:
     window_ns: int
     minimum_micro: int
     max_workloads: int = MAX_WORKLOADS
+    slot_ns: int = SLOT_NS
     retire_after_ns: int = RETIRE_AFTER_NS
     reboot_limit_ns: int = REBOOT_LIMIT_NS
     carbon: GridIntensity | None = None
@@ -88,6 +91,7 @@ def rules_of(settings: Settings, carbon: GridIntensity | None = None) -> Rules:
         workloads={item.name: _workload(item) for item in settings.workloads},
         window_ns=round(settings.unit_costs.window / scale * NS_PER_SECOND),
         minimum_micro=round(settings.unit_costs.minimum_units * 10**6),
+        slot_ns=round(SLOT_NS / scale),
         retire_after_ns=round(RETIRE_AFTER_NS / scale),
         carbon=carbon,
     )

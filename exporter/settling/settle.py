@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from unitcost.exporter.settling.batch import EventRow
 from unitcost.exporter.settling.books import Books
 from unitcost.exporter.settling.corrections import Corrector, known_time
+from unitcost.exporter.settling.drift_book import DriftBook
 from unitcost.exporter.settling.emissions import Emissions
 from unitcost.exporter.settling.energy import EnergyMeter
 from unitcost.exporter.settling.gaps import Cost, Shares, costs_of, shares_after
@@ -71,6 +72,7 @@ class Settler:
     memos: Memos = field(init=False)
     runs: RunBook = field(init=False)
     corrections: Corrector = field(init=False)
+    drift: DriftBook = field(init=False)
     held: Held | None = None
     counted: Count | None = None
     clock_steps: int = 0
@@ -89,6 +91,8 @@ class Settler:
         self.memos.resume(self.books.committed)
         self.runs = RunBook(self.books)
         self.corrections = Corrector(self.books, self.runs, known_time(self.state))
+        self.drift = DriftBook(self.rules.slot_ns, frozen=dict(self.state.frozen))
+        self.drift.resume(self.books.slots, self.books.watches)
 
     def tick(self, observed: Observed, marks: Sequence[EpochMark], clock: ClockReading) -> None:
         """Account for all time up to `clock` and everything that was counted."""
@@ -123,6 +127,9 @@ class Settler:
         self._count_energy(observed, costs)
         self.tally.end(self.books, counted, step.position)
         mono_ns = step.position.clock.mono_ns
+        before = self.state.position or step.position
+        unmetered = frozenset(self.tally.partly)
+        self.drift.end(self.books, counted.units, unmetered, before.at_ns, step.position.at_ns)
         self.memos.count(self.books, self.tally, counted, self.rules, mono_ns)
         for name in {subject.workload for subject in observed.subjects if _is_there(subject)}:
             self.books.charged(name, step.position.at_ns)
@@ -229,6 +236,7 @@ class Settler:
             layout = Layout(cost.resources, self.rules.split)
             self.corrections.charged(part, layout, cost.components, self.rules.book)
             self.tally.charge(self.books, posting)
+            self.drift.charge(posting, frozenset(self.tally.partly))
             self.runs.charge(posting, self.tally.unsignalled, part.end_ns)
             self.runs.spoil(cost.partly)
             self.runs.mark([m for m in due if part.start_ns < m.wall_ns <= part.end_ns])
@@ -296,6 +304,7 @@ class Settler:
             floors=tuple(self.energy.floors.items()),
             quotes=self.quotes,
             charged=self.corrections.time,
+            frozen=tuple(self.drift.frozen.items()),
             picograms_per_kwh=self.emissions.picograms_per_kwh,
             micrograms_left=tuple(self.emissions.left.items()),
             rates=self.rates,

@@ -45,6 +45,7 @@ class State:
     energy: tuple[tuple[str, Point], ...] = ()
     floors: tuple[tuple[str, int], ...] = ()
     quotes: tuple[Quote, ...] = ()
+    frozen: tuple[tuple[str, tuple[int, int]], ...] = ()
     picograms_per_kwh: int | None = None
     micrograms_left: tuple[tuple[str, int], ...] = ()
     charged: ChargedTime | None = None

@@ -17,6 +17,7 @@ LABEL_VALUES: dict[str, tuple[str, ...]] = {
     "country": ("AE",),
     "currency": ("EUR",),
     "device": ("gpu:GPU-1",),
+    "factor": ("price", "idle"),
     "kind": ("inference",),
     "layer": ("engine", "gateway"),
     "meter": ("gpu:GPU-1",),

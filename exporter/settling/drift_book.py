@@ -1,0 +1,199 @@
+"""Drift of each workload and model: what every five minutes came to, against the weeks before.
+
+What a slot came to goes into the ledger when it is over, with the batch of that tick, and so does
+what is remembered of each factor. A tick belongs to the slot in which it began, whole.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from unitcost.exporter.settling.batch import SlotRow, WatchRow
+from unitcost.exporter.settling.books import Books
+from unitcost.pricing.charge import Posting
+from unitcost.pricing.drift import Sums
+from unitcost.pricing.drift_watch import (
+    DAY_SLOTS,
+    SLOTS_PER_HOUR,
+    WEEKS,
+    Memory,
+    Verdict,
+    WatchRules,
+    baseline_slots,
+    default_limits,
+    watch,
+)
+from unitcost.pricing.layers import Counted
+from unitcost.pricing.sample import Outcome, Phase, Quantity, TokenType
+from unitcost.pricing.workload import RESERVED
+
+MAX_WATCHED = 512
+"""Workloads and models that are watched; one more has no drift of its own."""
+STALE_SLOTS = 2
+"""A verdict this old is not shown any more."""
+Key = tuple[str, str]
+"""Workload and model."""
+COUNTED = {
+    (Quantity.REQUESTS, Outcome.SUCCEEDED): ("succeeded", "attempted"),
+    (Quantity.REQUESTS, Outcome.FAILED): ("attempted",),
+    (Quantity.REQUESTS, Outcome.ABORTED): ("attempted",),
+    (Quantity.TOKENS, TokenType.INPUT): ("input",),
+    (Quantity.TOKENS, TokenType.OUTPUT): ("output",),
+    (Quantity.PHASE_SECONDS, Phase.PREFILL): ("prefill",),
+    (Quantity.PHASE_SECONDS, Phase.DECODE): ("decode",),
+}
+"""Which sums a counted quantity goes into."""
+
+
+@dataclass(slots=True)
+class Watching:
+    """One workload and model: its slots of the last hour, and what the last one came to."""
+
+    slots: deque[tuple[int, Sums]] = field(default_factory=lambda: deque(maxlen=SLOTS_PER_HOUR))
+    memory: Memory = field(default_factory=dict)
+    verdict: Verdict | None = None
+    judged: int = 0
+
+
+@dataclass(slots=True)
+class DriftBook:
+    """Adds up slots and judges them. `frozen`: pico-dollars and millionths of resource-seconds.
+
+    The price of each resource is frozen as it was first seen, so that the sums of time in dollars
+    change with time alone. `slot_ns` is the length of a slot on this exporter's scale of time.
+    """
+
+    slot_ns: int
+    rules: WatchRules = field(default_factory=lambda: WatchRules(default_limits()))
+    frozen: dict[str, tuple[int, int]] = field(default_factory=dict)
+    watched: dict[Key, Watching] = field(default_factory=dict)
+    open: dict[Key, dict[str, int]] = field(default_factory=dict)
+    slot: int | None = None
+
+    def resume(self, slots: Iterable[SlotRow], watches: Iterable[WatchRow]) -> None:
+        """Go on from what the ledger holds."""
+        for row in sorted(slots, key=lambda each: each.start_ns):
+            watching = self.watched.setdefault((row.workload, row.model), Watching())
+            watching.slots.append((row.start_ns // self.slot_ns, row.sums))
+        for each in watches:
+            watching = self.watched.setdefault((each.workload, each.model), Watching())
+            watching.memory = each.memory
+
+    def charge(self, posting: Posting, unmetered: frozenset[Key]) -> None:
+        """Add what was charged to workloads; nothing of one that has time without a price."""
+        self._freeze(posting)
+        first = next((key.component for key in posting.accruals), None)
+        unpriced = {
+            (key.account.workload, key.account.model)
+            for key, amount in posting.charges.items()
+            if amount.pico is None
+        }
+        for key, amount in posting.charges.items():
+            account = key.account
+            name = account.workload, account.model
+            if account.workload in RESERVED or name in unpriced or name in unmetered:
+                continue
+            sums = self.open.setdefault(name, {})
+            sums["cost"] = sums.get("cost", 0) + (amount.pico or 0)
+            if key.component is first and key.resource in self.frozen:
+                pico, quantity = self.frozen[key.resource]
+                held = amount.quantity * pico // quantity
+                state = str(key.state)
+                sums[state] = sums.get(state, 0) + held
+
+    def _freeze(self, posting: Posting) -> None:
+        """Keep the first price of each resource, all its components together."""
+        fresh = {key.resource for key in posting.accruals} - self.frozen.keys()
+        for resource in fresh:
+            rows = [row for key, row in posting.accruals.items() if key.resource == resource]
+            quantity = max(row.quantity for row in rows)
+            if quantity > 0 and all(row.pico is not None for row in rows):
+                self.frozen[resource] = sum(row.pico or 0 for row in rows), quantity
+
+    def end(
+        self, books: Books, units: Counted, unmetered: frozenset[Key], start_ns: int, end_ns: int
+    ) -> None:
+        """End a tick: count its units, and judge the slot if it is over."""
+        for (account, quantity, label), micro in units.items():
+            names = COUNTED.get((quantity, label))
+            key = account.workload, account.model
+            if names and key in self.open and key not in unmetered:
+                sums = self.open[key]
+                for name in names:
+                    sums[name] = sums.get(name, 0) + micro
+        slot = start_ns // self.slot_ns
+        if end_ns // self.slot_ns != slot:
+            self._close(books, slot)
+        elif self.slot is not None and self.slot != slot:
+            self.open.clear()
+        self.slot = end_ns // self.slot_ns
+
+    def _close(self, books: Books, slot: int) -> None:
+        """Put the slot away and judge everybody who did something in it."""
+        closed = {key: _sums(each) for key, each in self.open.items()}
+        self.open = {}
+        start_ns = slot * self.slot_ns
+        for key, sums in closed.items():
+            if key not in self.watched and len(self.watched) >= MAX_WATCHED:
+                continue
+            self.watched.setdefault(key, Watching()).slots.append((slot, sums))
+            books.pending.slots.append(SlotRow(*key, start_ns, sums))
+        busy = [key for key, sums in closed.items() if sums.attempted and key in self.watched]
+        if busy:
+            self._judge(books, slot, busy)
+
+    def _judge(self, books: Books, slot: int, keys: Sequence[Key]) -> None:
+        lengths = sorted({limit.slots for limit in self.rules.limits.values()} | {SLOTS_PER_HOUR})
+        found = {length: self._baselines(books, slot, length) for length in lengths}
+        for key in keys:
+            watching = self.watched[key]
+            recent = _hour(watching.slots, slot)
+            verdict = watch(
+                self.rules,
+                watching.memory,
+                slot,
+                recent,
+                lambda length, key=key: found[length].get(key, Sums()),
+            )
+            watching.memory, watching.verdict, watching.judged = verdict.memory, verdict, slot
+            books.pending.watches[key] = WatchRow(*key, verdict.memory)
+
+    def _baselines(self, books: Books, slot: int, length: int) -> Mapping[Key, Sums]:
+        """Of past weeks together; of yesterday for those that were not there a week ago."""
+        weeks = books.history(self._spans(baseline_slots(slot, length, WEEKS)))
+        day = books.history(self._spans(baseline_slots(slot, length, 0)))
+        return {**day, **{key: sums for key, sums in weeks.items() if sums.succeeded}}
+
+    def _spans(self, slots: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        return [(first * self.slot_ns, end * self.slot_ns) for first, end in slots]
+
+    def fresh(self) -> dict[Key, Verdict]:
+        """The verdicts that are still of now."""
+        now = self.slot or 0
+        return {
+            key: each.verdict
+            for key, each in self.watched.items()
+            if each.verdict is not None and now - each.judged <= STALE_SLOTS
+        }
+
+    def forget(self) -> None:
+        """Drop those of whom nothing was seen for a day."""
+        now = self.slot or 0
+        for key in [
+            key
+            for key, each in self.watched.items()
+            if not each.slots or now - each.slots[-1][0] > DAY_SLOTS
+        ]:
+            del self.watched[key]
+
+
+def _sums(found: Mapping[str, int]) -> Sums:
+    return Sums(**{name: found.get(name, 0) for name in Sums.__slots__})
+
+
+def _hour(slots: Iterable[tuple[int, Sums]], last: int) -> list[Sums]:
+    """The last hour slot by slot, nothing where there was none."""
+    known: dict[int, Sums] = {}
+    for slot, sums in slots:
+        known[slot] = known[slot].plus(sums) if slot in known else sums
+    return [known.get(slot, Sums()) for slot in range(last - SLOTS_PER_HOUR + 1, last + 1)]
