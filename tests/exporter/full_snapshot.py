@@ -43,6 +43,7 @@ LABEL_VALUES: dict[str, tuple[str, ...]] = {
     "state": ("active", "idle", "loading"),
     "tenant": ("search", "__other__"),
     "type": ("input", "cached_input", "output"),
+    "unit": ("request",),
     "vendor": ("nvidia",),
     "version": ("0.1.0",),
     "workload": ("chat", "C:\\mnist"),

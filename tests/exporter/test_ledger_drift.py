@@ -1,4 +1,4 @@
-"""Drift in the ledger's file: slots add up, memories are kept, and both go when nobody needs them."""
+"""Drift in the ledger's file: slots add up, memories are kept, and both go when of no use."""
 
 import sqlite3
 from contextlib import closing
