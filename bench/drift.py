@@ -1,6 +1,6 @@
 """How well drifts are found, and how often there is an alarm about nothing.
 
-Run: python bench/drift.py [DRIFTS]. Beside it the two plain rules of the field on the same data: a
+Run: python bench/drift.py [DRIFTS [FACTOR or clean] ...]. Beside it the two plain rules of the field on the same data: a
 fixed threshold on the cost of a request, and 20 % above its own trailing hour.
 """
 
@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from drift_world import Change, Floats, Server, sizes, weeks_of
@@ -26,7 +27,7 @@ from unitcost.pricing.drift_watch import (
     watch,
 )
 
-SERVERS = [Server(requests, busy) for requests in (84, 170, 400) for busy in (0.4, 0.6, 0.75)]
+SERVERS = [Server(requests, busy) for requests in (84, 170, 400) for busy in (0.3, 0.45, 0.6)]
 """84 requests in the quietest five minutes are 504 in thirty."""
 WEEKS = 4
 MINUTES = 5
@@ -72,7 +73,7 @@ def alarms(history: History, first: int, end: int) -> Iterator[Alarm]:
     before: frozenset[Factor] = frozenset()
     for slot in range(max(first, DAY_SLOTS + SLOTS_PER_HOUR), end):
         recent = history.slots[slot - SLOTS_PER_HOUR + 1 : slot + 1]
-        verdict = watch(rules, memory, slot, recent, lambda n, at=slot: history.baseline(at, n))
+        verdict = watch(rules, memory, slot, recent, partial(history.baseline, slot))
         memory, now = verdict.memory, frozenset(verdict.raised)
         if now - before:
             yield Alarm(slot, _named(verdict))
@@ -204,7 +205,10 @@ def main() -> int:
     kinds = [(*step, 0, 30) for step in STEPS] + [("idle", 2.0, 0, 120), ("load", 2.0, 0, 120)]
     few = max(1, each // 4)
     kinds += [(*other, 30) for other in OTHERS]
+    only = sys.argv[2:]
     for index, (name, size, ramp, limit) in enumerate(kinds):
+        if only and name not in only:
+            continue
         result = Result()
         for number in range(each if index < 6 else few):
             server = SERVERS[number % len(SERVERS)]
@@ -214,7 +218,8 @@ def main() -> int:
         report(name, words, result, "goal 95 %" if index < 6 else "no goal")
         if index < 6:
             missed += result.in_time < 0.95 * result.tries or result.right < 0.95 * result.found
-    clean(rng, (first, second), count)
+    if not only or "clean" in only:
+        clean(rng, (first, second), count)
     return int(missed > 0)
 
 

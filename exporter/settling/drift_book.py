@@ -33,7 +33,7 @@ STALE_SLOTS = 2
 """A verdict this old is not shown any more."""
 Key = tuple[str, str]
 """Workload and model."""
-COUNTED = {
+COUNTED: Mapping[tuple[Quantity, str], tuple[str, ...]] = {
     (Quantity.REQUESTS, Outcome.SUCCEEDED): ("succeeded", "attempted"),
     (Quantity.REQUESTS, Outcome.FAILED): ("attempted",),
     (Quantity.REQUESTS, Outcome.ABORTED): ("attempted",),
@@ -148,13 +148,8 @@ class DriftBook:
         for key in keys:
             watching = self.watched[key]
             recent = _hour(watching.slots, slot)
-            verdict = watch(
-                self.rules,
-                watching.memory,
-                slot,
-                recent,
-                lambda length, key=key: found[length].get(key, Sums()),
-            )
+            own = {length: sums.get(key, Sums()) for length, sums in found.items()}
+            verdict = watch(self.rules, watching.memory, slot, recent, own.__getitem__)
             watching.memory, watching.verdict, watching.judged = verdict.memory, verdict, slot
             books.pending.watches[key] = WatchRow(*key, verdict.memory)
 

@@ -175,7 +175,7 @@ def test_a_wandering_factor_has_a_wider_bound() -> None:
     chance = random.Random(2)
     memory: Memory = {}
     slots: list[Sums] = []
-    raised = []
+    raised: list[Factor] = []
     for slot in range(3 * DAY_SLOTS):
         if slot % SLOTS_PER_HOUR == 0:
             by = chance.choice([0.9, 1.0, 1.11])
