@@ -1,7 +1,8 @@
 """How well drifts are found, and how often there is an alarm about nothing.
 
-Run: python bench/drift.py [DRIFTS [FACTOR or clean] ...]. Beside it the two plain rules of the field
-on the same data: a fixed threshold on the cost of a request, and 20 % above its own trailing hour.
+Run: python bench/drift.py [DRIFTS [FACTOR or clean] ...]. Beside it the two plain rules of the
+field on the same data: a fixed threshold on the cost of a request, and 20 % above its own trailing
+hour.
 """
 
 import os
