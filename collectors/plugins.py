@@ -1,9 +1,11 @@
-"""Collectors and server tables that other installed distributions bring, by entry point.
+"""Collectors, server tables and price sources that other installed distributions bring.
 
-Group ``unitcost.collectors``: a module with ``Options`` and ``make_collector``. Group
-``unitcost.servers``: a `ServerTable`, or a module with one as ``SERVER``. The entry point's name is
-the collector's or the server's. Nothing is looked for or imported before `find_plugins` is called,
-and one that is broken breaks nothing but itself. docs/plugins.md is for those who write them.
+Entry points in the group ``unitcost.collectors``: a module with ``Options`` and ``make_collector``.
+Group ``unitcost.servers``: a `ServerTable`, or a module with one as ``SERVER``. Group
+``unitcost.price_sources``: a module with ``Options`` and ``make_source``. The entry point's name is
+the collector's, the server's or the source's. Nothing is looked for or imported before
+`find_plugins` is called, and one that is broken breaks nothing but itself. docs/plugins.md is for
+those who write them.
 """
 
 import importlib.metadata
@@ -31,12 +33,19 @@ class Part(StrEnum):
 
     COLLECTOR = "collector"
     SERVER = "server"
+    PRICE_SOURCE = "price source"
 
 
 GROUPS: Mapping[str, Part] = {
     "unitcost.collectors": Part.COLLECTOR,
     "unitcost.servers": Part.SERVER,
+    "unitcost.price_sources": Part.PRICE_SOURCE,
 }
+_MAKERS: Mapping[Part, str] = {
+    Part.COLLECTOR: "make_collector",
+    Part.PRICE_SOURCE: "make_source",
+}
+"""The function that a module of a part must have."""
 
 
 class State(StrEnum):
@@ -52,7 +61,8 @@ class State(StrEnum):
 class Plugin:
     """One entry point, and what it came to. `reason` says why it is not used, empty if it is.
 
-    `made` is the collector's module or the server's table where the state is `State.USED`.
+    `made` is the collector's or source's module, or the server's table, where the state is
+    `State.USED`.
     """
 
     part: Part
@@ -111,6 +121,11 @@ def find_plugins(
 
 def collectors_of(plugins: Collection[Plugin]) -> list[Found]:
     """The collectors among plugins, broken ones with their error, as `discover` returns them."""
+    return modules_of(plugins, Part.COLLECTOR)
+
+
+def modules_of(plugins: Collection[Plugin], part: Part) -> list[Found]:
+    """The plugins of a part that is made of modules, broken ones with their error."""
     return [
         Found(
             each.name,
@@ -119,7 +134,7 @@ def collectors_of(plugins: Collection[Plugin]) -> list[Found]:
             each.origin,
         )
         for each in plugins
-        if each.part is Part.COLLECTOR and each.state in (State.USED, State.BROKEN)
+        if each.part is part and each.state in (State.USED, State.BROKEN)
     ]
 
 
@@ -176,10 +191,10 @@ def _refusal(plugin: Plugin, name: str, taken: Mapping[str, str]) -> str:
 def _load(plugin: Plugin, entry: EntryPoint, built_in: Collection[str]) -> Plugin:
     try:
         made: Any = entry.load()
-        if plugin.part is Part.COLLECTOR:
-            made = _collector(made)
-        else:
+        if plugin.part is Part.SERVER:
             made = checked_table(plugin.name, made, built_in)
+        else:
+            made = _checked_module(made, _MAKERS[plugin.part])
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a broken plugin is data, whatever it raises
@@ -187,11 +202,11 @@ def _load(plugin: Plugin, entry: EntryPoint, built_in: Collection[str]) -> Plugi
     return replace(plugin, state=State.USED, made=made)
 
 
-def _collector(module: Any) -> ModuleType:
+def _checked_module(module: Any, maker: str) -> ModuleType:
     if not isinstance(module, ModuleType):
         raise TypeError(f"the entry point is a {type(module).__name__}, expected a module")
-    if not callable(getattr(module, "make_collector", None)):
-        raise TypeError("the module has no function make_collector")
+    if not callable(getattr(module, maker, None)):
+        raise TypeError(f"the module has no function {maker}")
     return module
 
 

@@ -83,7 +83,7 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
         ("run", _run_exporter, "run the exporter"),
         ("once", _once, "gather once and print the metrics"),
         ("doctor", _doctor, "say what this host lets us read, what it does not, and the mend"),
-        ("plugins", _plugins, "list the collectors and server tables that others have brought"),
+        ("plugins", _plugins, "list the collectors, tables and price sources of others"),
     ):
         _add_config(add(name, command, text))
     check = add("check-config", _check_config, "check a configuration file; start nothing")

@@ -7,8 +7,11 @@ believe somebody else: without a rate that quote is the price, and its dollars a
 (`conversion.py`).
 """
 
-from collections.abc import Iterable, Sequence
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from enum import StrEnum
 
 from unitcost.pricing.currency import USD
@@ -97,6 +100,7 @@ def resolve(
     ranked = sorted(offers, key=lambda each: RANKS.index(each.rank))
     chosen: list[Chosen] = []
     rejected: list[Rejected] = []
+    taken = _Taken()
     for offered in ranked:
         fitting: list[Quote] = []
         for quote in offered.quotes:
@@ -108,10 +112,12 @@ def resolve(
         tiled, disputed = _tiled(fitting, currencies)
         rejected += [Rejected(offered.rank, quote, Why.OVERLAP) for quote in disputed]
         for quote in tiled:
-            free = _free(quote, [each.quote for each in chosen])
+            free = taken.free(quote)
             if not free:
                 rejected.append(Rejected(offered.rank, quote, Why.OUTRANKED))
-            chosen += [Chosen(offered.rank, part) for part in free]
+            for part in free:
+                taken.take(part)
+                chosen.append(Chosen(offered.rank, part))
         chosen.sort(key=lambda each: each.quote.valid_from_ns)
     return Resolution(tuple(chosen), tuple(rejected), missing)
 
@@ -154,45 +160,80 @@ def _tiled(quotes: Sequence[Quote], currencies: frozenset[str]) -> tuple[list[Qu
         told = usd or quote.key.currency in currencies
         return told, bool(quote.key.zone), quote.as_of_ns, quote.known_at_ns, usd
 
-    in_order = sorted(quotes, key=right)
-    disputed = [each for each in quotes if any(_disagree(each, other) for other in quotes)]
-    tiled: list[Quote] = []
-    for quote in reversed(in_order):
-        if quote not in disputed:
-            tiled += _free(quote, tiled)
-    return sorted(tiled, key=lambda each: each.valid_from_ns), disputed
+    disputed = _disputed(quotes)
+    told = [quote for quote in quotes if quote not in disputed]
+    tiled = _Taken()
+    for quote in reversed(sorted(told, key=right)):
+        for part in tiled.free(quote):
+            tiled.take(part)
+    return tiled.pieces, [quote for quote in quotes if quote in disputed]
 
 
-def _disagree(one: Quote, other: Quote) -> bool:
-    """Whether they say different things of the same time with the same right."""
-    if one.per_hour == other.per_hour or one.key != other.key:
-        return False
-    equal = (one.as_of_ns, one.known_at_ns) == (other.as_of_ns, other.known_at_ns)
-    return equal and _overlap(one, other)
+def _disputed(quotes: Sequence[Quote]) -> set[Quote]:
+    """Those that say another thing than some other of the same time, with the same right.
+
+    That is what was stated and learnt at once of one key. In order of their beginnings, each is
+    compared with the one before that reaches farthest and the nearest one after it, of those that
+    have another price.
+    """
+    groups: dict[tuple[object, ...], list[Quote]] = {}
+    for quote in quotes:
+        groups.setdefault((quote.key, quote.as_of_ns, quote.known_at_ns), []).append(quote)
+    disputed: set[Quote] = set()
+    for group in groups.values():
+        in_order = sorted(group, key=lambda each: each.valid_from_ns)
+        reach: dict[Decimal, float] = {}
+        for quote in in_order:
+            if any(end > quote.valid_from_ns for end in _others(reach, quote)):
+                disputed.add(quote)
+            reach[quote.per_hour] = max(reach.get(quote.per_hour, 0), _end(quote))
+            reach = dict(sorted(reach.items(), key=lambda item: item[1])[-2:])
+        begin: dict[Decimal, float] = {}
+        for quote in reversed(in_order):
+            if any(start < _end(quote) for start in _others(begin, quote)):
+                disputed.add(quote)
+            begin[quote.per_hour] = quote.valid_from_ns
+            begin = dict(sorted(begin.items(), key=lambda item: item[1])[:2])
+    return disputed
 
 
-def _overlap(one: Quote, other: Quote) -> bool:
-    ends_after = one.valid_to_ns is None or one.valid_to_ns > other.valid_from_ns
-    begins_before = other.valid_to_ns is None or one.valid_from_ns < other.valid_to_ns
-    return ends_after and begins_before
+def _others(of_price: Mapping[Decimal, float], quote: Quote) -> Iterator[float]:
+    """The figures of the other prices than the quote's."""
+    return (figure for price, figure in of_price.items() if price != quote.per_hour)
 
 
-def _free(quote: Quote, taken: Sequence[Quote]) -> list[Quote]:
-    """The parts of a quote's time that no other has taken."""
-    parts = [quote]
-    for other in taken:
-        parts = [piece for part in parts for piece in _without(part, other)]
-    return parts
+def _end(quote: Quote) -> float:
+    return math.inf if quote.valid_to_ns is None else quote.valid_to_ns
 
 
-def _without(quote: Quote, other: Quote) -> list[Quote]:
-    if not _overlap(quote, other):
-        return [quote]
-    pieces = []
-    if quote.valid_from_ns < other.valid_from_ns:
-        pieces.append(replace(quote, valid_to_ns=other.valid_from_ns))
-    if other.valid_to_ns is not None and (
-        quote.valid_to_ns is None or other.valid_to_ns < quote.valid_to_ns
-    ):
-        pieces.append(replace(quote, valid_from_ns=other.valid_to_ns))
-    return pieces
+class _Taken:
+    """Quotes one after another, none for the time of another; thousands of them are no burden."""
+
+    def __init__(self) -> None:
+        self.pieces: list[Quote] = []
+        self._starts: list[int] = []
+
+    def take(self, piece: Quote) -> None:
+        """Add one whose time is free."""
+        place = bisect_right(self._starts, piece.valid_from_ns)
+        self._starts.insert(place, piece.valid_from_ns)
+        self.pieces.insert(place, piece)
+
+    def free(self, quote: Quote) -> list[Quote]:
+        """The parts of a quote's time that no other has taken."""
+        at, end = quote.valid_from_ns, _end(quote)
+        parts: list[Quote] = []
+        place = max(bisect_right(self._starts, at) - 1, 0)
+        for index in range(place, len(self.pieces)):
+            piece = self.pieces[index]
+            if piece.valid_from_ns >= end:
+                break
+            if piece.valid_from_ns > at:
+                until = piece.valid_from_ns
+                parts.append(replace(quote, valid_from_ns=at, valid_to_ns=until))
+            if piece.valid_to_ns is None:
+                return parts
+            at = max(at, piece.valid_to_ns)
+        if at < end:
+            parts.append(replace(quote, valid_from_ns=at))
+        return parts

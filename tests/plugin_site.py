@@ -49,6 +49,53 @@ SERVER = ServerTable(
 )
 '''
 
+PRICES = '''
+"""A price source of a third party."""
+
+import time
+from decimal import Decimal
+
+import msgspec
+
+from unitcost.collectors.price_contract import NotHere, PriceSourceError
+from unitcost.pricing.price import PriceModel
+from unitcost.pricing.quote import PriceKey, Quote
+from unitcost.pricing.resolve import Rank
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`usd`: what a host of Acme's costs an hour; empty: Acme is away."""
+
+    usd: str = "2.5"
+
+
+class Acme:
+    """Says what it is told to."""
+
+    name = "acme_prices"
+    rank = Rank.LIVE
+    refresh_seconds = 3600.0
+
+    def __init__(self, options, context):
+        self._usd = options.usd
+        self._wall_ns = context.wall_ns
+
+    def quotes(self, identity, deadline):
+        if identity.provider != "acme":
+            raise NotHere("no host of Acme's")
+        if not self._usd:
+            raise PriceSourceError("Acme is away")
+        if identity.sku != "big":
+            return []
+        key = PriceKey("acme", "here", "big", PriceModel.ON_DEMAND)
+        now_ns = self._wall_ns()
+        return [Quote(key, Decimal(self._usd), "acme", as_of_ns=10**18, known_at_ns=now_ns)]
+
+
+def make_source(options, context):
+    return Acme(options, context)
+'''
+
 
 def install(
     folder: Path,

@@ -13,14 +13,13 @@ import msgspec
 
 from unitcost.collectors.address import is_loopback, parse_url
 from unitcost.collectors.base import Context, Found, Target
-from unitcost.collectors.plugins import Plugin
+from unitcost.collectors.plugins import Part, Plugin
 from unitcost.collectors.tables import ServerTable
 from unitcost.exporter.config import plugins, yaml_strict
 from unitcost.exporter.config.carbon import grid_intensity
 from unitcost.exporter.config.checks import mistakes
 from unitcost.exporter.config.decode import Mistake, decode, shown
 from unitcost.exporter.config.host import complete, host_mistakes, host_warnings
-from unitcost.exporter.config.planned import planning_mistakes
 from unitcost.exporter.config.price_sources import wanted_sources
 from unitcost.exporter.config.settings import Settings
 from unitcost.pricing.carbon import GridIntensity
@@ -120,20 +119,22 @@ def _checked(value: Any, source: str, folder: Path, environ: Mapping[str, str]) 
     present = plugins.installed(settings)
     names = present.server_names()
     found = mistakes(settings, names, present.advice())
-    planned = planning_mistakes(settings)
-    for mistake in itertools.chain(found, planned, host_mistakes(settings)):
+    for mistake in itertools.chain(found, host_mistakes(settings)):
         raise mistake
     enabled = _enabled(settings.collectors, present.collectors)
     enabled, options = plugins.with_options(enabled, settings.collectors)
+    sources = wanted_sources(settings.price.lookup, present.price_sources)
+    wanted = tuple(item for item, _ in sources)
+    found_out = plugins.after(present.plugins, enabled)
     return Loaded(
         settings=settings,
         source=source,
-        warnings=tuple(_warnings(settings, enabled, present)),
+        warnings=tuple(_warnings(settings, enabled, wanted, present)),
         collector_options=MappingProxyType(options),
         context=_context(settings, present.plugin_tables),
         collectors=enabled,
-        plugins=plugins.after(present.plugins, enabled),
-        price_sources=wanted_sources(settings.price.lookup),
+        plugins=plugins.after(found_out, wanted, Part.PRICE_SOURCE),
+        price_sources=sources,
         carbon=grid_intensity(settings),
     )
 
@@ -153,7 +154,10 @@ def _enabled(sections: Mapping[str, dict[str, Any]], found: tuple[Found, ...]) -
 
 
 def _warnings(
-    settings: Settings, enabled: tuple[Found, ...], present: plugins.Installed
+    settings: Settings,
+    enabled: tuple[Found, ...],
+    sources: tuple[Found, ...],
+    present: plugins.Installed,
 ) -> Iterator[str]:
     price = settings.price
     priced = (price.usd_per_hour, price.owned, price.lookup) != (None, None, None)
@@ -163,6 +167,10 @@ def _warnings(
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     yield from host_warnings(settings, cpus, memory)
     yield from plugins.warnings(settings, enabled, present)
+    for item in sources:
+        if item.error is not None:
+            of = f" ({item.origin})" if item.origin else ""
+            yield f"price.lookup.sources.{item.name}{of}: cannot be used: {item.error}"
     endpoints = any(workload.endpoints for workload in settings.workloads)
     if endpoints and "openmetrics" not in {item.name for item in enabled}:
         yield "collectors.openmetrics: not enabled, so no endpoint is read"

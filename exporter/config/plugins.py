@@ -1,11 +1,14 @@
-"""What is installed: built-in collectors and tables, those of plugins, and what to warn of."""
+"""What is installed: built-in collectors and tables, what plugins bring, and what to warn of."""
 
+import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any
 
 import msgspec
 
+import unitcost.collectors.price_sources
 import unitcost.collectors.servers
 from unitcost.collectors.base import Found, discover
 from unitcost.collectors.plugins import (
@@ -14,22 +17,28 @@ from unitcost.collectors.plugins import (
     State,
     collectors_of,
     find_plugins,
+    modules_of,
     normalized,
     tables_of,
 )
 from unitcost.collectors.tables import ServerTable
 from unitcost.exporter.config.decode import Mistake, decode
 from unitcost.exporter.config.settings import Settings
+from unitcost.exporter.config.yaml_strict import Path
 
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """Collectors and server tables by where they come from; `plugins` has those unused, too."""
+    """Collectors and server tables by where they come from; `plugins` has those unused, too.
+
+    `price_sources` are those of plugins alone.
+    """
 
     collectors: tuple[Found, ...]
     built_in_tables: Mapping[str, ServerTable]
     plugin_tables: Mapping[str, ServerTable]
     plugins: tuple[Plugin, ...]
+    price_sources: tuple[Found, ...]
 
     def server_names(self) -> frozenset[str]:
         """What `server:` takes. That a plugin's table is broken breaks its endpoints alone."""
@@ -50,10 +59,20 @@ def installed(settings: Settings) -> Installed:
     """Find what this package and the other distributions bring; a broken one comes with why."""
     built_in = discover()
     tables = server_tables()
-    taken = {Part.COLLECTOR: [item.name for item in built_in], Part.SERVER: list(tables)}
+    taken = {
+        Part.COLLECTOR: [item.name for item in built_in],
+        Part.SERVER: list(tables),
+        Part.PRICE_SOURCE: _names_in(unitcost.collectors.price_sources),
+    }
     plugins = find_plugins(taken, settings.plugins.allow)
     collectors = (*built_in, *collectors_of(plugins))
-    return Installed(collectors, tables, tables_of(plugins), plugins)
+    sources = tuple(modules_of(plugins, Part.PRICE_SOURCE))
+    return Installed(collectors, tables, tables_of(plugins), plugins, sources)
+
+
+def _names_in(package: ModuleType) -> list[str]:
+    """The modules of a package, none of them imported."""
+    return [info.name for info in pkgutil.iter_modules(package.__path__)]
 
 
 def server_tables() -> dict[str, ServerTable]:
@@ -75,41 +94,53 @@ def with_options(
     options: dict[str, Any] = {}
     for item in found:
         section = sections.get(item.name, {})
-        try:
-            if item.module is not None:
-                options[item.name] = _options(item, section)
-        except Mistake as mistake:
-            if not item.origin or section.keys() - {"enabled"}:
-                raise
-            where = ".".join(map(str, mistake.path))
-            item = replace(item, module=None, error=f"by default, {where}: {mistake.problem}")
-        except BaseException as error:  # a plugin's own code runs in there
-            if not item.origin or isinstance(error, KeyboardInterrupt):
-                raise
-            item = replace(item, module=None, error=f"its Options: {type(error).__name__}")
+        item, own = with_own_options(item, section, ("collectors", item.name))
+        if item.module is not None:
+            options[item.name] = own
         proven.append(item)
     return tuple(proven), options
 
 
-def after(plugins: tuple[Plugin, ...], proven: tuple[Found, ...]) -> tuple[Plugin, ...]:
-    """The plugins with what `with_options` found out about them."""
+def with_own_options(found: Found, section: Mapping[str, Any], place: Path) -> tuple[Found, Any]:
+    """A collector or source with its options, from its section, which stands at `place`.
+
+    As for `with_options`; one that could not be imported comes without options.
+    """
+    try:
+        return found, None if found.module is None else _options(found, section, place)
+    except Mistake as mistake:
+        if not found.origin or section.keys() - {"enabled"}:
+            raise
+        where = ".".join(map(str, mistake.path))
+        error = f"by default, {where}: {mistake.problem}"
+    except BaseException as raised:  # a plugin's own code runs in there
+        if not found.origin or isinstance(raised, KeyboardInterrupt):
+            raise
+        error = f"its Options: {type(raised).__name__}"
+    return replace(found, module=None, error=error), None
+
+
+def after(
+    plugins: tuple[Plugin, ...], proven: tuple[Found, ...], part: Part = Part.COLLECTOR
+) -> tuple[Plugin, ...]:
+    """The plugins with what came out about those of a part when their options were read."""
     errors = {item.name: item.error for item in proven if item.origin and item.error is not None}
     return tuple(
         each.ended(State.BROKEN, errors[each.name])
-        if each.part is Part.COLLECTOR and each.state is State.USED and each.name in errors
+        if each.part is part and each.state is State.USED and each.name in errors
         else each
         for each in plugins
     )
 
 
-def _options(found: Found, section: Mapping[str, Any]) -> Any:
+def _options(found: Found, section: Mapping[str, Any], place: Path) -> Any:
     own = {key: value for key, value in section.items() if key != "enabled"}
     type_ = getattr(found.module, "Options", _NoOptions)
-    return decode(own, type_, ("collectors", found.name))
+    return decode(own, type_, place)
 
 
 class _NoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """For a collector that has none."""
+    """For a collector or a source that has none."""
 
 
 def warnings(settings: Settings, enabled: tuple[Found, ...], present: Installed) -> Iterator[str]:

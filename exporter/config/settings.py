@@ -3,25 +3,36 @@
 Durations are seconds (floats); money is Decimal USD; sizes are GiB.
 """
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from unitcost.collectors.tables import ServerTable
-from unitcost.exporter.config.planning import (
-    BudgetSettings,
-    ItemSettings,
-    Opportunity,
-    TrainedModelSettings,
-)
-from unitcost.exporter.config.section import Section, Usd, UsdPerHour
-from unitcost.exporter.config.section import between as _between
 
 PORT = 9841
 
 
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The values a number may have, both ends included; checked by `config.load`."""
+
+    low: Decimal
+    high: Decimal
+
+
+def _between(low: str, high: str) -> Range:
+    return Range(Decimal(low), Decimal(high))
+
+
+UsdPerHour = Annotated[Decimal, _between("0", "1000000")]
+Usd = Annotated[Decimal, _between("0", "1000000000")]
 Port = Annotated[int, _between("1", "65535")]
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of all sections: immutable, and an unknown key is an error."""
 
 
 class PriceChange(Section, frozen=True):
@@ -82,7 +93,7 @@ class Lookup(Section, frozen=True):
     instance: Instance = Instance()
     metadata: bool = True
     """Whether the cloud's metadata service and the cluster are asked what this host is."""
-    sources: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    sources: dict[str, dict[str, Any]] = {}
     """A section for each price source by name: `enabled` and whatever its own `Options` has."""
 
 
@@ -198,7 +209,7 @@ class Tenants(Section, frozen=True):
 
     label: str = ""
     """As the server's table says where it is empty."""
-    names: dict[str, str] = msgspec.field(default_factory=dict)
+    names: dict[str, str] = {}
     """What some values of the label are called."""
     limit: Annotated[int, _between("1", "1000")] = 50
     """Most tenants with a series of their own; the others are ``__other__``."""
@@ -254,7 +265,7 @@ class UnitCosts(Section, frozen=True):
 
 
 class Plugins(Section, frozen=True):
-    """Which installed distributions may bring collectors and server tables."""
+    """Which installed distributions may bring collectors, server tables and price sources."""
 
     allow: tuple[str, ...] | None = None
     """Names of distributions; all where it is left out, none where it is empty."""
@@ -267,18 +278,12 @@ class Settings(Section, frozen=True):
     price: Price = Price()
     carbon: Carbon | None = None
     workloads: tuple[WorkloadSettings, ...] = ()
-    servers: dict[str, ServerTable] = msgspec.field(default_factory=dict)
-    collectors: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    servers: dict[str, ServerTable] = {}
+    collectors: dict[str, dict[str, Any]] = {}
     """A section for each collector by name: `enabled` and whatever its own `Options` has."""
     plugins: Plugins = Plugins()
-    items: tuple[ItemSettings, ...] = ()
-    items_file: str = ""
-    """A CSV file with more items, which is read again whenever it changes."""
-    trained_models: tuple[TrainedModelSettings, ...] = ()
-    opportunity: Opportunity | None = None
-    budgets: tuple[BudgetSettings, ...] = ()
     timezone: str = "UTC"
-    """IANA name, for days, budgets and tariffs."""
+    """IANA name, for days and tariffs."""
     period: Annotated[float, _between("0.2", "300")] = 5.0
     """Seconds from one tick to the next."""
     gather_deadline: Annotated[float, _between("0.05", "300")] = 2.5

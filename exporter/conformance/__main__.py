@@ -8,16 +8,19 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from unitcost.collectors.base import Found
-from unitcost.collectors.plugins import Plugin, State, normalized
+from unitcost.collectors.plugins import Part, Plugin, State, normalized
 from unitcost.collectors.tables import ServerTable
 from unitcost.exporter.config.load import ConfigError, Loaded, load
 from unitcost.exporter.conformance.collector import check_collector
+from unitcost.exporter.conformance.price_source import check_price_source
 from unitcost.exporter.conformance.report import Report, Violation
 from unitcost.exporter.conformance.server import built_in_tables, check_server
+from unitcost.exporter.prices.make import stated_identity
 
 GOOD, FAILED, BAD_USAGE = 0, 1, 2
 OURSELVES = "unitcost"
@@ -43,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m unitcost.exporter.conformance",
-        description="Check the collectors and server tables that a distribution brings.",
+        description="Check the collectors, tables and price sources that a distribution brings.",
         allow_abbrev=False,
     )
     parser.add_argument("name", metavar="NAME", help=f"a distribution; {OURSELVES}: the built-in")
@@ -64,6 +67,9 @@ def _reports(name: str, loaded: Loaded, recordings: Path | None) -> Iterator[Rep
         for found in loaded.collectors:
             if not found.origin:
                 yield _collector(found, loaded)
+        for found, options in loaded.price_sources:
+            if not found.origin:
+                yield _price_source(found, options, loaded)
         for server, table in sorted(built_in_tables().items()):
             yield _server(server, table, recordings)
     for plugin in loaded.plugins:
@@ -77,6 +83,11 @@ def _plugin(plugin: Plugin, loaded: Loaded, recordings: Path | None) -> Report:
         return Report(subject, (Violation(str(plugin.state).replace(" ", "_"), plugin.reason),))
     if isinstance(plugin.made, ServerTable):
         return _server(plugin.name, plugin.made, recordings)
+    if plugin.part is Part.PRICE_SOURCE:
+        for found, options in loaded.price_sources:
+            if found.name == plugin.name:
+                return _price_source(found, options, loaded)
+        return _price_source(Found(plugin.name, plugin.made, None), None, loaded)
     for found in loaded.collectors:
         if found.name == plugin.name:
             return _collector(found, loaded)
@@ -88,6 +99,17 @@ def _collector(found: Found, loaded: Loaded) -> Report:
         return Report(f"collector {found.name}", (Violation("import", found.error or ""),))
     options = loaded.collector_options.get(found.name)
     return check_collector(found.module, options, loaded.context, name=found.name)
+
+
+def _price_source(found: Found, options: Any, loaded: Loaded) -> Report:
+    """By its section; of the host that ``price.lookup.instance`` says, if it says which."""
+    if found.module is None:
+        return Report(f"price source {found.name}", (Violation("import", found.error or ""),))
+    lookup = loaded.settings.price.lookup
+    host = stated_identity(lookup.instance) if lookup else None
+    known = host if host and host.provider and host.sku else None
+    folder = Path(loaded.source).absolute().parent
+    return check_price_source(found.module, options, known, name=found.name, folder=folder)
 
 
 def _server(name: str, table: ServerTable, folder: Path | None) -> Report:

@@ -2,15 +2,13 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from unitcost.collectors.base import Context, NeedsRestart, Neighbours, NoData, Reading
-from unitcost.exporter.config.decode import Mistake, decode
 from unitcost.exporter.conformance.calls import Caller, Outcome, described
+from unitcost.exporter.conformance.options import given_options
 from unitcost.exporter.conformance.readings import pair_violations, reading_violations
 from unitcost.exporter.conformance.report import Report, Violation
 from unitcost.exporter.gathering.validate import Junk, validate
@@ -38,7 +36,8 @@ def check_collector(
     source count on there, so that the check sees counters rise.
     """
     found = _Check(name or _name(module))
-    given = found.options(module, options)
+    given, violations = given_options(module, options)
+    found.violations += violations
     if given is not None:
         found.run(module, given, context or Context(), name, seconds, between)
     return found.report()
@@ -64,25 +63,6 @@ class _Check:
     def add(self, rule: str, detail: str) -> None:
         """A rule that does not hold."""
         self.violations.append(Violation(rule, detail))
-
-    def options(self, module: Any, given: Any) -> Any:
-        """The options to make it with; None where there can be none."""
-        type_ = getattr(module, "Options", None)
-        if not isinstance(type_, type) or not issubclass(type_, msgspec.Struct):
-            self.add("options", "there is no class Options that is a msgspec.Struct")
-            return None
-        self.violations += options_violations(type_)
-        try:
-            if given is None or isinstance(given, Mapping):
-                return decode(dict(given or {}), type_)
-        except Mistake as mistake:
-            where = ".".join(map(str, mistake.path)) or "the section"
-            self.add("options.decode", f"{where}: {mistake.problem}")
-            return None
-        except Exception as error:  # noqa: BLE001 - its own checks are foreign code
-            self.add("options.decode", described(error))
-            return None
-        return given
 
     def run(
         self,
@@ -218,21 +198,3 @@ class _Use:
         elif outcome.error is not None:
             self.check.add(rule, described(outcome.error))
         return not outcome.late
-
-
-def options_violations(type_: type[msgspec.Struct]) -> Iterator[Violation]:
-    """What is wrong with a class of options."""
-    config = type_.__struct_config__
-    if not config.frozen:
-        yield Violation("options", "Options is not frozen")
-    if not config.forbid_unknown_fields:
-        yield Violation("options", "Options takes unknown keys: forbid_unknown_fields is missing")
-    for each in msgspec.structs.fields(type_):
-        if each.required:
-            yield Violation(
-                "options", f"{each.name} has no default: it must work without a section"
-            )
-        if each.encode_name == "enabled":
-            yield Violation("options", "enabled is the exporter's own key of every section")
-    if not type_.__doc__:
-        yield Violation("options", "Options has no docstring that says what its keys mean")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from unitcost.collectors.price_contract import NotHere, PriceSource, PriceSourceError
+from unitcost.exporter.prices.accepted import accepted, left_out, text_of
 from unitcost.exporter.prices.looked import SourceState
 from unitcost.pricing.quote import HostIdentity, Quote
 
@@ -25,14 +26,18 @@ def asked_of(
     """
     together = getattr(source, "quotes_of", None) if sibling is not None else None
     try:
-        quotes = (
-            tuple(together((host, sibling), time.monotonic() + patience(source)))
+        deadline = time.monotonic() + patience(source)
+        quotes = accepted(
+            together((host, sibling), deadline)
             if together is not None
-            else tuple(source.quotes(host, time.monotonic() + patience(source)))
+            else source.quotes(host, deadline)
         )
+        dropped = left_out(source)
     except NotHere:
         return replace(before, quotes=(), sibling_quotes=(), not_here=True, error="")
-    except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
         return replace(before, errors=before.errors + 1, error=_why(error))
     after = replace(
         before,
@@ -40,7 +45,7 @@ def asked_of(
         last_success_ns=now_ns,
         error="",
         not_here=False,
-        dropped=tuple(sorted(getattr(source, "dropped", {}).items())),
+        dropped=dropped,
         sibling_quotes=_of(quotes, sibling, True),
         sibling_error="",
     )
@@ -54,10 +59,12 @@ def _of_sibling(
 ) -> SourceState:
     """The same after it was asked of the sibling, too."""
     try:
-        quotes = tuple(source.quotes(sibling, time.monotonic() + patience(source)))
+        quotes = accepted(source.quotes(sibling, time.monotonic() + patience(source)))
     except NotHere:
         return after
-    except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
         return replace(after, sibling_quotes=before.sibling_quotes, sibling_error=_why(error))
     return replace(after, sibling_quotes=quotes)
 
@@ -73,5 +80,7 @@ def patience(source: PriceSource) -> float:
     return float(getattr(source, "patience_seconds", SOURCE_SECONDS))
 
 
-def _why(error: Exception) -> str:
-    return str(error) if isinstance(error, PriceSourceError) else type(error).__name__
+def _why(error: BaseException) -> str:
+    if not isinstance(error, PriceSourceError):
+        return type(error).__name__
+    return text_of(error) or "it failed, and did not say why"

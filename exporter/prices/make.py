@@ -14,6 +14,7 @@ from unitcost.collectors.reference.table import BadTable
 from unitcost.exporter.config.agreed import discounts_of, wants_sibling
 from unitcost.exporter.config.settings import Currency, Instance, Lookup, Price, SplitWeights
 from unitcost.exporter.log import fields
+from unitcost.exporter.prices.accepted import shape_problem, text_of
 from unitcost.exporter.prices.exchange import make_exchange
 from unitcost.exporter.prices.lookup import Identified, PriceLookup, SiblingOf, no_sibling
 from unitcost.pricing.price import PriceModel
@@ -103,8 +104,12 @@ def _make(found: Found, options: Any, context: SourceContext) -> PriceSource | N
         if found.module is None:
             raise ImportError(found.error)
         source: PriceSource = found.module.make_source(options, context)
-    except Exception as error:  # noqa: BLE001 - one that cannot be made breaks no other
-        detail = fields(source=found.name, detail=f"{type(error).__name__}: {error}"[:200])
+        if problem := shape_problem(source, found.name):
+            raise TypeError(problem)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - one that cannot be made breaks no other
+        detail = fields(source=found.name, detail=f"{type(error).__name__}: {text_of(error)}")
         _log.warning("price source cannot be used", extra=detail)
         return None
     return source

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from unitcost.exporter.serving.publish_devices import carbon_points, device_points, pod_points
 from unitcost.exporter.serving.publish_drift import drift_points
 from unitcost.exporter.serving.publish_memos import method_points
-from unitcost.exporter.serving.publish_plans import plan_points
 from unitcost.exporter.serving.publish_prices import price_points
 from unitcost.exporter.serving.publish_rates import rate_points
 from unitcost.exporter.serving.publish_runs import run_points
@@ -58,7 +57,6 @@ def ledger_points(settler: Settler, observed: Observed) -> Points:
         points |= run_points(settler, now)
         points |= drift_points(settler.drift, live - frozenset(spread))
     points |= method_points(settler.tally, settler.memos, live)
-    points |= plan_points(settler)
     points["unitcost_window_seconds"] = [((), settler.rules.window_ns / NS_PER_SECOND)]
     return points
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from unitcost.exporter.log import fields
 from unitcost.exporter.settling.batch import EventRow
 from unitcost.exporter.settling.books import Books
-from unitcost.exporter.settling.plan_book import PlanBook
 from unitcost.exporter.settling.run_book import RunBook
 from unitcost.exporter.settling.state import State
 from unitcost.pricing.charge import Posting
@@ -64,7 +63,6 @@ class Corrector:
 
     books: Books
     runs: RunBook
-    plans: PlanBook
     time: ChargedTime
     due: deque[int] = field(default_factory=deque)
     done: Done = field(default_factory=dict)
@@ -119,7 +117,6 @@ class Corrector:
                 self.books.use(move.new)
         self.books.revise(made.posting)
         self.runs.correct(made.posting)
-        self.plans.correct(made.posting, hour)
         for key, amount in made.posting.charges.items():
             if amount.pico:
                 labels = (key.account.workload, key.resource)

@@ -1,7 +1,7 @@
 """Rules: what the configuration says, in the pricing core's own types."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -13,7 +13,6 @@ from unitcost.exporter.config.settings import (
     WorkloadSettings,
 )
 from unitcost.exporter.config.settings import Price as PriceSettings
-from unitcost.exporter.settling.planning import Planning, planning_of
 from unitcost.pricing.attribute import Rule, RuleMatcher
 from unitcost.pricing.carbon import GridIntensity
 from unitcost.pricing.price import (
@@ -79,7 +78,6 @@ class Rules:
     retire_after_ns: int = RETIRE_AFTER_NS
     reboot_limit_ns: int = REBOOT_LIMIT_NS
     carbon: GridIntensity | None = None
-    planning: Planning = field(default_factory=Planning)
 
 
 def rules_of(settings: Settings, carbon: GridIntensity | None = None) -> Rules:
@@ -96,7 +94,6 @@ def rules_of(settings: Settings, carbon: GridIntensity | None = None) -> Rules:
         slot_ns=round(SLOT_NS / scale),
         retire_after_ns=round(RETIRE_AFTER_NS / scale),
         carbon=carbon,
-        planning=planning_of(settings),
     )
 
 

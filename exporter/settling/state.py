@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from unitcost.pricing.allocate import Share
-from unitcost.pricing.budget import Remembered
 from unitcost.pricing.charged_time import ChargedTime
 from unitcost.pricing.currency import Rate
 from unitcost.pricing.meter import Point
@@ -52,8 +51,6 @@ class State:
     charged: ChargedTime | None = None
     rates: tuple[Rate, ...] = ()
     sibling_quotes: tuple[Quote, ...] = ()
-    began_ns: int | None = None
-    budgets: tuple[Remembered, ...] = ()
 
     @property
     def meter(self) -> UnitMeter:

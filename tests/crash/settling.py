@@ -1,23 +1,18 @@
 """Settles a made-up world as fast as it can, until it is killed. Prints each committed round.
 
 Usage: python settling.py LEDGER FIRST_ROUND. A round is five seconds of fake time; in it, a
-server counts three requests, and its process burns a second of CPU. Items are booked: at once, over
-time, and for each request; a budget of each day is spent.
+server counts three requests, and its process burns a second of CPU.
 """
 
 import sys
-from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
 
 from unitcost.exporter.ledger.keeper import Keeper
 from unitcost.exporter.settling.holding import HostMeter, Observed
-from unitcost.exporter.settling.planning import Planning
 from unitcost.exporter.settling.rules import Reservation, Rules, WorkloadRule
 from unitcost.exporter.settling.settle import Settler
 from unitcost.pricing.attribute import RuleMatcher
-from unitcost.pricing.budget import Budget, BudgetPeriod
-from unitcost.pricing.items import Item, ItemKey, ItemType
 from unitcost.pricing.price import Component, Price, PriceBook, PriceModel
 from unitcost.pricing.resource import DEFAULT_SPLIT
 from unitcost.pricing.sample import Kind, Outcome, Process, Quantity, Sample, Subject
@@ -55,19 +50,6 @@ def observed(n: int) -> Observed:
     return Observed([*host, count], [subject], processes, [])
 
 
-def item(name: str, usd: str, start: int | None, end: int | None = None, per: str = "") -> Item:
-    """An item of the server's."""
-    return Item(ItemKey(name, "chat", "", "", ItemType.OTHER, per), Decimal(usd), start, end)
-
-
-ITEMS = (
-    item("data", "18000.000000000001", START + 9 * ROUND),
-    item("staff", "1234567.89", START, START + 30 * 24 * 3600 * SECOND),
-    item("licence", "0.0004", None, None, "request"),
-)
-DAILY = Budget("daily", Decimal(100), BudgetPeriod.DAY, UTC)
-
-
 def rules() -> Rules:
     """A rented host with one reserved workload."""
     price = Price(Component.RENT, PRICE, PriceModel.OVERRIDE, "test")
@@ -81,7 +63,6 @@ def rules() -> Rules:
         workloads={"chat": rule},
         window_ns=300 * SECOND,
         minimum_micro=10**6,
-        planning=Planning(ITEMS, budgets=(DAILY,), shown_first_ns=0),
     )
 
 

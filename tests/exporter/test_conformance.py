@@ -268,7 +268,10 @@ WRONG: dict[str, tuple[str, Callable[[int], Any]]] = {
         lambda n: read(sample(50.0, Quantity.DEVICE_UTILIZATION, kind=Kind.GAUGE)),
     ),
     "wall clock": ("sample.instant", lambda n: read(sample(mono_ns=time.time_ns()))),
-    "an instant of nothing": ("sample.instant", lambda n: read(sample(mono_ns=0))),
+    "an instant to come": (
+        "sample.instant",
+        lambda n: read(sample(mono_ns=time.monotonic_ns() + 10**12)),
+    ),
     "back in time": (
         "sample.instant",
         lambda n: read(sample(mono_ns=time.monotonic_ns() - n * 10**9)),

@@ -159,3 +159,45 @@ def test_prices_tile_and_follow_the_order_of_sources(
         assert (chosen is None) == (not there)
         if chosen is not None:
             assert list(Rank).index(chosen.rank) == min(list(Rank).index(r) for r in there)
+
+
+one_source = st.lists(
+    st.builds(
+        lambda start, length, usd, stated: quote(
+            str(usd), start, None if length is None else start + length, as_of_ns=stated
+        ),
+        st.integers(0, 20),
+        st.none() | st.integers(1, 10),
+        st.integers(1, 3),
+        st.integers(0, 2),
+    ),
+    max_size=8,
+)
+
+
+@given(one_source)
+def test_of_one_source_the_undisputed_that_was_stated_last_holds(quotes: list[Quote]) -> None:
+    """As if each were compared with every other, instant by instant."""
+
+    def disagree(one: Quote, other: Quote) -> bool:
+        at_once = any(one.covers(at) and other.covers(at) for at in range(40))
+        return at_once and one.per_hour != other.per_hour and one.as_of_ns == other.as_of_ns
+
+    disputed = [each for each in quotes if any(disagree(each, other) for other in quotes)]
+    found = resolve(HOST, [Offered(Rank.LIVE, quotes)])
+    why = [each.quote for each in found.rejected if each.why is Why.OVERLAP]
+    assert why == disputed
+    for instant in range(40):
+        told = [each for each in quotes if each.covers(instant) and each not in disputed]
+        latest = max(told, key=lambda each: each.as_of_ns, default=None)
+        assert prices(found, instant) == [latest.per_hour if latest else None]
+
+
+def test_thousands_of_quotes_are_no_burden() -> None:
+    """As of Spot prices over months: each second price is of its own minute, or all contradict."""
+    many = [quote(str(1 + n % 7), n, n + 1) for n in range(3000)]
+    assert (
+        len(resolve(HOST, [Offered(Rank.LIVE, many), Offered(Rank.SNAPSHOT, many)]).chosen) == 3000
+    )
+    all_at_once = [quote(str(n + 1), n) for n in range(3000)]
+    assert len(resolve(HOST, [Offered(Rank.LIVE, all_at_once)]).rejected) == 3000

@@ -19,6 +19,7 @@ from unitcost.collectors.kube.scrape import scrape_of
 from unitcost.collectors.price_contract import SourceContext
 from unitcost.collectors.price_sources import price_file
 from unitcost.collectors.tables import ServerTable
+from unitcost.exporter.conformance import check_price_source
 from unitcost.pricing.container import Scrape
 from unitcost.pricing.price import PriceModel
 from unitcost.pricing.quote import HostIdentity
@@ -66,6 +67,22 @@ def test_every_price_file_is_read(fences: list[tuple[str, str, str]], tmp_path: 
         host = HostIdentity("lambda", "us-east-1", "", "gpu_8x_h100_sxm5", PriceModel.ON_DEMAND)
         (quote,) = source.quotes(host, time.monotonic() + 10)
         assert quote.per_hour == Decimal("23.92")
+
+
+def test_the_price_source_on_the_page_of_plugins_conforms(
+    fences: list[tuple[str, str, str]],
+) -> None:
+    """It is a whole one."""
+    (text,) = [
+        text
+        for name, language, text in fences
+        if (name, language) == ("docs/plugins.md", "python") and "make_source" in text
+    ]
+    made = ModuleType("acme_contract")
+    exec(compile(text, "plugins.md", "exec"), made.__dict__)  # noqa: S102 - our own page
+    host = HostIdentity("acme", "dubai", "", "a8", PriceModel.ON_DEMAND)
+    report = check_price_source(made, None, host, name="acme_contract")
+    assert (report.violations, report.notes) == ((), ())
 
 
 def test_every_prometheus_example_is_accepted_by_promtool(

@@ -44,6 +44,7 @@ def python(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     entries = {
         "unitcost.collectors": {"broken": "unitcost_broken", "host": "unitcost_broken"},
         "unitcost.servers": {"broken": "unitcost_broken:SERVER"},
+        "unitcost.price_sources": {"broken": "unitcost_broken", "rate_card": "unitcost_broken"},
     }
     install(
         site, "unitcost-broken", entries, {"unitcost_broken": "raise ImportError('no libacme')"}
@@ -73,12 +74,17 @@ def run(python: Path, tmp_path: Path) -> Run:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """A configuration that uses the plugin's collector and its server."""
+    """A configuration that uses the plugin's collector, its server and its prices."""
     state = '{"engine": "a", "model": "anvil", "succeeded": 7, "failed": 1, "output_tokens": 70}'
     (tmp_path / "state.json").write_text(state)
     file = tmp_path / "unitcost.yaml"
+    row = '{"region": "dubai", "type": "a8", "currency": "AED", "per_hour": 36.725, "stated": 9}'
+    (tmp_path / "prices.json").write_text(f"[{row}]")
     file.write_text(
-        f"price: {{usd_per_hour: 1}}\nledger: {{path: {tmp_path}/ledger.db}}\n"
+        "price:\n  lookup:\n    metadata: false\n"
+        "    instance: {provider: acme, region: dubai, type: a8, terms: on_demand}\n"
+        "    sources: {acme_prices: {path: prices.json}}\n"
+        f"ledger: {{path: {tmp_path}/ledger.db}}\n"
         f"collectors: {{acme_batch: {{path: {tmp_path}/state.json, workload: nightly}}}}\n"
         "workloads:\n  - name: chat\n"
         "    endpoints: [{url: 'http://127.0.0.1:9/metrics', server: acme}]\n"
@@ -96,6 +102,7 @@ def test_the_wheel_holds_the_package_and_the_entry_points(built: Path, root: Pat
     assert names == {f"unitcost_acme/{file.name}" for file in package if file.is_file()}
     assert "[unitcost.collectors]\nacme_batch = unitcost_acme.batch" in text
     assert "[unitcost.servers]\nacme = unitcost_acme.server:SERVER" in text
+    assert "[unitcost.price_sources]\nacme_prices = unitcost_acme.prices" in text
     ours = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
     theirs = tomllib.loads((root / TEMPLATE / "pyproject.toml").read_text())["project"]
     major, minor, _ = ours.split(".")
@@ -113,9 +120,13 @@ def test_the_commands_find_it_and_say_what_is_wrong_with_the_broken_one(
     assert plugins.returncode == 1
     assert plugins.stdout.splitlines() == [
         "collector acme_batch (unitcost-acme 0.1.0): used",
+        "price source acme_prices (unitcost-acme 0.1.0): used",
         "server acme (unitcost-acme 0.1.0): used",
         "collector broken (unitcost-broken 1.2): broken: ImportError: no libacme",
         "collector host (unitcost-broken 1.2): refused: the name is taken by what is built in",
+        "price source broken (unitcost-broken 1.2): broken: ImportError: no libacme",
+        "price source rate_card (unitcost-broken 1.2): refused: the name is taken by what is built "
+        "in",
         "server broken (unitcost-broken 1.2): broken: ImportError: no libacme",
     ]
     doctor = run("unitcost.exporter", "doctor", "--config", str(config)).stdout
@@ -134,6 +145,13 @@ def test_its_collector_is_read_and_the_broken_one_breaks_nothing(run: Run, confi
     assert 'unitcost_collector_up{collector="broken"} 0.0' in up
 
 
+def test_its_price_is_the_host_s(run: Run, config: Path) -> None:
+    """In the currency it is billed in, and in dollars."""
+    explained = run("unitcost.exporter", "prices", "explain", "--config", str(config))
+    assert "price: 36.725 AED an hour, on_demand" in explained.stdout
+    assert "= 10 USD an hour, at 3.6725 AED for a dollar" in explained.stdout
+
+
 def test_it_conforms_and_the_broken_one_does_not(run: Run, config: Path, root: Path) -> None:
     """By the command; with its recordings nothing of the table is left unproven."""
     recordings = ("--recordings", str(root / TEMPLATE / "tests/recordings"))
@@ -142,12 +160,13 @@ def test_it_conforms_and_the_broken_one_does_not(run: Run, config: Path, root: P
     assert (good.returncode, good.stderr) == (0, "")
     assert good.stdout.splitlines() == [
         "collector acme_batch: ok",
+        "price source acme_prices: ok",
         "server acme: ok",
         "  note: rose, and was not compared with what a client counted: request_seconds",
     ]
     bad = run(module, "unitcost_broken")
     assert bad.returncode == 1
-    assert bad.stdout.count("NOT CONFORMING") == 3
+    assert bad.stdout.count("NOT CONFORMING") == 5
     assert "broken: ImportError: no libacme" in bad.stdout
 
 
@@ -156,4 +175,4 @@ def test_its_own_tests_pass(run: Run, root: Path) -> None:
     tests = str(root / TEMPLATE / "tests")
     own = run("pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", tests, tests)
     assert own.returncode == 0, own.stdout + own.stderr
-    assert "3 passed" in own.stdout
+    assert "4 passed" in own.stdout

@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
-from unitcost_acme import batch
+from unitcost_acme import batch, prices
 from unitcost_acme.server import SERVER
 
-from unitcost.exporter.conformance import check_collector, check_server
+from unitcost.exporter.conformance import check_collector, check_price_source, check_server
+from unitcost.pricing.price import PriceModel
+from unitcost.pricing.quote import HostIdentity
 
 RECORDINGS = Path(__file__).parent / "recordings"
 
@@ -49,3 +51,21 @@ def test_the_table_counts_what_the_client_counted() -> None:
     before, after = ((RECORDINGS / f"acme.{p}.prom").read_bytes() for p in ("before", "after"))
     report = check_server(SERVER, before, after, expected, name="acme")
     assert report.ok, "\n".join(report.lines())
+
+
+def test_the_price_source_conforms(tmp_path: Path) -> None:
+    """A price, one of another type, and a row that is none."""
+    row = {
+        "region": "dubai",
+        "type": "a8",
+        "currency": "AED",
+        "per_hour": 91.5,
+        "stated": 1767225600,
+    }
+    rows = [row, row | {"type": "a4"}, row | {"per_hour": -1}]
+    (tmp_path / "prices.json").write_text(json.dumps(rows))
+    host = HostIdentity("acme", "dubai", "", "a8", PriceModel.ON_DEMAND)
+    options = {"path": "prices.json"}
+    report = check_price_source(prices, options, host, name="acme_prices", folder=tmp_path)
+    assert report.ok, "\n".join(report.lines())
+    assert report.notes == ()

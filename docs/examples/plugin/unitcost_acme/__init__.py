@@ -1,1 +1,1 @@
-"""A plugin for unitcost: Acme's batch engine and Acme's model server."""
+"""A plugin for unitcost: Acme's batch engine, Acme's model server, Acme's prices."""

@@ -1,1 +1,0 @@
-"""The items file: read beside the ticks, whenever it changes."""
