@@ -35,7 +35,7 @@ from unitcost.pricing.timeline import Period
 _log = logging.getLogger(__name__)
 
 METRIC = "unitcost_cost_correction_usd"
-ROWS_A_TICK = 4000
+ROWS_A_TICK = 2000
 """So many rows are added at a tick, or those of one hour: a month learnt late takes minutes."""
 
 

@@ -185,3 +185,15 @@ def test_a_run_was_last_worked_on_when_it_was_charged_or_began() -> None:
     assert last_known_ns(run) == 500
     assert last_known_ns(replace(run, last_charged_ns=499)) == 500
     assert last_known_ns(replace(run, last_charged_ns=501)) == 501
+
+
+def test_what_a_run_cost_includes_what_prices_learnt_late_change() -> None:
+    """Nothing is known of it until something is; its epochs stay as they were charged."""
+    run = begin("job", "r", 0, 0.0, START, from_birth=True)
+    assert run.cost_pico is None
+    assert replace(run, corrected_pico=7).cost_pico == 7
+    spent = charge(run, Cost(100, 50), START + 1)
+    assert spent.cost_pico == 100
+    corrected = replace(spent, corrected_pico=-40)
+    assert corrected.cost_pico == 60
+    assert mark(corrected, at(1)).epoch_cost == Cost(100, 50)
