@@ -18,6 +18,7 @@ from unitcost.exporter.prices.book import book_of
 from unitcost.exporter.prices.looked import Looked, Remember, to_remember
 from unitcost.exporter.prices.lookup import PriceLookup
 from unitcost.exporter.prices.make import make_lookup
+from unitcost.exporter.prices.unpriced import UnpricedNews
 from unitcost.exporter.serving.exposition import Exposition, Renderer
 from unitcost.exporter.serving.publish import Points, ledger_points
 from unitcost.exporter.serving.publish_prices import lookup_points
@@ -63,6 +64,7 @@ class Exporter:
         self._gatherer = Gatherer((), clock)
         self._lookup: PriceLookup | None = None
         self._looked: Looked | None = None
+        self._unpriced = UnpricedNews()
         self._use(loaded)
         self._exposition = self._render()
         self._ready = self._readiness()
@@ -185,6 +187,8 @@ class Exporter:
         settler.tick(observed, marks, clock)
         if self._keeper.commit(settler.books, clock.wall_ns):
             self._points = ledger_points(settler, observed)
+        unpriced = self._points.get("unitcost_resource_unpriced", ())
+        self._unpriced.look(unpriced, self._rules.book, self._looked, clock)
 
     def _start(self, clock: ClockReading) -> Settler | None:
         """Go on from the ledger; None while it cannot be opened."""

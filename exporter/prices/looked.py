@@ -38,7 +38,8 @@ class Looked:
 
     `resolution` is what was found, `paid` what of that is paid after discounts. `on_demand` is
     what it would cost on demand, where it runs under other terms. `sibling` is the same machine
-    without its GPUs; what that costs is `sibling_resolution` and `sibling_paid`.
+    without its GPUs; what that costs is `sibling_resolution` and `sibling_paid`. `identified`:
+    whether it was asked at all what this host is.
     """
 
     identity: HostIdentity = field(default_factory=HostIdentity)
@@ -52,6 +53,7 @@ class Looked:
     sibling: Sibling | None = None
     sibling_resolution: Resolution = field(default_factory=Resolution)
     sibling_paid: Resolution = field(default_factory=Resolution)
+    identified: bool = False
 
     @property
     def sibling_identity(self) -> HostIdentity | None:

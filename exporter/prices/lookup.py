@@ -153,11 +153,18 @@ class PriceLookup:
     def identify(self) -> None:
         """Ask what the host is, unless that is known."""
         identity, notes = self._identify()
-        if (identity, notes) == (self._looked.identity, self._looked.notes):
+        known = self._looked
+        if known.identified and (identity, notes) == (known.identity, known.notes):
             return
         sibling = self._sibling_of(identity)
         with self._lock:
-            self._looked = replace(self._looked, identity=identity, notes=notes, sibling=sibling)
+            self._looked = replace(
+                self._looked,
+                identity=identity,
+                notes=notes,
+                sibling=sibling,
+                identified=True,
+            )
             self._resolve()
         for note in notes:
             if not self._quiet and self._said.first(IDENTITY, note):

@@ -1,0 +1,115 @@
+"""Corrections in the ledger's file: read back by the hour, checked, awaited while it is away."""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.crash.learning import EVERY, LATE, book, clock, observed, rules
+from unitcost.exporter.ledger.keeper import Keeper
+from unitcost.exporter.ledger.tools import check
+from unitcost.exporter.settling.corrections import METRIC
+from unitcost.exporter.settling.holding import HostMeter
+from unitcost.exporter.settling.settle import Settler
+from unitcost.pricing.attribute import RuleMatcher
+from unitcost.pricing.charge import Posting
+from unitcost.pricing.timeline import hour_of
+
+ROUNDS = 3 * LATE
+LEARNT = ROUNDS // EVERY - LATE // EVERY
+"""How many prices began after the first round."""
+
+
+def started(keeper: Keeper, n: int) -> Settler:
+    """An exporter that starts at the end of a round."""
+    found = keeper.open(clock(n).wall_ns)
+    assert found is not None
+    return Settler(rules(n), found[0], found[1], HostMeter(RuleMatcher()))
+
+
+def settle(settler: Settler, keeper: Keeper, rounds: range) -> list[bool]:
+    """Round after round; which of them could be committed."""
+    committed = []
+    for n in rounds:
+        settler.price(replace(settler.rules, book=book(n)))
+        settler.tick(observed(n), (), clock(n))
+        committed.append(keeper.commit(settler.books, clock(n).wall_ns))
+    return committed
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    """A ledger of a few hours whose prices were all learnt late."""
+    path = tmp_path / "ledger.db"
+    keeper = Keeper(path, "host", "host", 400)
+    assert all(settle(started(keeper, 0), keeper, range(ROUNDS)))
+    assert keeper.health.residual_pico == 0
+    keeper.close()
+    return path
+
+
+def test_check_says_nothing_of_corrections(ledger: Path) -> None:
+    """They balance, and with them each hour costs its prices times its time."""
+    assert check(ledger) == []
+    with closing(sqlite3.connect(ledger)) as connection:
+        query = "SELECT COUNT(*), SUM(pico) FROM charge WHERE revision > 0"
+        count, corrected = connection.execute(query).fetchone()
+        query = f"SELECT SUM(value) FROM counter WHERE metric = '{METRIC}'"  # noqa: S608 - ours
+        assert connection.execute(query).fetchone() == (corrected,)
+        query = "SELECT COUNT(*) FROM event WHERE kind = 'price_correction'"
+        assert connection.execute(query).fetchone()[0] == LEARNT
+        query = "SELECT COUNT(*) FROM charge JOIN price ON price.id = charge.price"
+        assert connection.execute(f"{query} WHERE revision > 0").fetchone() == (count,)
+    assert count > 0
+
+
+@pytest.mark.parametrize(
+    ("tampering", "said"),
+    [
+        ("UPDATE charge SET pico = pico + 1 WHERE revision = 1", "accrued"),
+        ("DELETE FROM charge WHERE revision = 2", "accrued"),
+        ("UPDATE accrual SET elapsed_ns = elapsed_ns + 1000000000 WHERE revision = 1", "expected"),
+    ],
+)
+def test_check_finds_what_was_changed_in_them(ledger: Path, tampering: str, said: str) -> None:
+    """To a single pico-dollar, or second."""
+    with closing(sqlite3.connect(ledger, isolation_level=None)) as connection:
+        connection.execute(tampering)
+    problems = check(ledger)
+    assert problems
+    assert all(said in problem for problem in problems)
+
+
+def test_it_waits_for_a_ledger_that_somebody_holds(
+    ledger: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A backup that locks it: nothing is committed meanwhile, and nothing is missed."""
+    keeper = Keeper(ledger, "host", "host", 400)
+    settler, learns = started(keeper, ROUNDS), ROUNDS // EVERY * EVERY + EVERY
+    assert all(settle(settler, keeper, range(ROUNDS, learns)))
+    with closing(sqlite3.connect(ledger, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert settle(settler, keeper, range(learns, learns + 2)) == [False, False]
+        assert "ledger: cannot be read" in caplog.text
+        other.execute("ROLLBACK")
+    assert settle(settler, keeper, range(learns + 2, learns + 3)) == [True]
+    assert not settler.corrections.due
+    keeper.close()
+    assert check(ledger) == []
+
+
+def test_an_hour_is_read_back_as_it_was_written(ledger: Path) -> None:
+    """All revisions; of another host's rows in the same ledger none."""
+    hour = hour_of(clock(LATE).wall_ns)
+    keeper = Keeper(ledger, "host", "host", 400)
+    rows = started(keeper, ROUNDS).books.rows_of(hour)
+    assert rows is not None
+    assert max(key.revision for key in rows.charges) > 0
+    keeper.close()
+    other = Keeper(ledger, "another", "host", 400)
+    books = started(other, ROUNDS).books
+    assert books.rows_of(hour) == Posting()
+    other.close()
+    assert books.rows_of(hour) is None  # it is closed
