@@ -14,7 +14,7 @@ from unitcost.exporter.gathering.sources import make_sources
 from unitcost.exporter.ledger.keeper import Keeper
 from unitcost.exporter.log import OncePer
 from unitcost.exporter.observe import Kept, kept_after, observed_of
-from unitcost.exporter.prices.book import book_of
+from unitcost.exporter.prices.book import book_of, unchanged
 from unitcost.exporter.prices.looked import Looked, Remember, to_remember
 from unitcost.exporter.prices.lookup import PriceLookup
 from unitcost.exporter.prices.make import make_lookup
@@ -103,7 +103,8 @@ class Exporter:
         if self._lookup is None or self._lookup.current() is self._looked:
             return
         self._looked = self._lookup.current()
-        self._rules = replace(self._rules, book=book_of(self._looked))
+        book = unchanged(book_of(self._looked), self._rules.book)
+        self._rules = replace(self._rules, book=book)
         if self._settler is not None:
             self._settler.price(self._rules)
             found = to_remember(self._looked, self._clock.read().wall_ns)

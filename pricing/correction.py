@@ -68,8 +68,9 @@ def corrects(now: Price | None, charged: Price | None) -> bool:
     """Whether a price that is known now holds for time that was charged at another, or at none.
 
     It must say itself from when on it holds, and be of the same host under the same terms, unless
-    the user states it. What was believed of a better source stays, and so does what another of the
-    same rank stated later. That there is no price any more is no reason to take money back.
+    the user states it. So must a discount, where that alone is another. What was believed of a
+    better source stays, and so does what another of the same rank stated later. That there is no
+    price any more is no reason to take money back.
     """
     if now is None or now.valid_from_ns <= 0:
         return False
@@ -79,9 +80,17 @@ def corrects(now: Price | None, charged: Price | None) -> bool:
         return False
     if now.model is not PriceModel.OVERRIDE and _kind(now) != _kind(charged):
         return False
+    if _only_agreed(now, charged) and not now.discount_from_ns:
+        return False
     if now.source == charged.source or now.precedence < charged.precedence:
         return True
     return now.precedence == charged.precedence and now.as_of_ns >= charged.as_of_ns
+
+
+def _only_agreed(now: Price, charged: Price) -> bool:
+    """Whether the list price is the same, and only what was agreed on it is another."""
+    agreed = now.discount_from_ns is not None or charged.discount_from_ns is not None
+    return agreed and now.list_usd_per_hour == charged.list_usd_per_hour
 
 
 def _kind(price: Price) -> tuple[str, ...]:

@@ -90,7 +90,8 @@ def _paid(chosen: Chosen, discounts: Sequence[Discount]) -> Iterator[Chosen]:
             yield replace(chosen, quote=part)
         else:
             lowered = discounted(part, discount.percent)
-            yield replace(chosen, quote=lowered, discount=discount.name)
+            name, since_ns = discount.name, discount.from_ns
+            yield replace(chosen, quote=lowered, discount=name, discount_from_ns=since_ns)
 
 
 def _bounds(quote: Quote, discounts: Sequence[Discount]) -> list[int]:

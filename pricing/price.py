@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -59,7 +59,9 @@ class Price:
     `as_of_ns` is when its source stated it, `known_at_ns` when we learnt it (bitemporal); `sku`
     and `region` say of what host it is, where it was looked up. `list_usd_per_hour` is what it
     was before any discount; None where nobody said. `rate` is that at which it was converted from
-    the currency it is billed in. `precedence`: how good its source is, 0 being the best. Raises
+    the currency it is billed in. `precedence`: how good its source is, 0 being the best.
+    `discount_from_ns`: since when a discount is agreed that is in it, 0 where it does not say so.
+    `restated_ns` is when its source said the same again; that makes it no other price. Raises
     ValueError if an amount is negative or not finite, or if it is valid for no time.
     """
 
@@ -76,6 +78,8 @@ class Price:
     list_usd_per_hour: Decimal | None = None
     rate: Rate = DOLLAR
     precedence: int = 0
+    discount_from_ns: int | None = None
+    restated_ns: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
         for amount in (self.usd_per_hour, self.list_usd_per_hour):
@@ -88,6 +92,17 @@ class Price:
     def currency(self) -> str:
         """What it is billed in."""
         return self.rate.currency
+
+    @property
+    def stated_ns(self) -> int:
+        """When its source stated it last."""
+        return max(self.as_of_ns, self.restated_ns)
+
+    def again(self, other: "Price") -> "Price | None":
+        """This price as `other` states it again; None if that is another price."""
+        same = replace(self, restated_ns=other.stated_ns, precedence=other.precedence)
+        stated = replace(other, as_of_ns=self.as_of_ns, known_at_ns=self.known_at_ns)
+        return same if same == stated else None
 
     @property
     def pico_per_hour(self) -> int:

@@ -54,12 +54,14 @@ class Offered:
 class Chosen:
     """A quote, cut to the time in which it is this host's price.
 
-    `discount` names what was taken off it, where something was (`discount.py`).
+    `discount` names what was taken off it, where something was (`discount.py`), and
+    `discount_from_ns` is since when that is agreed, 0 where it does not say so.
     """
 
     rank: Rank
     quote: Quote
     discount: str = ""
+    discount_from_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """From what was looked up to the price book that ticks charge by."""
 
+from dataclasses import replace
+
 from unitcost.exporter.prices.looked import Looked
 from unitcost.pricing.conversion import Dollars, in_dollars
 from unitcost.pricing.currency import Rates
@@ -21,10 +23,33 @@ def book_of(looked: Looked) -> PriceBook:
     )
 
 
+def unchanged(book: PriceBook, before: PriceBook) -> PriceBook:
+    """The same book, in which a price that is only stated again is the price that it was.
+
+    Sources state theirs anew each time they are asked. What is charged at a price finds its row
+    in the ledger by when that was stated and learnt: the first time counts.
+    """
+
+    def kept(prices: tuple[Price, ...], known: tuple[Price, ...]) -> tuple[Price, ...]:
+        return tuple(
+            next((same for old in known if (same := old.again(price))), price) for price in prices
+        )
+
+    return replace(
+        book,
+        prices=kept(book.prices, before.prices),
+        sibling_prices=kept(book.sibling_prices, before.sibling_prices),
+    )
+
+
 def prices_of(resolution: Resolution, rates: Rates) -> tuple[Price, ...]:
     """What was chosen, in dollars."""
     return tuple(
-        _price(part, RANKS.index(each.rank))
+        replace(
+            _price(part),
+            precedence=RANKS.index(each.rank),
+            discount_from_ns=each.discount_from_ns,
+        )
         for each in resolution.chosen
         for part in in_dollars(each.quote, rates)
     )
@@ -47,7 +72,7 @@ def spot_above_on_demand(looked: Looked, instant_ns: int) -> tuple[Price, Price]
     return (spot, on_demand) if spot.usd_per_hour > on_demand.usd_per_hour else None
 
 
-def _price(part: Dollars, precedence: int) -> Price:
+def _price(part: Dollars) -> Price:
     quote, list_price = part.quote, part.list_usd_per_hour
     return Price(
         Component.RENT,
@@ -62,5 +87,4 @@ def _price(part: Dollars, precedence: int) -> Price:
         region=quote.key.region,
         list_usd_per_hour=part.usd_per_hour if list_price is None else list_price,
         rate=part.rate,
-        precedence=precedence,
     )

@@ -41,7 +41,8 @@ def price_points(settler: Settler, now_ns: int) -> Points:
         if name in before_discounts:
             point = (labels, before_discounts[name] / PICO)
             points.setdefault("unitcost_list_price_usd_per_hour", []).append(point)
-        if as_of := max(price.as_of_ns for price in prices):
+        now = (book.at(price.component, now_ns) for price in prices)
+        if as_of := max((price.stated_ns for price in now if price), default=0):
             stamped = ((name,), as_of / NS_PER_SECOND)
             points.setdefault("unitcost_price_as_of_timestamp_seconds", []).append(stamped)
     return points

@@ -36,6 +36,8 @@ LISTED = Price(
     precedence=1,
 )
 CHEAPER = replace(LISTED, usd_per_hour=Decimal("55.04"))
+AGREED = replace(CHEAPER, list_usd_per_hour=LISTED.usd_per_hour, discount_from_ns=0)
+FULL = replace(LISTED, list_usd_per_hour=LISTED.usd_per_hour)
 
 
 def book(*prices: Price, components: tuple[Component, ...] = (RENT,)) -> PriceBook:
@@ -70,6 +72,13 @@ def price(usd: str, start: int = 1, end: int | None = None, component: Component
         (replace(CHEAPER, source="card", precedence=3, as_of_ns=9), LISTED, False),
         (replace(CHEAPER, source="other", as_of_ns=5), LISTED, True),
         (replace(CHEAPER, source="other", as_of_ns=4), LISTED, False),
+        # What alone was agreed on the same list price must say since when; to end it says nothing.
+        (AGREED, FULL, False),
+        (replace(AGREED, discount_from_ns=3), FULL, True),
+        (FULL, AGREED, False),
+        (FULL, replace(AGREED, discount_from_ns=3), False),
+        (AGREED, replace(AGREED, usd_per_hour=Decimal(60), list_usd_per_hour=Decimal(70)), True),
+        (replace(AGREED, discount_from_ns=None), FULL, True),
         # The same source may take back what it said.
         (replace(CHEAPER, as_of_ns=1, precedence=2), LISTED, True),
     ],

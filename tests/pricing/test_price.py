@@ -363,3 +363,16 @@ def test_a_unit_price_tells_the_rate_it_was_converted_at() -> None:
         "",
         0,
     )
+
+
+def test_a_price_that_is_only_stated_again_is_the_same_price() -> None:
+    """When its source said it last is kept; when it was first stated and learnt stays."""
+    first = replace(price("1", 5, 9), as_of_ns=10, known_at_ns=11, precedence=2)
+    later = replace(first, as_of_ns=20, known_at_ns=21, precedence=1)
+    again = first.again(later)
+    assert again == replace(first, precedence=1)
+    assert again is not None
+    assert (again.stated_ns, again.as_of_ns, again.known_at_ns) == (20, 10, 11)
+    for other in (replace(later, usd_per_hour=Decimal(2)), replace(later, valid_to_ns=None)):
+        assert first.again(other) is None
+    assert replace(first, restated_ns=99) == first

@@ -74,7 +74,7 @@ def test_priced_again_and_unpriced_again(caplog: pytest.LogCaptureFixture) -> No
     """Each time once."""
     looked = lookup(Source("live", Rank.LIVE, [LIVE])).ask_all()
     none = lookup(Source("live", Rank.LIVE)).ask_all()
-    book = book_of(looked.resolution, looked.rates)
+    book = book_of(looked)
     news = UnpricedNews()
     for points, its_book, its_looked in [
         (UNPRICED, NOTHING, none),
