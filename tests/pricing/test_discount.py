@@ -139,3 +139,15 @@ def test_what_no_discount_can_be_is_refused(percent: str, until: int | None) -> 
     """At once, not when it would be taken off."""
     with pytest.raises(ValueError, match="a discount"):
         Discount("x", Decimal(percent), from_ns=5, until_ns=until)
+
+
+def test_a_price_is_not_cut_where_a_discount_begins_that_is_not_taken() -> None:
+    """The first holds for all of the time; the second is never reached."""
+    quote = Quote(PriceKey("aws", "r", "t", PriceModel.ON_DEMAND), Decimal(10), "list", 5)
+    first, second = Discount("first", Decimal(10)), Discount("second", Decimal(20), from_ns=9)
+    whole = Resolution((Chosen(Rank.LIVE, quote),))
+    (paid,) = after_discounts(whole, [first, second]).chosen
+    assert (paid.discount, paid.discount_from_ns) == ("first", 0)
+    assert (paid.quote.per_hour, paid.quote.valid_from_ns) == (Decimal(9), 5)
+    (dated,) = after_discounts(whole, [Discount("dated", Decimal(10), from_ns=3)]).chosen
+    assert dated.discount_from_ns == 3
