@@ -130,7 +130,7 @@ def offer(fact: Fact, usd: Any, **other: str) -> Any:
         pricePerUnit={other.get("currency", "USD"): other.get("price", usd)},
     )
     terms = price_list.term(dimension)
-    attributes = {
+    attributes: dict[str, Any] = {
         "instanceType": other.get("sku", fact.sku),
         "regionCode": other.get("region", fact.region),
         "tenancy": other.get("tenancy", "Dedicated" if metal else "Shared"),
@@ -263,7 +263,7 @@ def gcp_decoys(fact: Fact) -> Rows:
         "E2 Instance Core",
         "N1 Predefined Instance Core",
     )
-    here = {"regions": [fact.region]}
+    here: dict[str, Any] = {"regions": [fact.region]}
 
     def each(name: str, usage: str = "OnDemand", **other: Any) -> list[Any]:
         rows = [name.format(core=core) for core in cores]
