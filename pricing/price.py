@@ -109,6 +109,11 @@ class Price:
         """Pico-dollars an hour."""
         return to_pico(self.usd_per_hour)
 
+    @property
+    def list_pico_per_hour(self) -> int | None:
+        """What it was before any discount; None where nobody said."""
+        return None if self.list_usd_per_hour is None else to_pico(self.list_usd_per_hour)
+
     def covers(self, instant_ns: int) -> bool:
         """Whether it holds at that instant."""
         after = self.valid_to_ns is not None and instant_ns >= self.valid_to_ns
@@ -169,8 +174,9 @@ class UnitPrice:
     """What one resource of the host costs for one component, as charged: an hour, or a kWh.
 
     `pico_per_unit` None means unpriced. `id` is a digest of all the rest: two charges with the
-    same id were charged at the same price from the same source. What is billed in another
-    `currency` was converted at `rate` units of it for one US dollar; whose rate that is, and of
+    same id were charged at the same price from the same source. `list_pico_per_unit` is what it
+    was before any discount, None where nobody said. What is billed in another `currency` was
+    converted at `rate` units of it for one US dollar; whose rate that is, and of
     when, stands beside it.
     """
 
@@ -190,12 +196,21 @@ class UnitPrice:
     rate: str = "1"
     rate_source: str = ""
     rate_as_of_ns: int = 0
+    list_pico_per_unit: int | None = None
 
 
 def unit_price(
-    resource: Resource, component: Component, pico: int | None, price: Price | None, rule: str
+    resource: Resource,
+    component: Component,
+    pico: int | None,
+    price: Price | None,
+    rule: str,
+    list_pico: int | None = None,
 ) -> UnitPrice:
-    """The unit price of a resource whose part of `price` is `pico`; without a price, unpriced."""
+    """The unit price of a resource whose part of `price` is `pico`; without a price, unpriced.
+
+    `list_pico` is its part of the list price, None where there is none.
+    """
     fields = (
         (str(price.model), price.source, price.valid_from_ns, price.valid_to_ns, price.as_of_ns)
         if price
@@ -206,10 +221,20 @@ def unit_price(
     rate = _rate_fields(price) if price and currency != USD else {}
     capacity = resource.capacity_micro
     named = (resource.id, capacity, str(component), pico, *fields, known_at, currency, rule)
-    text = repr((*named, *rate.values()))
+    listed = () if list_pico is None else (list_pico,)
+    text = repr((*named, *rate.values(), *listed))
     digest = hashlib.blake2s(text.encode(), digest_size=8).hexdigest()
     return UnitPrice(
-        resource.id, component, pico, *fields, known_at, currency, rule, digest, **rate
+        resource.id,
+        component,
+        pico,
+        *fields,
+        known_at,
+        currency,
+        rule,
+        digest,
+        list_pico_per_unit=list_pico,
+        **rate,
     )
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from unitcost.pricing.money import distribute, to_pico
-from unitcost.pricing.price import Component, Price, PriceBook, UnitPrice, unit_price
+from unitcost.pricing.money import distribute
+from unitcost.pricing.price import Component, PriceBook, UnitPrice, unit_price
 from unitcost.pricing.resource import REST, Resource, SplitRule, split_host, takes_sibling
 
 REST_RESOURCE = Resource(REST, 10**6)
@@ -31,9 +31,11 @@ def unit_prices(
         everything.append(REST_RESOURCE)
     listed = []
     for component, price in found:
-        amounts = _amounts(price, everything, parts)
-        for resource, pico in zip(everything, amounts, strict=True):
-            listed.append((resource, unit_price(resource, component, pico, price, name)))
+        amounts = _amounts(price.pico_per_hour if price else None, everything, parts)
+        before = _amounts(price.list_pico_per_hour if price else None, everything, parts)
+        for resource, pico, list_pico in zip(everything, amounts, before, strict=True):
+            each = unit_price(resource, component, pico, price, name, list_pico)
+            listed.append((resource, each))
     return listed
 
 
@@ -51,35 +53,27 @@ def sibling_pico(book: PriceBook, rule: SplitRule, instant_ns: int) -> int | Non
     return book.sibling.cpu_and_memory(price.pico_per_hour, rule)
 
 
-def list_prices(
-    book: PriceBook, listed: Sequence[tuple[Resource, UnitPrice]], instant_ns: int
-) -> dict[str, int]:
+def list_prices(listed: Sequence[tuple[Resource, UnitPrice]]) -> dict[str, int]:
     """What each resource would cost before discounts, pico-dollars an hour, by resource.
 
-    `listed` are its unit prices at that instant: the list price is split as what is paid, and
-    summed over components. Empty where nobody said what some component's list price is.
+    `listed` are all unit prices of one instant. Empty where nobody said what the list price of
+    some component is, or where one is not by the hour.
     """
     found: dict[str, int] = {}
-    for component in book.components:
-        price = book.at(component, instant_ns)
-        if price is None or price.list_usd_per_hour is None:
+    for resource, price in listed:
+        if price.list_pico_per_unit is None:
             return {}
-        own = [each for _, each in listed if each.component is component]
-        weights = [each.pico_per_unit or 0 for each in own]
-        total = to_pico(price.list_usd_per_hour)
-        parts = distribute(total, weights if any(weights) else [1] * len(own))
-        for each, pico in zip(own, parts, strict=True):
-            found[each.resource] = found.get(each.resource, 0) + pico
+        found[resource.id] = found.get(resource.id, 0) + price.list_pico_per_unit
     return found
 
 
 def _amounts(
-    price: Price | None, resources: Sequence[Resource], parts: dict[str, int]
+    pico: int | None, resources: Sequence[Resource], parts: dict[str, int]
 ) -> Sequence[int | None]:
-    """Each resource's pico-dollars an hour of one component; None where it is unpriced."""
-    if price is None:
+    """Each resource's part of an amount of one component; None where that is not known."""
+    if pico is None:
         return [None] * len(resources)
     weights = [parts.get(resource.id, 0) for resource in resources]
     if not any(weights):
         weights = [1] * len(resources)
-    return distribute(price.pico_per_hour, weights)
+    return distribute(pico, weights)

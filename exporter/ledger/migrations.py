@@ -41,7 +41,14 @@ def _exchange_rates(connection: Connection) -> None:
         connection.exec_driver_sql(f"ALTER TABLE price ADD COLUMN {column}")
 
 
-MIGRATIONS: Mapping[int, Step] = MappingProxyType({1: _prices_by_unit, 2: _exchange_rates})
+def _list_prices(connection: Connection) -> None:
+    """3 to 4: a price says what it was before any discount; until now nobody knew."""
+    connection.exec_driver_sql("ALTER TABLE price ADD COLUMN list_pico_per_unit BIGINT")
+
+
+MIGRATIONS: Mapping[int, Step] = MappingProxyType(
+    {1: _prices_by_unit, 2: _exchange_rates, 3: _list_prices}
+)
 """The step from each version to the one after it."""
 
 

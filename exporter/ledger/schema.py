@@ -4,8 +4,8 @@ An accrual's `elapsed_ns` is what its price multiplies: nanoseconds where that i
 microjoules where it is by the kWh (`pricing/price.py`).
 
 Version history: 1, the first; 2, prices have a unit; 3, prices in other currencies have the rate at
-which they were converted. A change comes with a step in `MIGRATIONS`
-(`migrations.py`) and a new version.
+which they were converted; 4, prices have their list price. A change comes with a step in
+`MIGRATIONS` (`migrations.py`) and a new version.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from unitcost.pricing.drift import Sums
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 NAME = String(128)
 CODE = String(32)
 RATE = String(40)
@@ -73,6 +73,7 @@ def _price(build: MetaData) -> Table:
         Column("rate", RATE, nullable=False, server_default="1"),
         Column("rate_source", NAME, nullable=False, server_default=""),
         Column("rate_as_of_ns", BigInteger, nullable=False, server_default=text("0")),
+        Column("list_pico_per_unit", BigInteger),
     )
 
 

@@ -31,7 +31,7 @@ def price_points(settler: Settler, now_ns: int) -> Points:
             for _, price in listed
         ],
     }
-    before_discounts = list_prices(book, listed, now_ns)
+    before_discounts = list_prices(listed)
     for name, prices in by_resource.items():
         labels = _labels(name, prices, book, now_ns)
         amounts = [price.pico_per_unit for price in prices if price.pico_per_unit is not None]

@@ -300,7 +300,7 @@ def test_the_list_price_is_split_as_what_is_paid(
     siblings = () if sibling is None else (replace(price("0"), usd_per_hour=sibling),)
     prices = PriceBook((RENT,), (paid,), M5AD, siblings)
     listed = unit_prices(prices, resources, rule, 0)
-    found = list_prices(prices, listed, 0)
+    found = list_prices(listed)
     assert sum(found.values()) == to_pico(usd)
     assert found.keys() == {resource.id for resource, _ in listed}
     total = paid.pico_per_hour
@@ -316,8 +316,8 @@ def test_without_a_list_price_of_each_component_there_is_none() -> None:
     half = PriceBook(both, (replace(price("1"), list_usd_per_hour=Decimal(2)),))
     for prices in (stated, half, PriceBook((RENT,))):
         listed = unit_prices(prices, host(), DEFAULT_SPLIT, 0)
-        assert list_prices(prices, listed, 0) == {}
+        assert list_prices(listed) == {}
     power = replace(price("3"), component=Component.ELECTRICITY, list_usd_per_hour=Decimal(4))
     whole = PriceBook(both, (*half.prices, power))
     listed = unit_prices(whole, host(), DEFAULT_SPLIT, 0)
-    assert sum(list_prices(whole, listed, 0).values()) == 6 * 10**12
+    assert sum(list_prices(listed).values()) == 6 * 10**12
