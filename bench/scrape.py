@@ -28,6 +28,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from unitcost.exporter.serving.exposition import Exposition, Renderer
+from unitcost.exporter.serving.live.history import Past
+from unitcost.exporter.serving.live.view import About, View
 from unitcost.exporter.serving.metrics import METRICS
 from unitcost.exporter.serving.snapshot import Snapshot
 from unitcost.exporter.serving.web import WebServer
@@ -167,6 +169,9 @@ def serve_ours(count: int) -> None:
 
         def exposition(self) -> Exposition:
             return self.now
+
+        def live(self) -> View:
+            return View(0, 0, Snapshot(0, {}), Past(), About())
 
         def healthy(self) -> bool:
             return True

@@ -172,11 +172,17 @@ def prometheus_client(body: bytes) -> tuple[int, Stop]:
 def unitcost(body: bytes) -> tuple[int, Stop]:
     """Ours: uvicorn with h11, limits in time and number of connections."""
     from unitcost.exporter.serving.exposition import Exposition
+    from unitcost.exporter.serving.live.history import Past
+    from unitcost.exporter.serving.live.view import About, View
+    from unitcost.exporter.serving.snapshot import Snapshot
     from unitcost.exporter.serving.web import WebServer
 
     class Source:
         def exposition(self) -> Exposition:
             return Exposition(body)
+
+        def live(self) -> View:
+            return View(0, 0, Snapshot(0, {}), Past(), About())
 
         def healthy(self) -> bool:
             return True

@@ -20,6 +20,8 @@ from unitcost.exporter.prices.lookup import PriceLookup
 from unitcost.exporter.prices.make import make_lookup
 from unitcost.exporter.prices.unpriced import UnpricedNews
 from unitcost.exporter.serving.exposition import Exposition, Renderer
+from unitcost.exporter.serving.live.history import History
+from unitcost.exporter.serving.live.view import About, View
 from unitcost.exporter.serving.publish import Points, ledger_points
 from unitcost.exporter.serving.publish_prices import lookup_points
 from unitcost.exporter.serving.selfmetrics import Answered, SelfMetrics
@@ -65,9 +67,12 @@ class Exporter:
         self._lookup: PriceLookup | None = None
         self._looked: Looked | None = None
         self._unpriced = UnpricedNews()
+        self._first = loaded.settings
+        self._history = History(loaded.settings.time_scale)
+        self._started_ns = clock.read().wall_ns
+        self._version = version("unitcost")
         self._use(loaded)
-        self._exposition = self._render()
-        self._ready = self._readiness()
+        self._show()
 
     def _use(self, loaded: Loaded) -> None:
         self._settings = loaded.settings
@@ -149,8 +154,7 @@ class Exporter:
         self._progress.ticks += 1
         self._progress.states = gathered.states
         self._progress.seconds = time.monotonic() - started
-        self._exposition = self._render()
-        self._ready = self._readiness()
+        self._show()
 
     def close(self) -> None:
         """Close the ledger and end the collectors' threads."""
@@ -162,6 +166,10 @@ class Exporter:
     def exposition(self) -> Exposition:
         """What a scrape is answered with."""
         return self._exposition
+
+    def live(self) -> View:
+        """What the live page is made from."""
+        return self._view
 
     def healthy(self) -> bool:
         """Whether the process works, whatever its collectors and its ledger do."""
@@ -188,6 +196,7 @@ class Exporter:
         settler.tick(observed, marks, clock)
         if self._keeper.commit(settler.books, clock.wall_ns):
             self._points = ledger_points(settler, observed)
+            self._remember(settler)
         unpriced = self._points.get("unitcost_resource_unpriced", ())
         self._unpriced.look(unpriced, self._rules.book, self._looked, clock)
 
@@ -203,16 +212,48 @@ class Exporter:
         self._settler = Settler(self._rules, books, state, HostMeter(self._matcher))
         return self._settler
 
-    def _render(self) -> Exposition:
+    def _remember(self, settler: Settler) -> None:
+        """Keep what the live page shows of the last hour; its trouble is the page's alone."""
+        if settler.state.position is None:
+            return
+        try:
+            at_ns = settler.state.position.at_ns
+            self._history.note(at_ns, settler.books.committed, self._points)
+        except Exception as error:  # noqa: BLE001 - logged; what was charged is committed
+            if self._said.first("history", repr(error)):
+                _log.exception("the last hour cannot be kept for the live page")
+
+    def _show(self) -> None:
+        """Render what this tick left, and keep what the live page is made from on demand."""
         points = self._points | self._own_points()
         snapshot = Snapshot(self._clock.read().wall_ns, points)
-        return Exposition(self._renderer.render(snapshot, extra=self._self_metrics.text()))
+        body = self._renderer.render(snapshot, extra=self._self_metrics.text())
+        self._exposition = Exposition(body)
+        self._ready = self._readiness()
+        past, ticks = self._history.past(), self._progress.ticks
+        self._view = View(ticks, self._started_ns, snapshot, past, self._about())
+
+    def _about(self) -> About:
+        # What a reload cannot change is as it was at the start (config.load.NEEDS_RESTART).
+        first, settings, (ready, reason) = self._first, self._settings, self._ready
+        return About(
+            name=first.host.name,
+            scope=first.host.scope,
+            version=self._version,
+            period_seconds=first.period,
+            time_scale=first.time_scale,
+            minimum_units=settings.unit_costs.minimum_units,
+            price=settings.price,
+            looked=self._looked,
+            ready=ready,
+            reason="" if ready else reason,
+        )
 
     def _own_points(self) -> Points:
         """Points about the exporter itself, which never stand still."""
         health, progress = self._keeper.health, self._progress
         points: Points = {
-            "unitcost_build_info": [((version("unitcost"),), 1.0)],
+            "unitcost_build_info": [((self._version,), 1.0)],
             "unitcost_ledger_writable": [((), float(health.writable))],
             "unitcost_ledger_write_errors_total": [((), float(health.write_errors))],
             "unitcost_ledger_set_aside_total": [((), float(health.files_set_aside))],

@@ -25,13 +25,21 @@ UNKNOWN = "-"
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Everything the screen shows at one moment. `seconds`: since the demo started."""
+    """Everything the screen shows at one moment. `seconds`: since the demo started.
+
+    `url`: of /metrics.
+    """
 
     usd_per_hour: Decimal
     url: str
     seconds: float
     reading: Reading | None = None
     truth: Truth = field(default_factory=Truth)
+
+    @property
+    def page(self) -> str:
+        """The address of the live page."""
+        return self.url.removesuffix("metrics")
 
 
 def money(value: float | None) -> str:
@@ -60,7 +68,8 @@ def short(value: float | None) -> str:
 def render(view: View) -> RenderableType:
     """Return the whole screen for `view`."""
     head = Text.assemble(
-        ("unitcost demo", "bold"), f"   {view.seconds:,.0f} s   ", (view.url, "cyan"), "\n",
+        ("unitcost demo", "bold"), f"   {view.seconds:,.0f} s   ", (view.page, "cyan"),
+        " (/metrics for Prometheus)\n",
         ("assumed price: ", "yellow"), (f"${view.usd_per_hour} an hour", "bold yellow"),
         (" for this whole host (--usd-per-hour changes it)", "yellow"),
     )  # fmt: skip

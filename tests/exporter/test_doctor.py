@@ -30,7 +30,7 @@ from unitcost.exporter.doctor.host import (
     ledger_findings,
     mounts,
 )
-from unitcost.exporter.serving.web import PAGE
+from unitcost.exporter.serving.page.assemble import assemble
 
 METRICS = b"""\
 # TYPE done_total counter
@@ -253,7 +253,7 @@ def test_a_port_in_use_fails_unless_it_is_unitcost_that_uses_it(
     load: Callable[[str], Loaded],
 ) -> None:
     """A doctor is called while the exporter runs."""
-    for answer, status in ((PAGE, Status.OK), (b"hello", Status.FAIL)):
+    for answer, status in ((assemble().body, Status.OK), (b"hello", Status.FAIL)):
         with socket.create_server(("127.0.0.1", 0)) as listening:
             thread = threading.Thread(target=_answer, args=(listening, answer))
             thread.start()

@@ -19,9 +19,10 @@ from tests.exporter.web_source import (
     serving,
     wait_until,
 )
-from unitcost.exporter.serving import web
+from unitcost.exporter.serving import pages
 from unitcost.exporter.serving.exposition import Exposition, compress
-from unitcost.exporter.serving.web import WebServer, accepts_gzip
+from unitcost.exporter.serving.pages import accepts_gzip
+from unitcost.exporter.serving.web import WebServer
 
 LARGE = b"".join(b'metric{number="%d"} 1.0\n' % number for number in range(40_000))
 ONE_AT_A_TIME = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -60,7 +61,7 @@ def test_metrics_are_served_byte_for_byte_with_their_content_type(port: int) -> 
     assert "server" not in headers
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/-/ready"])
+@pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/-/ready", "/api/v1/live"])
 def test_head_gives_the_headers_of_get_and_no_body(port: int, path: str) -> None:
     """Length included."""
     (status, got, body), (head_status, head, nothing) = ask(port, path), ask(port, path, "HEAD")
@@ -91,7 +92,7 @@ def test_a_body_is_compressed_once_however_often_it_is_asked_for(
         made.append(body)
         return compress(body)
 
-    monkeypatch.setattr(web, "compress", counting)
+    monkeypatch.setattr(pages, "compress", counting)
     for body in (b"metric 1.0\n", b"metric 2.0\n"):
         source.now = Exposition(body)
         answers = [gzip.decompress(ask(port, accept_encoding="gzip")[2]) for _ in range(3)]
@@ -139,7 +140,7 @@ def test_the_page_links_to_what_there_is(port: int) -> None:
     """A person with a browser finds the way."""
     status, headers, body = ask(port, "/")
     assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
-    for path in ("/metrics", "/-/healthy", "/-/ready"):
+    for path in ("metrics", "-/healthy", "-/ready"):
         assert f'href="{path}"'.encode() in body
 
 
@@ -243,4 +244,4 @@ def test_answers_are_counted_by_path_and_code() -> None:
         server.stop()
     expected = {("/metrics", 200): 2, ("/metrics", 405): 1, ("other", 404): 2, ("/", 200): 0}
     assert {key: counted[key] for key in expected} == expected
-    assert len(counted) == 6
+    assert len(counted) == 7

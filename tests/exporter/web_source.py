@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from unitcost.exporter.serving.exposition import Exposition
+from unitcost.exporter.serving.live.history import Past
+from unitcost.exporter.serving.live.view import About, View
+from unitcost.exporter.serving.snapshot import Snapshot
 from unitcost.exporter.serving.web import WebServer
 
 PATIENCE = 30.0
@@ -22,6 +25,11 @@ class FakeSource:
         self.is_healthy = True
         self.readiness: tuple[bool, str] = (True, "")
         self.broken = False
+        self.view = View(1, 1, Snapshot(0, {}), Past(), About(name="host"))
+
+    def live(self) -> View:
+        """What was set."""
+        return self.view
 
     def exposition(self) -> Exposition:
         """What was set, or an exception."""

@@ -139,7 +139,7 @@ def test_the_screen_says_the_assumed_price_and_what_it_waits_for() -> None:
     early = text_of(View(Decimal("2.5"), "http://x/metrics", 3.0))
     assert "assumed price: $2.5 an hour" in early
     assert "--usd-per-hour" in early
-    assert "http://x/metrics" in early
+    assert "http://x/ (/metrics for Prometheus)" in early
     assert "waiting for the exporter's first reading" in early
     assert "first priced request" in waiting_for(parse(exposition(priced=False)))
     assert "first epoch" in waiting_for(parse(exposition(priced=False)))

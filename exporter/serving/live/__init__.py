@@ -1,0 +1,1 @@
+"""What the live page shows, as one JSON document made from the snapshot behind /metrics."""
