@@ -118,6 +118,17 @@ class Segment:
         """Pico-dollars that this estimate spreads if it lasts."""
         return max(0, self.opening_pico - to_pico(self.estimate.residual_usd))
 
+    def use_spans(self) -> tuple[Span, ...]:
+        """What a unit costs by how many there were, where they are hours; empty where time counts.
+
+        The spans are in nanoseconds of use. As with time there are two rates, and then none.
+        """
+        method = self.estimate.method
+        if not isinstance(method, UnitsOfProduction):
+            return ()
+        whole = max(1, round(method.expected_units * NS_PER_HOUR))
+        return (*_level(0, whole, self.spread_pico), Span(whole, None, 0))
+
     def book_pico(self, instant_ns: int, units: Decimal) -> int:
         """Book value at an instant, after so many units produced under this estimate."""
         method = self.estimate.method

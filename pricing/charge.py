@@ -43,7 +43,10 @@ class ChargeKey:
 
 @dataclass(slots=True)
 class Amount:
-    """What is added to a row: resource-seconds in millionths, and pico-dollars (None: unpriced)."""
+    """What is added to a row: resource-seconds in millionths (or millijoules), and pico-dollars.
+
+    Pico-dollars are None while unpriced.
+    """
 
     quantity: int = 0
     pico: int | None = None
@@ -57,7 +60,10 @@ class Amount:
 
 @dataclass(slots=True)
 class Accrued:
-    """What a resource accrued: nanoseconds, and the quantity and money charged for them."""
+    """What a resource accrued: nanoseconds, and the quantity and money charged for them.
+
+    Where its price is by the kWh, `elapsed_ns` are microjoules (`PriceUnit`).
+    """
 
     elapsed_ns: int = 0
     quantity: int = 0
@@ -68,9 +74,9 @@ class Accrued:
 class Charge:
     """One row of the ledger as a reader sees it; the columns follow FOCUS 1.4 where it has one.
 
-    `quantity` is in resource-hours (core-hours, GiB-hours, GPU-hours), `cost_usd` None while
-    unpriced. What was billed is in `currency`, of which `rate` units are one US dollar;
-    `known_at_ns` is when it was charged.
+    `quantity` is in resource-hours (core-hours, GiB-hours, GPU-hours) or, where its price is by the
+    kWh, in kWh; `cost_usd` None while unpriced. What was billed is in `currency`, of which `rate`
+    units are one US dollar; `known_at_ns` is when it was charged.
     """
 
     host: str
@@ -136,40 +142,71 @@ def post(
     resource: Resource,
     price: UnitPrice,
     shares: Sequence[Share],
-    elapsed_before: Callable[[AccrualKey], int],
+    amount_before: Callable[[AccrualKey], int],
 ) -> None:
     """Charge one resource and component for a period that lies in one clock hour and one price.
 
     The row's cost is always ``cost_of(price, its elapsed time)``: what this period adds is the
-    difference, distributed by largest remainder over the shares. `elapsed_before` says what the
+    difference, distributed by largest remainder over the shares. `amount_before` says what the
     ledger (with anything posted but not yet committed) holds for a row. Raises ValueError if
     there are no shares, so that no time can go uncharged.
     """
     key = AccrualKey(resource.id, price.component, price.id, hour_of(period.start_ns))
-    before = elapsed_before(key)
+    before = amount_before(key)
     after = before + period.duration_ns
     quantity = quantity_of(resource, after) - quantity_of(resource, before)
-    weights = [share.weight for share in shares]
+    _enter(posting, key, price, (before, after), quantity, [(s, s.weight) for s in shares])
+
+
+def post_amount(
+    posting: Posting,
+    instant_ns: int,
+    price: UnitPrice,
+    parts: Sequence[tuple[Share, int]],
+    amount_before: Callable[[AccrualKey], int],
+) -> None:
+    """Charge what was measured in the clock hour of an instant, at one price: each share its part.
+
+    As `post`, but for amounts (microjoules, or nanoseconds of a device) instead of time.
+    """
+    key = AccrualKey(price.resource, price.component, price.id, hour_of(instant_ns))
+    before = amount_before(key)
+    after = before + sum(part for _, part in parts)
+    quantity = round_half_even(after, 1000) - round_half_even(before, 1000)
+    _enter(posting, key, price, (before, after), quantity, parts)
+
+
+def _enter(
+    posting: Posting,
+    key: AccrualKey,
+    price: UnitPrice,
+    amounts: tuple[int, int],
+    quantity: int,
+    parts: Sequence[tuple[Share, int]],
+) -> None:
+    """Add to a row what takes it from one amount to another, split over the shares by weight."""
+    before, after = amounts
+    weights = [weight for _, weight in parts]
     quantities = distribute(quantity, weights)
     if price.pico_per_unit is None:
         pico: int | None = None
-        costs: Sequence[int | None] = [None] * len(shares)
+        costs: Sequence[int | None] = [None] * len(parts)
     else:
         pico = cost_of(price.pico_per_unit, after) - cost_of(price.pico_per_unit, before)
         costs = distribute(pico, weights)
     accrued = posting.accruals.setdefault(key, Accrued())
-    accrued.elapsed_ns += period.duration_ns
+    accrued.elapsed_ns += after - before
     accrued.quantity += quantity
     if pico is not None:
         accrued.pico = (accrued.pico or 0) + pico
-    for share, part, cost in zip(shares, quantities, costs, strict=True):
+    for (share, _), part, cost in zip(parts, quantities, costs, strict=True):
         charge_key = ChargeKey(
-            resource.id,
-            price.component,
+            key.resource,
+            key.component,
             share.account,
             share.state,
             share.method,
-            price.id,
+            key.price,
             key.hour,
         )
         posting.charges.setdefault(charge_key, Amount()).add(part, cost)

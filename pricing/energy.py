@@ -30,6 +30,14 @@ Path = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Of a meter that was read once: the resource whose energy it counts, and where it sits."""
+
+    resource: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Meter:
     """One reading of one power or energy meter.
 

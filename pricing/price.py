@@ -37,6 +37,7 @@ class PriceUnit(StrEnum):
 
     HOUR = "hour"
     KWH = "kwh"
+    ACTIVE_HOUR = "active_hour"  # of one device, while its holder works
 
 
 class PriceModel(StrEnum):
@@ -218,12 +219,11 @@ def unit_price(
     )
     known_at = price.known_at_ns if price else 0
     currency = price.currency if price else USD
-    rate = _rate_fields(price) if price and currency != USD else {}
+    rate = _rate_fields(price.rate) if price and currency != USD else {}
     capacity = resource.capacity_micro
     named = (resource.id, capacity, str(component), pico, *fields, known_at, currency, rule)
     listed = () if list_pico is None else (list_pico,)
-    text = repr((*named, *rate.values(), *listed))
-    digest = hashlib.blake2s(text.encode(), digest_size=8).hexdigest()
+    digest = _digest((*named, *rate.values(), *listed))
     return UnitPrice(
         resource.id,
         component,
@@ -238,13 +238,36 @@ def unit_price(
     )
 
 
-def _rate_fields(price: Price) -> dict[str, Any]:
-    rate = price.rate
+def metered_price(
+    resource: str,
+    component: Component,
+    unit: PriceUnit,
+    pico: int | None,
+    source: str,
+    rule: str,
+    rate: Rate = DOLLAR,
+) -> UnitPrice:
+    """The price of what is measured of a resource: `pico` for a kWh, or for an hour of work.
+
+    It holds while it is that price: an hour has a row for each, whenever they took turns. `rate`:
+    at which it was made dollars.
+    """
+    fields = (str(PriceModel.OWNED), source, 0, None, 0, 0, rate.currency, rule)
+    converted = _rate_fields(rate) if rate.currency != USD else {}
+    id_ = _digest((resource, str(component), str(unit), pico, *fields, *converted.values()))
+    return UnitPrice(resource, component, pico, *fields, id_, unit=unit, **converted)
+
+
+def _rate_fields(rate: Rate) -> dict[str, Any]:
     return {
         "rate": str(rate.units_per_usd),
         "rate_source": rate.source,
         "rate_as_of_ns": day_ns(rate.on),
     }
+
+
+def _digest(named: tuple[object, ...]) -> str:
+    return hashlib.blake2s(repr(named).encode(), digest_size=8).hexdigest()
 
 
 def straight_line(purchase: Decimal, residual: Decimal, life_years: Decimal) -> Decimal:

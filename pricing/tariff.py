@@ -145,13 +145,17 @@ class Tariff:
 
     def per_kwh(self, instant_ns: int, zone: tzinfo, month_kwh: Decimal = Decimal(0)) -> Decimal:
         """The price of the next kWh, all in; `month_kwh`: what the local month has had so far."""
-        within("a month's kWh", month_kwh, 0, MAX_KWH)
-        slab = next(
-            each
-            for each in self._slabs_at(instant_ns, zone)
-            if each.up_to_kwh is None or month_kwh < each.up_to_kwh
-        )
+        slab = self._slab_at(instant_ns, zone, month_kwh)
         return self.vat.cost_of(slab.per_kwh + self.surcharge_per_kwh)
+
+    def slab_end(self, instant_ns: int, zone: tzinfo, month_kwh: Decimal) -> Decimal | None:
+        """Up to how many kWh of the local month `per_kwh` holds; None: for all that follow."""
+        return self._slab_at(instant_ns, zone, month_kwh).up_to_kwh
+
+    @property
+    def counts_month(self) -> bool:
+        """Whether the price depends on what the month has had so far."""
+        return any(len(each) > 1 for each in (self.slabs, *(w.slabs for w in self.windows)))
 
     def cost(
         self, kwh: Decimal, instant_ns: int, zone: tzinfo, month_kwh: Decimal = Decimal(0)
@@ -200,9 +204,16 @@ class Tariff:
     def _state(self, instant_ns: int, zone: tzinfo) -> tuple[Slabs, tuple[int, int]]:
         """What the price depends on: the slabs, and the month if its consumption or peak counts."""
         slabs = self._slabs_at(instant_ns, zone)
-        every = (self.slabs, *(window.slabs for window in self.windows))
-        monthly = self.demand_per_kw_month is not None or any(len(each) > 1 for each in every)
+        monthly = self.demand_per_kw_month is not None or self.counts_month
         return slabs, _month(instant_ns, zone) if monthly else (0, 0)
+
+    def _slab_at(self, instant_ns: int, zone: tzinfo, month_kwh: Decimal) -> Slab:
+        within("a month's kWh", month_kwh, 0, MAX_KWH)
+        return next(
+            each
+            for each in self._slabs_at(instant_ns, zone)
+            if each.up_to_kwh is None or month_kwh < each.up_to_kwh
+        )
 
     def _slabs_at(self, instant_ns: int, zone: tzinfo) -> Slabs:
         local = (instant_ns + _offset_ns(instant_ns, zone)) // _NS_PER_MINUTE

@@ -217,7 +217,16 @@ class GpuHost(Host):
 
     def _meters(self, now: int) -> tuple[Meter, ...]:
         return tuple(
-            Meter(gpu.id, Scope.GPU, (gpu.id,), now, gpu.joules, 1.0, resource=gpu.id)
+            Meter(
+                gpu.id,
+                Scope.GPU,
+                (gpu.id,),
+                now,
+                gpu.joules,
+                1.0,
+                resource=gpu.id,
+                generation=gpu.generation,
+            )
             for gpu in self.gpus
             if not gpu.lost
         )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from unitcost.exporter.config.checks import name_problem
 from unitcost.exporter.config.decode import Mistake, shown
-from unitcost.exporter.config.settings import Carbon, Electricity, Price, Settings
+from unitcost.exporter.config.owned_settings import Electricity
+from unitcost.exporter.config.settings import Carbon, Price, Settings
 from unitcost.pricing.carbon import GridIntensity
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from unitcost.collectors.tables import ServerTable
 from unitcost.exporter.config.agreed import agreed_mistakes
 from unitcost.exporter.config.currency import currency_mistakes
 from unitcost.exporter.config.decode import Mistake, shown
+from unitcost.exporter.config.instants import instant
 from unitcost.exporter.config.regex import MAX_REGEX_LENGTH, regex_problem
 from unitcost.exporter.config.settings import (
     Instance,
@@ -113,8 +114,6 @@ def _price(price: Price) -> Iterator[Mistake]:
         yield Mistake(("price", "changes"), "changes are for a rented host, remove them or owned")
     elif price.changes and price.usd_per_hour is None:
         yield Mistake(("price", "changes"), "needs usd_per_hour, the price before the first change")
-    if price.owned is not None and price.owned.residual_usd > price.owned.purchase_usd:
-        yield Mistake(("price", "owned", "residual_usd"), "must not be more than purchase_usd")
     yield from agreed_mistakes(price)
     yield from _changes(price)
     yield from currency_mistakes(price)
@@ -139,20 +138,6 @@ def _changes(price: Price) -> Iterator[Mistake]:
             relation = "the same instant as" if at == previous else "before"
             yield Mistake(path, f"{relation} the change above it, expected later and later ones")
         previous = at
-
-
-def instant(text: str) -> datetime:
-    """An ISO 8601 date and time with UTC offset. Raises ValueError that says what is expected."""
-    wanted = "expected a date and time with UTC offset such as 2026-01-31T00:00:00+00:00"
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"{wanted}, got {shown(text)}") from None
-    if at.tzinfo is None:
-        raise ValueError(f"UTC offset missing, {wanted}")
-    if not 2000 <= at.year < 2200:
-        raise ValueError(f"must be between the years 2000 and 2199, got {shown(text)}")
-    return at
 
 
 def _times(settings: Settings) -> Iterator[Mistake]:

@@ -24,8 +24,12 @@ def currency_mistakes(price: Price) -> Iterator[Mistake]:
     currency = price.currency
     if currency == Currency():
         return
-    if price.lookup is None:
-        yield Mistake(_PLACE, "only a price that is looked up is converted: needs price.lookup")
+    if price.lookup is None and price.owned is None:
+        problem = "only what is looked up or owned is converted: needs price.lookup or price.owned"
+        yield Mistake(_PLACE, problem)
+    if price.owned is not None and (currency.ecb is not None or currency.ecb_file):
+        problem = "of owned hardware only stated rates are used: needs price.currency.rates"
+        yield Mistake(_PLACE, problem)
     if currency.ecb is not None and currency.ecb_file:
         yield Mistake((*_PLACE, "ecb_file"), "the bank is asked (ecb) or its file read, not both")
     if currency.ecb is not None and currency.ecb.url:

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar, Union
 
 import msgspec
 
-from unitcost.exporter.config.settings import Range
+from unitcost.exporter.config.section import Range
 from unitcost.exporter.config.yaml_strict import NUMBER, Path
 
 T = TypeVar("T")

@@ -3,36 +3,19 @@
 Durations are seconds (floats); money is Decimal USD; sizes are GiB.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from unitcost.collectors.tables import ServerTable
+from unitcost.exporter.config.owned_settings import Owned
+from unitcost.exporter.config.section import Section, UsdPerHour, between
 
 PORT = 9841
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
-    """The values a number may have, both ends included; checked by `config.load`."""
-
-    low: Decimal
-    high: Decimal
-
-
-def _between(low: str, high: str) -> Range:
-    return Range(Decimal(low), Decimal(high))
-
-
-UsdPerHour = Annotated[Decimal, _between("0", "1000000")]
-Usd = Annotated[Decimal, _between("0", "1000000000")]
-Port = Annotated[int, _between("1", "65535")]
-
-
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of all sections: immutable, and an unknown key is an error."""
+Port = Annotated[int, between("1", "65535")]
 
 
 class PriceChange(Section, frozen=True):
@@ -40,24 +23,6 @@ class PriceChange(Section, frozen=True):
 
     at: str
     usd_per_hour: UsdPerHour
-
-
-class Electricity(Section, frozen=True):
-    """What a kilowatt-hour costs at the wall. `watts`: the host's mean draw, if you state it."""
-
-    usd_per_kwh: Annotated[Decimal, _between("0", "1000")]
-    pue: Annotated[Decimal, _between("1", "10")] = Decimal(1)
-    watts: Annotated[Decimal, _between("0", "1000000")] | None = None
-
-
-class Owned(Section, frozen=True):
-    """An owned host: straight-line amortisation over calendar hours, energy, overhead."""
-
-    purchase_usd: Usd
-    life_years: Annotated[Decimal, _between("0.01", "100")]
-    electricity: Electricity | Literal["none"]
-    residual_usd: Usd = Decimal(0)
-    overhead_usd_per_hour: UsdPerHour = Decimal(0)
 
 
 class SplitWeights(Section, frozen=True):
@@ -93,7 +58,7 @@ class Lookup(Section, frozen=True):
     instance: Instance = Instance()
     metadata: bool = True
     """Whether the cloud's metadata service and the cluster are asked what this host is."""
-    sources: dict[str, dict[str, Any]] = {}
+    sources: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
     """A section for each price source by name: `enabled` and whatever its own `Options` has."""
 
 
@@ -103,8 +68,8 @@ class FixedRate(Section, frozen=True):
     currency: str
     valid_from: str
     """A day (2026-01-31, from 00:00 UTC), or an instant with its offset."""
-    units_per_usd: Annotated[Decimal, _between("0.000000001", "1000000000")] | None = None
-    usd_per_unit: Annotated[Decimal, _between("0.000000001", "1000000000")] | None = None
+    units_per_usd: Annotated[Decimal, between("0.000000001", "1000000000")] | None = None
+    usd_per_unit: Annotated[Decimal, between("0.000000001", "1000000000")] | None = None
 
 
 class Ecb(Section, frozen=True):
@@ -112,8 +77,8 @@ class Ecb(Section, frozen=True):
 
     url: str = ""
     """A mirror of one of the bank's files; the bank itself where empty."""
-    refresh_seconds: Annotated[float, _between("60", "31536000")] = 21600.0
-    timeout: Annotated[float, _between("0.05", "3600")] = 20.0
+    refresh_seconds: Annotated[float, between("60", "31536000")] = 21600.0
+    timeout: Annotated[float, between("0.05", "3600")] = 20.0
 
 
 class Currency(Section, frozen=True):
@@ -128,7 +93,7 @@ class Currency(Section, frozen=True):
 class PriceDiscount(Section, frozen=True):
     """So many percent off a list price that is looked up; what is left out fits all."""
 
-    percent: Annotated[Decimal, _between("0", "100")]
+    percent: Annotated[Decimal, between("0", "100")]
     provider: str = ""
     region: str = ""
     type: str = ""
@@ -160,10 +125,10 @@ class Carbon(Section, frozen=True):
     """What a kWh emits here: a `country` of the table, or grams and who says so."""
 
     country: str = ""
-    grams_per_kwh: Annotated[Decimal, _between("0", "5000")] | None = None
+    grams_per_kwh: Annotated[Decimal, between("0", "5000")] | None = None
     source: str = ""
-    year: Annotated[int, _between("1990", "2200")] | None = None
-    pue: Annotated[Decimal, _between("1", "10")] | None = None
+    year: Annotated[int, between("1990", "2200")] | None = None
+    pue: Annotated[Decimal, between("1", "10")] | None = None
 
 
 class Match(Section, frozen=True):
@@ -183,8 +148,8 @@ class Match(Section, frozen=True):
 class Reserve(Section, frozen=True):
     """What the workload holds while it runs, used or not."""
 
-    cpu: Annotated[Decimal, _between("0", "100000")] = Decimal(0)
-    memory_gib: Annotated[Decimal, _between("0", "10000000")] = Decimal(0)
+    cpu: Annotated[Decimal, between("0", "100000")] = Decimal(0)
+    memory_gib: Annotated[Decimal, between("0", "10000000")] = Decimal(0)
     gpus: tuple[str, ...] = ()
     """UUIDs of GPUs or of MIG instances, or the driver's numbers."""
 
@@ -209,9 +174,9 @@ class Tenants(Section, frozen=True):
 
     label: str = ""
     """As the server's table says where it is empty."""
-    names: dict[str, str] = {}
+    names: dict[str, str] = msgspec.field(default_factory=dict)
     """What some values of the label are called."""
-    limit: Annotated[int, _between("1", "1000")] = 50
+    limit: Annotated[int, between("1", "1000")] = 50
     """Most tenants with a series of their own; the others are ``__other__``."""
 
 
@@ -240,7 +205,7 @@ class Ledger(Section, frozen=True):
 
     path: str = ""
     """Default: /var/lib/unitcost/ledger.db if writable, else under the user's state folder."""
-    retention_days: Annotated[int, _between("1", "36500")] = 400
+    retention_days: Annotated[int, between("1", "36500")] = 400
 
 
 class Web(Section, frozen=True):
@@ -260,8 +225,8 @@ class Log(Section, frozen=True):
 class UnitCosts(Section, frozen=True):
     """The sliding window of $/request and its kin."""
 
-    window: Annotated[float, _between("0.2", "604800")] = 300.0
-    minimum_units: Annotated[float, _between("0.001", "1000000000")] = 1.0
+    window: Annotated[float, between("0.2", "604800")] = 300.0
+    minimum_units: Annotated[float, between("0.001", "1000000000")] = 1.0
 
 
 class Plugins(Section, frozen=True):
@@ -278,17 +243,17 @@ class Settings(Section, frozen=True):
     price: Price = Price()
     carbon: Carbon | None = None
     workloads: tuple[WorkloadSettings, ...] = ()
-    servers: dict[str, ServerTable] = {}
-    collectors: dict[str, dict[str, Any]] = {}
+    servers: dict[str, ServerTable] = msgspec.field(default_factory=dict)
+    collectors: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
     """A section for each collector by name: `enabled` and whatever its own `Options` has."""
     plugins: Plugins = Plugins()
     timezone: str = "UTC"
     """IANA name, for days and tariffs."""
-    period: Annotated[float, _between("0.2", "300")] = 5.0
+    period: Annotated[float, between("0.2", "300")] = 5.0
     """Seconds from one tick to the next."""
-    gather_deadline: Annotated[float, _between("0.05", "300")] = 2.5
+    gather_deadline: Annotated[float, between("0.05", "300")] = 2.5
     """How long a tick waits for its collectors."""
-    time_scale: Annotated[float, _between("0.001", "1000000")] = 1.0
+    time_scale: Annotated[float, between("0.001", "1000000")] = 1.0
     """Divides every window, so that tests can compress time."""
     unit_costs: UnitCosts = UnitCosts()
     ledger: Ledger = Ledger()

@@ -17,7 +17,8 @@ from unitcost.exporter.doctor.host import Finding, ok, warn
 from unitcost.exporter.prices.explain import in_words
 from unitcost.exporter.prices.looked import Looked, SourceState, rate_problem
 from unitcost.exporter.prices.make import IDENTIFY_SECONDS, make_lookup
-from unitcost.exporter.settling.rules import price_book
+from unitcost.exporter.prices.owned import metered_lines
+from unitcost.exporter.settling.rules import metered_prices, price_book
 from unitcost.pricing.identity import METADATA
 from unitcost.pricing.quote import HostIdentity
 from unitcost.pricing.resolve import Chosen, Rank
@@ -73,6 +74,8 @@ def _stated(settings: Settings, scene: Scene, folder: Path) -> Iterator[Finding]
             yield warn(_PRICE, f"{component} is unpriced: its cost is unknown, not 0", mend)
         else:
             yield ok(_PRICE, f"{component} {price.usd_per_hour:.6f} USD/h ({price.model})")
+    for line in metered_lines(metered_prices(settings), now_ns):
+        yield ok(_PRICE, line)
 
 
 def _who(scene: Scene, folder: Path) -> tuple[HostIdentity, Sequence[str]]:

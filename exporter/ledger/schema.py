@@ -1,7 +1,7 @@
 """The ledger's tables. Portable types only; money in whole pico-dollars, quantities in millionths.
 
-An accrual's `elapsed_ns` is what its price multiplies: nanoseconds where that is by the hour,
-microjoules where it is by the kWh (`pricing/price.py`).
+An accrual's `elapsed_ns` is what its price multiplies: nanoseconds, or where that is by the kWh
+microjoules (`PriceUnit` in `pricing/price.py`).
 
 Version history: 1, the first; 2, prices have a unit; 3, prices in other currencies have the rate at
 which they were converted; 4, prices have their list price. A change comes with a step in

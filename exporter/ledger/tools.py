@@ -90,7 +90,6 @@ FROM accrual JOIN price ON price.id = accrual.price
 GROUP BY accrual.hour, accrual.host, accrual.scope, accrual.resource, accrual.component,
          accrual.price
 """
-_MEASURES = {"hour": "ns", "kwh": "uJ"}
 
 
 def _mispriced(connection: sqlite3.Connection, version: int) -> list[str]:
@@ -102,6 +101,6 @@ def _mispriced(connection: sqlite3.Connection, version: int) -> list[str]:
         if pico != expected:
             problems.append(
                 f"hour {hour}, {resource} {component}: {pico} pico-dollars for {amount} "
-                f"{_MEASURES[unit]} at {per_unit} for each {unit}, expected {expected}"
+                f"{'uJ' if unit == 'kwh' else 'ns'} at {per_unit} a {unit}, expected {expected}"
             )
     return problems

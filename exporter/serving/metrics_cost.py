@@ -59,7 +59,8 @@ PRICE = (
         "unitcost_price_usd_per_hour",
         "gauge",
         "US dollars an hour that each resource of this host costs now, all of it, and where the "
-        "price comes from. Absent while the resource has no price.",
+        "price comes from. What is charged by kWh or by hour of work is not in it. Absent while "
+        "the resource has no price.",
         ("resource", "sku", "price_region", "price_model", "source"),
         "USD per hour",
     ),
@@ -94,6 +95,22 @@ PRICE = (
         "unknown; 0 while it has one.",
         ("resource", "component"),
         "0 or 1",
+    ),
+    Metric(
+        "unitcost_electricity_price_usd_per_kwh",
+        "gauge",
+        "US dollars for a kWh at the utility's meter now, all in, before PUE; and who says so. "
+        "Only where hardware is owned and its electricity is charged by energy.",
+        ("source",),
+        "USD per kWh",
+    ),
+    Metric(
+        "unitcost_electricity_month_kwh",
+        "gauge",
+        "kWh of the local month by which the tariff's slab is chosen: this host's, times PUE, and "
+        "what month_kwh_elsewhere says of others. Only where the tariff has slabs.",
+        (),
+        "kWh",
     ),
     Metric(
         "unitcost_price_split_info",

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from unitcost.exporter.serving.publish_devices import carbon_points, device_points, pod_points
 from unitcost.exporter.serving.publish_drift import drift_points
 from unitcost.exporter.serving.publish_memos import method_points
+from unitcost.exporter.serving.publish_metered import metered_points
 from unitcost.exporter.serving.publish_prices import price_points
 from unitcost.exporter.serving.publish_rates import rate_points
 from unitcost.exporter.serving.publish_runs import run_points
@@ -46,7 +47,8 @@ def ledger_points(settler: Settler, observed: Observed) -> Points:
     live = frozenset(settler.books.live(settler.rules, now))
     devices = frozenset(each.resource.id for each in settler.state.shares if each.resource.is_gpu)
     points = counter_points(settler.books.committed, live | RESERVED, devices)
-    points |= price_points(settler, now) | rate_points(settler.rules.book, now)
+    points |= price_points(settler, now) | metered_points(settler, now)
+    points |= rate_points(settler.rules.book, settler.rules.metered, now)
     points |= workload_points(settler, live, now)
     points |= device_points(settler, observed) | pod_points(settler, observed.pods, live)
     points |= host_points(observed, settler.host.usage.utilisation)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from unitcost.exporter.prices.book import on_demand_at
 from unitcost.exporter.prices.looked import Looked
+from unitcost.exporter.serving.publish_metered import with_metered
 from unitcost.exporter.serving.snapshot import Point
 from unitcost.exporter.settling.settle import Settler
 from unitcost.pricing.money import PICO
@@ -26,10 +27,13 @@ def price_points(settler: Settler, now_ns: int) -> Points:
         "unitcost_price_split_info": [
             ((rule,), 1.0) for rule in sorted({price.rule for _, price in listed})
         ],
-        "unitcost_resource_unpriced": [
-            ((price.resource, str(price.component)), float(price.pico_per_unit is None))
-            for _, price in listed
-        ],
+        "unitcost_resource_unpriced": with_metered(
+            [
+                ((price.resource, str(price.component)), float(price.pico_per_unit is None))
+                for _, price in listed
+            ],
+            settler,
+        ),
     }
     before_discounts = list_prices(listed)
     for name, prices in by_resource.items():

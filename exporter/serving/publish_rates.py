@@ -2,14 +2,17 @@
 
 from unitcost.exporter.serving.snapshot import Point
 from unitcost.pricing.currency import USD, day_ns
+from unitcost.pricing.metered import Metered
 from unitcost.pricing.price import PriceBook
 from unitcost.pricing.sample import NS_PER_SECOND
 
 
-def rate_points(book: PriceBook, now_ns: int) -> dict[str, list[Point]]:
+def rate_points(book: PriceBook, metered: Metered, now_ns: int) -> dict[str, list[Point]]:
     """One rate for each currency in which something of this host is billed now; none for USD."""
     now = (book.at(component, now_ns) for component in book.components)
-    rates = {price.currency: price.rate for price in now if price and price.currency != USD}
+    in_use = [price.rate for price in now if price is not None]
+    in_use += [rate for price in metered.by_energy if (rate := price.rate(now_ns)) is not None]
+    rates = {rate.currency: rate for rate in in_use if rate.currency != USD}
     return {
         "unitcost_fx_rate": [
             ((currency,), float(rate.units_per_usd)) for currency, rate in sorted(rates.items())

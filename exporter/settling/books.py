@@ -17,14 +17,14 @@ from unitcost.exporter.settling.rules import Rules
 from unitcost.pricing.charge import AccrualKey, Posting, merge
 from unitcost.pricing.currency import USD
 from unitcost.pricing.drift import Sums
-from unitcost.pricing.price import UnitPrice
+from unitcost.pricing.price import PriceUnit, UnitPrice
 from unitcost.pricing.runs import Run
 from unitcost.pricing.workload import OVERFLOW, RESERVED, WorkloadKind
 
 MAX_TOTAL = 2**62
 """Counters stop here, well inside of 64 bits: only broken servers count that far."""
 Lookup = Callable[[AccrualKey], int]
-"""Nanoseconds accrued in a row that is not in memory, all its revisions together."""
+"""Nanoseconds (or microjoules) accrued in a row that is not in memory, with its revisions."""
 ReadHour = Callable[[int], Posting | None]
 """All committed rows of a clock hour; None while they cannot be read."""
 History = Callable[[Sequence[tuple[int, int]]], Mapping[tuple[str, str], Sums]]
@@ -61,7 +61,7 @@ class Books:
     watches: tuple[WatchRow, ...] = ()
 
     def elapsed_of(self, key: AccrualKey) -> int:
-        """Nanoseconds in a row and its revisions, committed or not."""
+        """Nanoseconds (or microjoules) in a row and its revisions, committed or not."""
         known = self.elapsed.get(key)
         if known is None:
             old = key.hour < self.recent_since_hour
@@ -97,6 +97,10 @@ class Books:
             self.pending.prices[price.id] = price
         if price.currency != USD:
             self.pending.foreign[price.id] = price
+
+    def is_hourly(self, price: str) -> bool:
+        """Whether a price in use is for time: then its rows tell how long."""
+        return self.prices[price].unit is PriceUnit.HOUR
 
     def count_units(self, metric: str, labels: tuple[str, ...], micro: int) -> None:
         """Add units to a counter; one that would pass `MAX_TOTAL` stays where it is."""

@@ -5,7 +5,7 @@ what is remembered of each factor. A tick belongs to the slot in which it began,
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from unitcost.exporter.settling.batch import SlotRow, WatchRow
@@ -79,10 +79,16 @@ class DriftBook:
             watching = self.watched.setdefault((each.workload, each.model), Watching())
             watching.memory = each.memory
 
-    def charge(self, posting: Posting, unmetered: frozenset[Key]) -> None:
-        """Add what was charged to workloads; nothing of one that has time without a price."""
-        self._freeze(posting)
-        first = next((key.component for key in posting.accruals), None)
+    def charge(
+        self, posting: Posting, unmetered: frozenset[Key], is_hourly: Callable[[str], bool]
+    ) -> None:
+        """Add what was charged to workloads; nothing of one that has time without a price.
+
+        `is_hourly`: whether the rows of a price are of time, and not of energy.
+        """
+        self._freeze(posting, is_hourly)
+        timed = (key for key in posting.accruals if is_hourly(key.price))
+        first = next((key.component for key in timed), None)
         unpriced = {
             (key.account.workload, key.account.model)
             for key, amount in posting.charges.items()
@@ -95,18 +101,19 @@ class DriftBook:
                 continue
             sums = self.open.setdefault(name, {})
             sums["cost"] = sums.get("cost", 0) + (amount.pico or 0)
-            if key.component is first and key.resource in self.frozen:
+            if key.component is first and is_hourly(key.price) and key.resource in self.frozen:
                 pico, quantity = self.frozen[key.resource]
                 held = amount.quantity * pico // quantity
                 state = str(key.state)
                 sums[state] = sums.get(state, 0) + held
 
-    def _freeze(self, posting: Posting) -> None:
+    def _freeze(self, posting: Posting, is_hourly: Callable[[str], bool]) -> None:
         """Keep the first price of each resource, all its components together."""
-        fresh = {key.resource for key in posting.accruals} - self.frozen.keys()
-        for resource in fresh:
-            rows = [row for key, row in posting.accruals.items() if key.resource == resource]
-            quantity = max(row.quantity for row in rows)
+        timed = {key.resource for key in posting.accruals if is_hourly(key.price)}
+        for resource in timed - self.frozen.keys():
+            own = {key: row for key, row in posting.accruals.items() if key.resource == resource}
+            rows = own.values()
+            quantity = max(row.quantity for key, row in own.items() if is_hourly(key.price))
             if quantity > 0 and all(row.pico is not None for row in rows):
                 self.frozen[resource] = sum(row.pico or 0 for row in rows), quantity
 

@@ -2,26 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 from unitcost.exporter.config.agreed import split_rule
+from unitcost.exporter.config.instants import instant_ns
+from unitcost.exporter.config.owned import owned_costs
+from unitcost.exporter.config.settings import Price as PriceSettings
 from unitcost.exporter.config.settings import (
-    Electricity,
-    Owned,
     Settings,
     WorkloadSettings,
 )
-from unitcost.exporter.config.settings import Price as PriceSettings
 from unitcost.pricing.attribute import Rule, RuleMatcher
 from unitcost.pricing.carbon import GridIntensity
+from unitcost.pricing.metered import NOT_METERED, Metered
 from unitcost.pricing.price import (
     Component,
     Price,
     PriceBook,
     PriceModel,
-    electricity_per_hour,
-    straight_line,
 )
 from unitcost.pricing.resource import GIB, SplitRule
 from unitcost.pricing.sample import NS_PER_SECOND
@@ -35,7 +32,6 @@ SLOT_NS = 300 * NS_PER_SECOND
 """In how long stretches drift is judged."""
 MAX_WORKLOADS = 256
 MAX_TENANTS = 50
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +74,7 @@ class Rules:
     retire_after_ns: int = RETIRE_AFTER_NS
     reboot_limit_ns: int = REBOOT_LIMIT_NS
     carbon: GridIntensity | None = None
+    metered: Metered = NOT_METERED
 
 
 def rules_of(settings: Settings, carbon: GridIntensity | None = None) -> Rules:
@@ -94,23 +91,27 @@ def rules_of(settings: Settings, carbon: GridIntensity | None = None) -> Rules:
         slot_ns=round(SLOT_NS / scale),
         retire_after_ns=round(RETIRE_AFTER_NS / scale),
         carbon=carbon,
+        metered=metered_prices(settings),
     )
 
 
-def instant_ns(text: str) -> int:
-    """ISO 8601 with an offset, as Unix nanoseconds. Raises ValueError without an offset."""
-    moment = datetime.fromisoformat(text)
-    if moment.utcoffset() is None:
-        raise ValueError("an instant needs an offset from UTC, such as Z or +04:00")
-    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+def metered_prices(settings: Settings) -> Metered:
+    """What is charged by what is measured: of a rented host nothing. Raises Mistake."""
+    owned = settings.price.owned
+    if owned is None or settings.host.scope == "units":
+        return NOT_METERED
+    return owned_costs(owned, settings.price.currency, settings.timezone).metered
 
 
 def price_book(price: PriceSettings, scope: str = "host") -> PriceBook:
-    """The host's prices; without any, its rent is unpriced. With scope `units`, no charges."""
+    """The host's prices by the hour; without any, its rent is unpriced.
+
+    With scope `units`, no charges. Raises Mistake as `owned_costs` does.
+    """
     if scope == "units":
         return PriceBook(())
     if price.owned is not None:
-        return _owned_book(price.owned)
+        return owned_costs(price.owned, price.currency, "UTC").book
     if price.usd_per_hour is None:
         return PriceBook((Component.RENT,))
     starts = [0, *(instant_ns(change.at) for change in price.changes)]
@@ -129,30 +130,6 @@ def price_book(price: PriceSettings, scope: str = "host") -> PriceBook:
         for amount, start, end in zip(amounts, starts, ends, strict=True)
     )
     return PriceBook((Component.RENT,), prices)
-
-
-def _owned_book(owned: Owned) -> PriceBook:
-    """Amortisation and overhead; electricity unless it is said to be none.
-
-    A tariff without a stated draw leaves electricity unpriced: there is no sensor to read here.
-    """
-    amortisation = straight_line(owned.purchase_usd, owned.residual_usd, owned.life_years)
-    amounts: dict[Component, Decimal] = {
-        Component.AMORTISATION: amortisation,
-        Component.OVERHEAD: owned.overhead_usd_per_hour,
-    }
-    components = tuple(amounts)
-    if isinstance(owned.electricity, Electricity):
-        components = (*components, Component.ELECTRICITY)
-        power = owned.electricity
-        if power.watts is not None:
-            amounts[Component.ELECTRICITY] = electricity_per_hour(
-                power.watts, power.usd_per_kwh, power.pue
-            )
-    prices = tuple(
-        Price(component, amount, PriceModel.OWNED, SOURCE) for component, amount in amounts.items()
-    )
-    return PriceBook(components, prices)
 
 
 def matcher_of(settings: Settings) -> RuleMatcher:

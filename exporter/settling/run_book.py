@@ -157,9 +157,15 @@ class RunBook:
                 used = None
             part = Cost(amount.pico, used)
             spent[account] = spent[account].plus(part) if account in spent else part
-            price = self.books.prices[key.price].pico_per_unit or 0
-            prices.setdefault(account, {}).setdefault(key.resource, {})[key.component] = price
-        span_ns = max((each.elapsed_ns for each in posting.accruals.values()), default=0)
+            if self.books.is_hourly(key.price):
+                price = self.books.prices[key.price].pico_per_unit or 0
+                prices.setdefault(account, {}).setdefault(key.resource, {})[key.component] = price
+        spans = (
+            accrued.elapsed_ns
+            for key, accrued in posting.accruals.items()
+            if self.books.is_hourly(key.price)
+        )
+        span_ns = max(spans, default=0)
         self.tick_ns += span_ns
         for account, cost in spent.items():
             run = self.books.runs.get((account.workload, account.run))
@@ -167,7 +173,7 @@ class RunBook:
                 continue
             self.spent[account] = self.spent.get(account, Spent()).plus(cost.pico, span_ns)
             self.unplaced[account] = self.unplaced.get(account, 0) + (cost.pico or 0)
-            if cost.pico is not None:
+            if cost.pico is not None and account in prices:
                 run = _at_prices(run, prices[account])
             self.books.put_run(runs.charge(run, cost, at_ns))
 

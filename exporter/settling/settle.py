@@ -16,11 +16,12 @@ from unitcost.exporter.settling.energy import EnergyMeter
 from unitcost.exporter.settling.gaps import Cost, Shares, costs_of, shares_after
 from unitcost.exporter.settling.holding import Held, HostMeter, Observed
 from unitcost.exporter.settling.memos import Memos
+from unitcost.exporter.settling.metering import Metering, Sight, is_late, metering_of, shares_of
+from unitcost.exporter.settling.owed import Owed, owed_of
 from unitcost.exporter.settling.rules import Rules
 from unitcost.exporter.settling.run_book import RunBook
 from unitcost.exporter.settling.state import Holders, ResourceShares, State, encode, follow_clock
 from unitcost.exporter.settling.tally import Tally
-from unitcost.pricing.allocate import unheld
 from unitcost.pricing.attribute import RuleMatcher
 from unitcost.pricing.charge import Posting, post, residual
 from unitcost.pricing.charged_time import Layout
@@ -29,7 +30,6 @@ from unitcost.pricing.floating import Ground, landed
 from unitcost.pricing.models import model_weights, split_by_model
 from unitcost.pricing.price_list import unit_prices
 from unitcost.pricing.quote import Quote
-from unitcost.pricing.resource import REST
 from unitcost.pricing.sample import NS_PER_SECOND, EpochMark, Sample, Subject
 from unitcost.pricing.tenants import Identity
 from unitcost.pricing.timeline import (
@@ -43,7 +43,7 @@ from unitcost.pricing.timeline import (
 from unitcost.pricing.training_sources import doubles
 from unitcost.pricing.unit_points import forget
 from unitcost.pricing.units import Count, count
-from unitcost.pricing.workload import UNALLOCATED, UNMETERED, Account, WorkloadKind
+from unitcost.pricing.workload import Account, WorkloadKind
 
 DAY_NS = 24 * 3600 * NS_PER_SECOND
 BIRTH_LIMIT_NS = DAY_NS
@@ -78,10 +78,14 @@ class Settler:
     clock_steps: int = 0
     energy: EnergyMeter = field(init=False)
     emissions: Emissions = field(init=False)
+    owed: Owed = field(init=False)
+    metering: Metering = field(init=False)
 
     def __post_init__(self) -> None:
         """Windows, runs and meters start from the rules, the books and the state."""
-        self.energy = EnergyMeter(dict(self.state.energy), dict(self.state.floors))
+        state = self.state
+        self.energy = EnergyMeter(dict(state.energy), dict(state.floors), dict(state.places))
+        self.owed, self.metering = owed_of(state.owed), metering_of(state.counts)
         left = dict(self.state.micrograms_left)
         self.emissions = Emissions(self.state.picograms_per_kwh, left)
         self.quotes, self.rates = self.state.quotes, self.state.rates
@@ -99,7 +103,8 @@ class Settler:
         step = advance(self.state.position, clock, present=self.present)
         followed = follow_clock(self.state, clock)
         if followed is not self.state:
-            self.energy.points.clear()
+            self.energy.start_anew()
+            self.owed.keep(frozenset())
         self.state = followed
         since = _metered_since(self.state, step)
         self._correct(step)
@@ -121,10 +126,12 @@ class Settler:
         self.tally.begin(held, counted)
         measured = self._measured(held, counted)
         costs = costs_of(step, self.state, self.rules, held, measured)
+        self._count_energy(observed, costs, clock.mono_ns)
+        if costs:
+            self._charge_late(costs[-1].interval.period)
         for cost in costs:
             self._charge(cost, marks, observed.subjects)
         self.runs.end(observed.samples, counted.units)
-        self._count_energy(observed, costs)
         self.tally.end(self.books, counted, step.position)
         mono_ns = step.position.clock.mono_ns
         before = self.state.position or step.position
@@ -229,17 +236,24 @@ class Settler:
         self.runs.mark([mark for mark in due if mark.wall_ns <= period.start_ns])
         self.tally.spoil(cost.partly)
         self.runs.spoil(cost.partly)
-        instants = (*self.rules.book.changes(period), *(mark.wall_ns for mark in due))
-        for part in cut(period, instants):
-            posting = self._post(part, cost)
-            self.books.add(posting)
+        changes = (*self.rules.book.changes(period), *self.rules.metered.changes(period))
+        for part in cut(period, (*changes, *(mark.wall_ns for mark in due))):
+            self._enter(self._post(part, cost), part.end_ns)
             layout = Layout(cost.resources, self.rules.split)
             self.corrections.charged(part, layout, cost.components, self.rules.book)
-            self.tally.charge(self.books, posting)
-            self.drift.charge(posting, frozenset(self.tally.partly))
-            self.runs.charge(posting, self.tally.unsignalled, part.end_ns)
             self.runs.spoil(cost.partly)
             self.runs.mark([m for m in due if part.start_ns < m.wall_ns <= part.end_ns])
+
+    def _charge_late(self, tick: Period) -> None:
+        """Charge energy that was drawn before the tick: it is no part of what units cost now."""
+        metered = self.rules.metered
+        for part in self.metering.late_parts(metered, tick):
+            accounts = self.metering.late_accounts(tick)
+            self.tally.spoil(accounts)
+            self.runs.spoil(accounts)
+            posting = Posting()
+            self.metering.post_late(posting, part, metered, self.books)
+            self._enter(posting, tick.start_ns)
 
     def _post(self, part: Period, cost: Cost) -> Posting:
         posting = Posting()
@@ -248,20 +262,37 @@ class Settler:
             if price.component not in cost.components:
                 continue
             self.books.use(price)
-            name = UNALLOCATED if resource.id == REST else UNMETERED
-            shares = cost.shares.get(resource.id) or unheld(1, name)
+            shares = shares_of(cost, resource.id)
             post(posting, part, resource, price, shares, self.books.elapsed_of)
-        if unbalanced := residual(posting):
-            raise ArithmeticError(f"charges do not sum to what accrued: {unbalanced}")
+        self.metering.post(posting, part, cost, self.rules.metered, listed, self.books)
         return posting
 
-    def _count_energy(self, observed: Observed, costs: Sequence[Cost]) -> None:
-        """Count the energy used since the last reading, by the shares of the last interval."""
+    def _enter(self, posting: Posting, at_ns: int) -> None:
+        """Take charges into the books; those of runs are for the time up to `at_ns`."""
+        if unbalanced := residual(posting):
+            raise ArithmeticError(f"charges do not sum to what accrued: {unbalanced}")
+        self.books.add(posting)
+        self.tally.charge(self.books, posting)
+        self.drift.charge(posting, frozenset(self.tally.partly), self.books.is_hourly)
+        self.runs.charge(posting, self.tally.unsignalled, at_ns)
+
+    def _count_energy(self, observed: Observed, costs: Sequence[Cost], mono_ns: int) -> None:
+        """Count the energy used since the last reading, by who held what then."""
         used = self.energy.read(observed.meters)
         if costs:
+            tick = costs[-1].interval.period
             products = {each.id: (each.product, each.vendor) for each in observed.devices or ()}
-            shares, pending = costs[-1].shares, self.books.pending
-            self.energy.count(pending, used, shares, products, self.emissions)
+            waiting = self.energy.waiting()
+            self.owed.add(costs, waiting)
+            drawn = []
+            for late, shares in ((False, costs[-1].shares), (True, self.owed.shares())):
+                own = [each for each in used if is_late(each.span_ns, tick) is late]
+                pending = self.books.pending
+                drawn += self.energy.count(pending, own, shares, products, self.emissions)
+            self.owed.keep(waiting)
+            seen = frozenset(each.id for each in observed.devices or () if not each.lost)
+            sight = Sight(self.energy.metered(), self.energy.unknown(mono_ns), seen)
+            self.metering.begin(drawn, tick, sight)
         self.emissions.follow(self.rules.carbon)
 
     def _note_gap(self, cost: Cost) -> None:
@@ -309,6 +340,9 @@ class Settler:
             micrograms_left=tuple(self.emissions.left.items()),
             rates=self.rates,
             sibling_quotes=self.sibling_quotes,
+            places=tuple(self.energy.places.items()),
+            owed=self.owed.state(),
+            counts=self.metering.state(),
         )
 
 

@@ -7,6 +7,7 @@ import msgspec
 from unitcost.pricing.allocate import Share
 from unitcost.pricing.charged_time import ChargedTime
 from unitcost.pricing.currency import Rate
+from unitcost.pricing.energy import Place
 from unitcost.pricing.meter import Point
 from unitcost.pricing.quote import Quote
 from unitcost.pricing.resource import Resource
@@ -51,6 +52,9 @@ class State:
     charged: ChargedTime | None = None
     rates: tuple[Rate, ...] = ()
     sibling_quotes: tuple[Quote, ...] = ()
+    places: tuple[tuple[str, Place], ...] = ()
+    owed: tuple[tuple[str, tuple[Share, ...]], ...] = ()
+    counts: tuple[tuple[str, int, int], ...] = ()
 
     @property
     def meter(self) -> UnitMeter:

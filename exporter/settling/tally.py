@@ -80,9 +80,11 @@ class Tally:
         self.partly.update((account.workload, account.model) for account in accounts)
 
     def charge(self, books: Books, posting: Posting) -> None:
-        """Count a posting's money and time."""
+        """Count a posting's money and time; what is held is told by the first price by the hour."""
         pending = books.pending
-        first = next((key.component for key in posting.accruals), None)
+        first = next(
+            (key.component for key in posting.accruals if books.is_hourly(key.price)), None
+        )
         for key, accrued in posting.accruals.items():
             if accrued.pico is not None:
                 labels = (key.resource, str(key.component))
@@ -91,7 +93,7 @@ class Tally:
             account, state = charge.account, str(charge.state)
             kind = str(books.kind_of(account.workload))
             spent = self.spent.setdefault((account.workload, account.model), Spent())
-            if charge.component is first:
+            if charge.component is first and books.is_hourly(charge.price):
                 held = (account.workload, account.model, charge.resource, state)
                 pending.count("unitcost_held_seconds_total", held, amount.quantity)
                 self.methods[account.workload, charge.resource] = str(charge.method)

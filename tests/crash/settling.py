@@ -1,18 +1,22 @@
 """Settles a made-up world as fast as it can, until it is killed. Prints each committed round.
 
-Usage: python settling.py LEDGER FIRST_ROUND. A round is five seconds of fake time; in it, a
-server counts three requests, and its process burns a second of CPU.
+Usage: python settling.py LEDGER FIRST_ROUND [owned]. A round is five seconds of fake time; in it, a
+server counts three requests, and its process burns a second of CPU. An owned host draws 200 W,
+which its processor measures; a tariff with slabs and a cheap minute prices them.
 """
 
 import sys
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+from unitcost.exporter.config.load import loads
 from unitcost.exporter.ledger.keeper import Keeper
 from unitcost.exporter.settling.holding import HostMeter, Observed
-from unitcost.exporter.settling.rules import Reservation, Rules, WorkloadRule
+from unitcost.exporter.settling.rules import Reservation, Rules, WorkloadRule, rules_of
 from unitcost.exporter.settling.settle import Settler
 from unitcost.pricing.attribute import RuleMatcher
+from unitcost.pricing.energy import Meter, Scope
 from unitcost.pricing.price import Component, Price, PriceBook, PriceModel
 from unitcost.pricing.resource import DEFAULT_SPLIT
 from unitcost.pricing.sample import Kind, Outcome, Process, Quantity, Sample, Subject
@@ -24,6 +28,19 @@ ROUND = 5 * SECOND
 REQUESTS = 3
 START = 1_767_225_600 * SECOND
 PRICE = Decimal("98.32")
+WATTS = 200
+OWNED = """
+price:
+  owned:
+    purchase_usd: 100000
+    life_years: 5
+    electricity:
+      tariff:
+        slabs: [{per_kwh: 0.20, up_to_kwh: 0.02}, {per_kwh: 0.30}]
+        windows: [{start: "00:03", end: "00:04", per_kwh: 0.10}]
+      pue: 1.25
+      unmetered_watts: 40
+"""
 
 
 def clock(n: int) -> ClockReading:
@@ -50,6 +67,18 @@ def observed(n: int) -> Observed:
     return Observed([*host, count], [subject], processes, [])
 
 
+def observed_owned(n: int) -> Observed:
+    """The same, and what the processor has used."""
+    joules = float(WATTS * n * ROUND // SECOND)
+    meter = Meter("package-0", Scope.PACKAGE, ("0",), clock(n).mono_ns, joules, resource="cpu")
+    return replace(observed(n), meters=(meter,))
+
+
+def rules_owned() -> Rules:
+    """An owned host whose energy is charged."""
+    return replace(rules_of(loads(OWNED).settings), workloads=rules().workloads)
+
+
 def rules() -> Rules:
     """A rented host with one reserved workload."""
     price = Price(Component.RENT, PRICE, PriceModel.OVERRIDE, "test")
@@ -66,17 +95,18 @@ def rules() -> Rules:
     )
 
 
-def main(path: Path, first: int) -> None:
+def main(path: Path, first: int, owned: bool) -> None:
     """Settle round after round."""
     keeper = Keeper(path, "host", "host", 400)
     found = keeper.open(clock(first).wall_ns)
     if found is None:
         raise SystemExit("the ledger cannot be opened")
-    settler = Settler(rules(), found[0], found[1], HostMeter(RuleMatcher()))
+    its_rules = rules_owned() if owned else rules()
+    settler = Settler(its_rules, found[0], found[1], HostMeter(RuleMatcher()))
     n = first
     while True:
         now = clock(n)
-        settler.tick(observed(n), (), now)
+        settler.tick(observed_owned(n) if owned else observed(n), (), now)
         if not keeper.commit(settler.books, now.wall_ns):
             raise SystemExit("the ledger cannot be written")
         print(n, flush=True)
@@ -84,4 +114,4 @@ def main(path: Path, first: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:] == ["owned"])

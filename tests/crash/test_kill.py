@@ -20,9 +20,9 @@ LONG = os.environ.get("UNITCOST_LONG") == "1"
 SCRIPT = Path(settling.__file__)
 
 
-def _settle_until_killed(ledger: Path, first: int, seconds: float) -> int:
+def _settle_until_killed(ledger: Path, first: int, seconds: float, *more: str) -> int:
     """The last round that was acknowledged as committed before the kill."""
-    command = [sys.executable, "-I", str(SCRIPT), str(ledger), str(first)]
+    command = [sys.executable, "-I", str(SCRIPT), str(ledger), str(first), *more]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         last = int(child.stdout.readline() or -1)
@@ -67,6 +67,45 @@ def test_killing_the_settling_process_loses_and_doubles_nothing(tmp_path: Path) 
         assert counters["unitcost_cost_usd_total"] == counters["charged"]
         assert counters["unitcost_resource_cost_usd_total"] == counters["charged"]
         first = rounds + chance.randrange(1, 30)
+
+
+@pytest.mark.crash
+def test_killing_the_process_loses_and_doubles_no_joule(tmp_path: Path) -> None:
+    """10 kills (100 by flag): energy, slabs and windows are where they would be without any."""
+    ledger = tmp_path / "ledger.db"
+    chance = random.Random(9841)
+    first = 0
+    for _ in range(100 if LONG else 10):
+        _settle_until_killed(ledger, first, chance.uniform(0, 0.08), "owned")
+        rounds, _, counters = _totals(ledger)
+        assert check(ledger) == []
+        assert counters["unitcost_energy_joules_total"] == rounds * 5 * settling.WATTS * 10**6
+        assert counters["unitcost_cost_usd_total"] == counters["charged"]
+        assert _electricity(ledger) == _by_hand(rounds)
+        first = rounds + chance.randrange(1, 30)
+    assert len(_by_hand(first)) == 6
+
+
+def _electricity(ledger: Path) -> dict[tuple[str, int], int]:
+    """Microjoules by how they were found and what they cost."""
+    query = """SELECT rule, pico_per_unit, SUM(elapsed_ns) FROM accrual JOIN price ON id = price
+    WHERE unit = 'kwh' GROUP BY rule, pico_per_unit"""
+    with sqlite3.connect(ledger) as connection:
+        rows = connection.execute(query).fetchall()
+    return {(rule, pico): micro for rule, pico, micro in rows}
+
+
+def _by_hand(rounds: int) -> dict[tuple[str, int], int]:
+    """From midnight on: the first slab, from 00:03 the cheap minute, then what is left of it."""
+    found: dict[tuple[str, int], int] = {}
+    # 0.02 kWh at the meter are 57,600 J at the server, of 240 W: 240 s.
+    for cents, start, end in ((20, 0, 180), (10, 180, 240), (30, 240, 10**9)):
+        seconds = max(0, min(rounds * 5, end) - start)
+        if seconds:
+            price = cents * 10**10 * 5 // 4
+            found["measured", price] = seconds * settling.WATTS * 10**6
+            found["stated_draw", price] = seconds * 40 * 10**6
+    return found
 
 
 @pytest.mark.crash

@@ -279,7 +279,7 @@ BAD: dict[str, tuple[str, str, str]] = {
     "a residual over the purchase": (
         OWNED.replace("life", "residual_usd: 9001, life"),
         "price.owned.residual_usd",
-        "not be more than purchase_usd",
+        "not be more than the purchase (9000 USD)",
     ),
     "a PUE under 1": (
         OWNED.replace("none", "{usd_per_kwh: 0.3, pue: 0.9}"),

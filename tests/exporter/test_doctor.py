@@ -238,6 +238,18 @@ def test_problems_of_a_collector_are_told_up_to_a_number(load: Callable[[str], L
             Status.OK,
             ["amortisation 1.000000 USD/h (owned)", "overhead 0.000000 USD/h (owned)"],
         ),
+        (
+            "price: {owned: {purchase_usd: 8760, life_years: 1, electricity: "
+            "{usd_per_kwh: 0.3, pue: 1.3, unmetered_watts: 90.5}}}",
+            Status.OK,
+            [
+                "amortisation 1.000000 USD/h (owned)",
+                "overhead 0.000000 USD/h (owned)",
+                "electricity: 0.300000 USD for a kWh at the meter (configuration, PUE 1.3), "
+                "by what sensors measure",
+                "electricity: 90.5 W are stated for what no sensor sees",
+            ],
+        ),
     ],
 )
 def test_the_price_is_told(

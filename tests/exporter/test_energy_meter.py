@@ -15,6 +15,7 @@ from unitcost.exporter.settling.energy import (
     WORKLOAD_ENERGY,
     EnergyMeter,
     Used,
+    by_workload,
 )
 from unitcost.pricing.allocate import Method, Share, State, unheld
 from unitcost.pricing.energy import Meter, Path, Scope
@@ -62,7 +63,7 @@ def share(name: str, state: State, weight: int = 1) -> Share:
 
 def split(energy: EnergyMeter, what: Used, *shares: Share) -> dict[str, float]:
     """Joules by workload; they are what was used."""
-    found = energy.split(what, shares)
+    found = by_workload(energy.draw(what, shares))
     assert sum(found.values()) == what.micro
     return {name: micro / MICRO for name, micro in found.items()}
 
@@ -301,7 +302,9 @@ def test_the_parts_are_exactly_what_was_used(history: list[tuple[Used, list[Shar
     energy = EnergyMeter()
     for what, shares in history:
         before = dict(energy.floors)
-        found = energy.split(what, shares)
+        drawn = energy.draw(what, shares)
+        found = by_workload(drawn)
+        assert sum(part for _, part in drawn.parts) == what.micro
         assert sum(found.values()) == what.micro
         assert min(found.values()) >= 0
         holders = {each.account.workload for each in shares if each.weight}

@@ -4,12 +4,12 @@ from decimal import Decimal
 
 import pytest
 
+from unitcost.exporter.config.instants import instant_ns
+from unitcost.exporter.config.owned_settings import Electricity, Owned
 from unitcost.exporter.config.settings import (
-    Electricity,
     Endpoint,
     Host,
     Match,
-    Owned,
     Price,
     PriceChange,
     Reserve,
@@ -18,7 +18,8 @@ from unitcost.exporter.config.settings import (
     UnitCosts,
     WorkloadSettings,
 )
-from unitcost.exporter.settling.rules import instant_ns, matcher_of, price_book, rules_of
+from unitcost.exporter.settling.rules import matcher_of, price_book, rules_of
+from unitcost.pricing.metered import NOT_METERED
 from unitcost.pricing.price import HOURS_PER_YEAR, Component, PriceModel
 from unitcost.pricing.resource import DEFAULT_SPLIT, GIB
 from unitcost.pricing.sample import NS_PER_SECOND, Process
@@ -71,18 +72,26 @@ def test_an_owned_host_costs_amortisation_overhead_and_electricity() -> None:
     assert Component.RENT not in price_book(price).components
 
 
-def test_a_tariff_without_a_draw_leaves_electricity_unpriced() -> None:
-    """Unless there is said to be none, and then the component is not there."""
-    tariff = Electricity(usd_per_kwh=Decimal("0.30"))
-    for electricity, there in ((tariff, True), ("none", False)):
+def test_without_a_stated_draw_electricity_is_charged_by_energy() -> None:
+    """It has no price by the hour then; nor where there is said to be none, nor beside an agent."""
+    tariff = Electricity(usd_per_kwh=Decimal("0.30"), pue=Decimal("1.2"))
+    stated = Electricity(usd_per_kwh=Decimal("0.30"), watts=Decimal(100))
+    for electricity, by_hour, by_energy in (
+        (tariff, False, True),
+        (stated, True, False),
+        ("none", False, False),
+    ):
         owned = Owned(
             purchase_usd=Decimal(100),
             life_years=Decimal(1),
             electricity=electricity,  # type: ignore[arg-type]  # one of the two that may be
         )
-        book = price_book(Price(owned=owned))
-        assert (Component.ELECTRICITY in book.components) == there
-        assert book.at(Component.ELECTRICITY, NOON) is None
+        settings = Settings(price=Price(owned=owned))
+        found = rules_of(settings)
+        assert (Component.ELECTRICITY in found.book.components) is by_hour
+        assert (found.metered.electricity is not None) is by_energy
+        beside = Settings(price=Price(owned=owned), host=Host(scope="units"))
+        assert rules_of(beside).metered == NOT_METERED
 
 
 def test_an_agent_that_only_counts_units_charges_nothing() -> None:
