@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 
 from tests.fakes import START_NS
 from tests.gpu_world import GpuHost
 from tests.sites import Site, owned, rented, rules, workload_rule
 from tests.worlds import Host, Server
-from unitcost.exporter.config.settings import Electricity, Owned, Price
+from unitcost.exporter.config.load import loads
 from unitcost.exporter.exporter import collector_points
 from unitcost.exporter.gathering.gather import CollectorState
 from unitcost.exporter.serving.exposition import Exposition, Renderer
@@ -278,9 +277,8 @@ def unpriced(now_ns: int = START_NS) -> Watched:
 def partly_priced(now_ns: int = START_NS) -> Watched:
     """An owned host whose electricity has no price."""
     watched = Watched(Site(rules(owned(electricity=None), owned=True), Host()))
-    power = Electricity(usd_per_kwh=Decimal("0.12"))
-    bought = Owned(purchase_usd=Decimal(7000), life_years=Decimal(4), electricity=power)
-    watched.about = replace(watched.about, price=Price(owned=bought))
+    text = "price: {owned: {purchase_usd: 7000, life_years: 4, electricity: {usd_per_kwh: 0.12}}}"
+    watched.about = replace(watched.about, price=loads(text).settings.price)
     watched.site.host.clock.set_wall(now_ns - 100 * NS_PER_SECOND)
     watched.site.host.serve("chat", 8000, cores=1.0, gibs=2.0)
     watched.settle()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from unitcost.exporter.serving.live.drift import notices as drifts
 from unitcost.exporter.serving.live.points import Points
 from unitcost.exporter.serving.live.shape import Collector, Device, Ledger, Notice, Price
 from unitcost.exporter.serving.live.view import About
@@ -77,7 +78,7 @@ def ledger(points: Points) -> Ledger:
 def notices(points: Points, about: About, price: Price) -> tuple[Notice, ...]:
     """What a person should know, worst first."""
     found = [*_of_ledger(points), *_of_price(about, price), *_of_reading(points)]
-    found += [*_of_workloads(points, about), *_of_time(points)]
+    found += [*drifts(points), *_of_workloads(points, about), *_of_time(points)]
     order = (BAD, WARN, NOTE)
     return tuple(sorted(found, key=lambda each: order.index(each.level)))
 
@@ -85,18 +86,23 @@ def notices(points: Points, about: About, price: Price) -> tuple[Notice, ...]:
 def _of_ledger(points: Points) -> Iterator[Notice]:
     if points.one("unitcost_ledger_writable") == 0:
         text = "The ledger cannot be written. What is charged meanwhile is held, and totals and "
-        yield Notice(level=BAD, key="ledger", text=f"{text}unit costs here stand still until then.")
+        yield Notice(
+            level=BAD,
+            key="ledger",
+            title="Ledger",
+            text=f"{text}unit costs here stand still until then.",
+        )
     if points.one("unitcost_conservation_residual_usd"):
         text = "The charges do not sum to what the host cost. This is a defect of unitcost."
-        yield Notice(level=BAD, key="conservation", text=text)
+        yield Notice(level=BAD, key="conservation", title="Defect", text=text)
     if points.one("unitcost_ledger_set_aside_total"):
         text = "A damaged ledger was set aside since the start; its file is kept."
-        yield Notice(level=WARN, key="set_aside", text=text)
+        yield Notice(level=WARN, key="set_aside", title="Ledger", text=text)
     if points.one("unitcost_tick_failures_total"):
         text = (
             "Settling failed at some ticks since the start, by a defect of unitcost: see its log."
         )
-        yield Notice(level=WARN, key="ticks", text=text)
+        yield Notice(level=WARN, key="ticks", title="Defect", text=text)
 
 
 def _of_price(about: About, price: Price) -> Iterator[Notice]:
@@ -109,7 +115,7 @@ def _of_price(about: About, price: Price) -> Iterator[Notice]:
             text = f"A part of this host's cost is unknown, and in no figure here. {price.why}"
         elif partly:
             text += " Dollars so far are of the time in which it had one."
-        yield Notice(level=WARN, key="unpriced", text=text)
+        yield Notice(level=WARN, key="unpriced", title="Unpriced", text=text)
 
 
 def _of_reading(points: Points) -> Iterator[Notice]:
@@ -117,14 +123,19 @@ def _of_reading(points: Points) -> Iterator[Notice]:
     if down:
         names = ", ".join(name for name in down[:5]) + (", …" if len(down) > 5 else "")
         text = f"Cannot be read now: {names}. Who held what there goes on as it was last."
-        yield Notice(level=WARN, key=f"collectors {names}", text=text)
+        yield Notice(level=WARN, key=f"collectors {names}", title="Collectors", text=text)
     lost = sorted(key[0] for key, up in points.of("unitcost_device_up").items() if not up)
     for device in lost[:5]:
         text = f"{device} does not answer: it fell off the bus."
-        yield Notice(level=BAD, key=f"lost {device}", text=text)
+        yield Notice(level=BAD, key=f"lost {device}", title="Accelerators", text=text)
     if unresolved := points.one("unitcost_unresolved_grants"):
         text = f"{unresolved:g} devices that the kubelet gave away are not seen by any collector."
-        yield Notice(level=WARN, key="grants", text=f"{text} Nobody is charged for them.")
+        yield Notice(
+            level=WARN,
+            key="grants",
+            title="Accelerators",
+            text=f"{text} Nobody is charged for them.",
+        )
 
 
 def _of_workloads(points: Points, about: About) -> Iterator[Notice]:

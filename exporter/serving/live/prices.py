@@ -1,20 +1,22 @@
 """What the host costs, who says so, and in words why nobody does."""
 
 import math
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from unitcost.exporter.prices.looked import Looked, rate_problem
+from unitcost.exporter.prices.unpriced import why
+from unitcost.exporter.serving.live.drift import MAX_UNIX
 from unitcost.exporter.serving.live.points import Points
-from unitcost.exporter.serving.live.shape import Price, Resource
+from unitcost.exporter.serving.live.shape import Price, Resource, Source
 from unitcost.exporter.serving.live.view import About
 
 MAX_RESOURCES = 40
 MAX_NOTES = 6
 MAX_NOTE = 300
-MAX_UNIX = 253_402_300_800
-"""The year 10000, which a date does not reach."""
 SIBLING = "sibling:"
 _PRICE = "unitcost_price_usd_per_hour"
+_LIST = "unitcost_list_price_usd_per_hour"
 _UNPRICED = "unitcost_resource_unpriced"
 METHODS = {
     "default_weights": "CPU and memory by default weights for a core and a GiB; GPUs share the "
@@ -36,6 +38,8 @@ def price(points: Points, about: About, now_ns: int) -> Price:
         method=_method(points),
         resources=tuple(found[:MAX_RESOURCES]),
         more=max(0, len(found) - MAX_RESOURCES),
+        on_demand_usd_per_hour=points.one("unitcost_on_demand_price_usd_per_hour"),
+        sources=tuple(_sources(points))[:MAX_RESOURCES],
         notes=_notes(points, about, now_ns),
     )
 
@@ -47,6 +51,7 @@ def _resources(points: Points) -> list[Resource]:
         found = unpriced.setdefault(resource, [])
         if flag:
             found.append(component)
+    lists = {labels[0]: usd for labels, usd in points.of(_LIST).items()}
     as_of = points.of("unitcost_price_as_of_timestamp_seconds")
     totals = points.by_first("unitcost_resource_cost_usd_total")
     made = []
@@ -57,6 +62,7 @@ def _resources(points: Points) -> list[Resource]:
             Resource(
                 resource=name,
                 usd_per_hour=usd,
+                list_usd_per_hour=lists.get(name),
                 sku=sku,
                 region=region,
                 terms=terms,
@@ -67,6 +73,13 @@ def _resources(points: Points) -> list[Resource]:
             )
         )
     return made
+
+
+def _sources(points: Points) -> Iterator[Source]:
+    last = points.of("unitcost_price_source_last_success_timestamp_seconds")
+    errors = points.of("unitcost_price_source_errors_total")
+    for key, up in sorted(points.of("unitcost_price_source_up").items()):
+        yield Source(name=key[0], up=up > 0, last_success=last.get(key), errors=errors.get(key))
 
 
 def _order(resource: str) -> tuple[bool, str]:
@@ -102,14 +115,10 @@ def _why(found: list[Resource], about: About, now_ns: int) -> str:
 def _why_not_looked_up(looked: Looked | None, now_ns: int) -> str:
     if looked is None:
         return "The configuration states no price and has none looked up (price.lookup)."
-    if looked.resolution.missing:
-        missing = ", ".join(looked.resolution.missing)
-        return f"It is to be looked up, but of this host is not known: {missing}."
-    if looked.resolution.at(now_ns) is None:
-        return "No source has a price of exactly this host now."
-    if problem := rate_problem(looked, now_ns):
-        return f"{problem[0].upper()}{problem[1:]}."
-    return "It is known, and holds from the next tick on."
+    problem = why(looked, now_ns, patient=False) or rate_problem(looked, now_ns)
+    if not problem:
+        return "It is known, and holds from the next tick on."
+    return shown_long(f"{problem[0].upper()}{problem[1:]}.")
 
 
 def _notes(points: Points, about: About, now_ns: int) -> tuple[str, ...]:

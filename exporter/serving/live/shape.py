@@ -29,11 +29,13 @@ class Host(Piece, frozen=True):
 class Resource(Piece, frozen=True):
     """What one resource of the host costs an hour and who says so, as on /metrics.
 
-    `unpriced`: components without a price. `usd_total`: what it has cost so far.
+    `unpriced`: components without a price. `usd_total`: what it has cost so far. `list`: before
+    discounts.
     """
 
     resource: str
     usd_per_hour: float | None = None
+    list_usd_per_hour: float | None = None
     sku: str = ""
     region: str = ""
     terms: str = ""
@@ -43,14 +45,28 @@ class Resource(Piece, frozen=True):
     usd_total: float | None = None
 
 
+class Source(Piece, frozen=True):
+    """How one who is asked for prices is doing. `errors` since the start."""
+
+    name: str
+    up: bool
+    last_success: float | None
+    errors: float | None
+
+
 class Price(Piece, frozen=True):
-    """What the whole host costs an hour now. `method`: how that is split over its resources."""
+    """What the whole host costs an hour now. `method`: how that is split over its resources.
+
+    `on_demand_usd_per_hour`: what it would cost on demand, where it runs under other terms.
+    """
 
     usd_per_hour: float | None
     why: str
     method: str
     resources: tuple[Resource, ...] = ()
     more: int = 0
+    on_demand_usd_per_hour: float | None = None
+    sources: tuple[Source, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -82,6 +98,18 @@ class UnitCost(Piece, frozen=True):
     why: str = ""
 
 
+class Drift(Piece, frozen=True):
+    """What a request cost over the last hour, over what it used to; which factors did it.
+
+    `since`: of those factors that are out of their usual scatter, since when.
+    """
+
+    ratio: float
+    usd_per_day: float | None = None
+    factors: dict[str, float] = {}
+    since: dict[str, float] = {}
+
+
 class Model(Piece, frozen=True):
     """One model of a workload: what its units cost, and how much of them there is."""
 
@@ -94,6 +122,7 @@ class Model(Piece, frozen=True):
     latency_seconds: float | None = None
     running: float | None = None
     waiting: float | None = None
+    drift: Drift | None = None
 
 
 class Held(Piece, frozen=True):
@@ -187,11 +216,15 @@ class Ledger(Piece, frozen=True):
 
 
 class Notice(Piece, frozen=True):
-    """Something a person should know. `level`: `bad`, `warn` or `note`; `key` tells it apart."""
+    """Something a person should know. `level`: `bad`, `warn` or `note`; `key` tells it apart.
+
+    `title`: what it is about, in a word; empty where the text says it all.
+    """
 
     level: str
     key: str
     text: str
+    title: str = ""
 
 
 class Live(Piece, frozen=True):

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from unitcost.exporter.serving.live.drift import drift
 from unitcost.exporter.serving.live.history import (
     COST,
     GROUPS,
@@ -140,6 +141,7 @@ class Rows:
             latency_seconds=self._points.of("unitcost_request_latency_seconds").get(key),
             running=self._points.of("unitcost_requests_running").get(key),
             waiting=self._points.of("unitcost_requests_waiting").get(key),
+            drift=drift(self._points, name, model),
         )
 
     def _holdings(self, name: str) -> tuple[Held, ...]:

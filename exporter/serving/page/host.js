@@ -91,6 +91,13 @@ function priceRow(group, products) {
         cell([
           figure(each.usd_per_hour, money(each.usd_per_hour)),
           number > 1 && h('span', { class: 'muted' }, ' each'),
+          known(each.list_usd_per_hour) &&
+            h(
+              'span',
+              { class: 'under' },
+              'list ',
+              figure(each.list_usd_per_hour, money(each.list_usd_per_hour)),
+            ),
         ]),
         cell(termsOf(each.terms) || '–'),
         cell([
@@ -109,6 +116,31 @@ function priceRow(group, products) {
       : resourceName(each.resource, products);
   return { key: each.resource, head: name(called), cells };
 }
+
+const SOURCES = [
+  { label: 'Source' },
+  { label: 'State', text: true },
+  { label: 'Last answer' },
+  { label: 'Errors' },
+];
+
+const sourcesOf = (price) =>
+  table(
+    't-prices',
+    SOURCES,
+    price.sources.map((each) => ({
+      key: each.name,
+      head: name(each.name),
+      cells: [
+        cell(
+          each.up ? h('span', { class: 'ok' }, 'answers') : h('span', { class: 'off' }, 'fails'),
+        ),
+        known(each.last_success) ? cell(since(each.last_success)) : unknown('never'),
+        known(each.errors) ? cell(count(each.errors)) : nil(),
+      ],
+    })),
+    { stack: 'stack tight' },
+  );
 
 function prices({ live, products }) {
   const { price } = live;
@@ -133,6 +165,15 @@ function prices({ live, products }) {
     rows.length > 0 && table('t-prices', columns, rows, { stack: 'stack tight' }),
     price.more > 0 && h('p', { class: 'why' }, `and ${price.more} more`),
     price.method && h('p', { class: 'why' }, 'How the price is split: ', price.method),
+    known(price.on_demand_usd_per_hour) &&
+      h(
+        'p',
+        { class: 'why' },
+        'On demand it would cost ',
+        figure(price.on_demand_usd_per_hour, money(price.on_demand_usd_per_hour)),
+        ' an hour.',
+      ),
+    price.sources.length > 0 && sourcesOf(price),
     price.notes.length > 0 &&
       h(
         'ul',

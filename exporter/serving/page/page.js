@@ -57,7 +57,6 @@ function showChart() {
 
 function showNotices() {
   const { notices } = page.live;
-  const heads = { bad: 'Problem: ', warn: 'Not known: ', note: '' };
   const top = notices.filter((each) => each.level !== 'note' || each.key === 'no workloads');
   show(
     'notices',
@@ -65,8 +64,7 @@ function showNotices() {
       h(
         'li',
         { key: each.key, class: each.level },
-        heads[each.level] &&
-          h('strong', null, each.key.startsWith('unpriced') ? 'Unpriced: ' : heads[each.level]),
+        each.title && h('strong', null, each.title, ': '),
         name(each.text),
       ),
     ),

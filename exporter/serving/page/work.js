@@ -24,6 +24,16 @@ function trafficCell(model) {
   ]);
 }
 
+// Against the same hour of past weeks, where that is known.
+function requestCell(cost, drift, page) {
+  const found = unitCell(cost, 1, page);
+  if (!drift || found.why) return found;
+  const size = Math.abs(drift.ratio - 1);
+  const how = drift.ratio >= 1 ? 'above' : 'below';
+  const text = size < 0.005 ? 'as usual' : [percent(size), ` ${how} its usual`];
+  return cell([found.kids, h('span', { class: 'under' }, text)]);
+}
+
 function inference(page) {
   const found = servedOf(page.live);
   if (!found.length) {
@@ -55,7 +65,7 @@ function inference(page) {
           ),
       ],
       cells: [
-        unitCell(costs.request, 1, page),
+        requestCell(costs.request, model.drift, page),
         unitCell(costs.input_token, 1e6, page),
         unitCell(costs.output_token, 1e6, page),
         unitCell(costs.token, 1e6, page),

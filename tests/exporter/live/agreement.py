@@ -54,6 +54,18 @@ def check_price(live: Live, scrape: Scrape) -> None:
         flags = scrape.each("unitcost_resource_unpriced", resource=name)
         assert set(each.unpriced) == {dict(key)["component"] for key, on in flags.items() if on}
         assert each.usd_total == total(scrape, "unitcost_resource_cost_usd_total", resource=name)
+        listed = scrape.each("unitcost_list_price_usd_per_hour", resource=name)
+        assert each.list_usd_per_hour == next(iter(listed.values()), None)
+    assert len(live.price.sources) == len(scrape.each("unitcost_price_source_up"))
+    for source in live.price.sources:
+        said = scrape.one("unitcost_price_source_up", source=source.name)
+        assert source.up == said
+        last = "unitcost_price_source_last_success_timestamp_seconds"
+        assert source.last_success == scrape.one(last, source=source.name)
+        failed = scrape.one("unitcost_price_source_errors_total", source=source.name)
+        assert source.errors == failed
+    on_demand = scrape.each("unitcost_on_demand_price_usd_per_hour")
+    assert live.price.on_demand_usd_per_hour == next(iter(on_demand.values()), None)
     if live.price.usd_per_hour is not None:
         assert live.price.usd_per_hour == total(scrape, "unitcost_price_usd_per_hour")
         assert not live.price.why
@@ -96,11 +108,31 @@ def check_model(workload: Workload, model: Model, scrape: Scrape) -> None:
             continue
         assert (cost.allocated, cost.used) == (known["allocated"], known["used"])
         assert (cost.allocated is None) == bool(cost.why)
+    check_drift(model, scrape, labels)
     counted = scrape.each("unitcost_requests_total", **labels)
     assert model.requests == {dict(key)["outcome"]: value for key, value in counted.items()}
     assert model.latency_seconds == scrape.one("unitcost_request_latency_seconds", **labels)
     assert model.running == scrape.one("unitcost_requests_running", **labels)
     assert model.waiting == scrape.one("unitcost_requests_waiting", **labels)
+
+
+def check_drift(model: Model, scrape: Scrape, labels: dict[str, str]) -> None:
+    """What it costs against what it used to, if that is known."""
+    ratio = scrape.one("unitcost_drift_ratio", unit="request", **labels)
+    if model.drift is None:
+        assert ratio is None
+        return
+    assert model.drift.ratio == ratio
+    per_day = scrape.one("unitcost_drift_usd_per_day", unit="request", **labels)
+    assert model.drift.usd_per_day == per_day
+    for name, metric in (
+        ("factors", "unitcost_drift_factor_ratio"),
+        ("since", "unitcost_drift_since_timestamp_seconds"),
+    ):
+        found = scrape.each(metric, unit="request", **labels)
+        assert getattr(model.drift, name) == {
+            dict(key)["factor"]: value for key, value in found.items()
+        }
 
 
 def check_runs(live: Live, scrape: Scrape) -> None:

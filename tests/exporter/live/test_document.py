@@ -314,9 +314,9 @@ UNPRICED: Given = {"unitcost_resource_unpriced": [(("cpu", "rent"), 1.0)]}
         (None, "The configuration states no price and has none looked up (price.lookup)."),
         (
             Looked(resolution=Resolution(missing=("region", "price model"))),
-            "It is to be looked up, but of this host is not known: region, price model.",
+            "Not known of this host: region, price model.",
         ),
-        (Looked(), "No source has a price of exactly this host now."),
+        (Looked(), "No source has a price of exactly this host."),
     ],
 )
 def test_a_missing_price_says_why(looked: Looked | None, why: str) -> None:
@@ -421,6 +421,36 @@ def name_of_counter(points: Given) -> bool:
     """Whether all is well at 0 rather than at 1."""
     (name,) = points
     return name.endswith(("_total", "_usd", "_grants"))
+
+
+def drifting(count: int = 1, ratio: float = 1.42, since: float = 1_767_276_600.0) -> Given:
+    """Models whose requests cost more than they used to, because they idle."""
+    labels = [("chat", f"m{number}", "request") for number in range(count)]
+    return {
+        "unitcost_drift_ratio": [(each, ratio) for each in labels],
+        "unitcost_drift_usd_per_day": [(each, 310.0 * (ratio - 1) / 0.42) for each in labels],
+        "unitcost_drift_factor_ratio": [
+            ((*each, factor), value)
+            for each in labels
+            for factor, value in (("idle", 1.9), ("price", 1.0))
+        ],
+        "unitcost_drift_since_timestamp_seconds": [((*each, "idle"), since) for each in labels],
+    }
+
+
+def test_drift_is_said_with_its_factor() -> None:
+    """How much, what that is a day, what did it, and since when."""
+    (notice,) = read(View(1, 1, Snapshot(0, drifting()), Past(), About())).notices
+    assert (notice.title, notice.level) == ("Drift", "warn")
+    assert notice.text == (
+        "chat · m0: a request costs 42 % more than it used to, $310.00 a day more: "
+        "idle time x1.9 since 2026-01-01 14:10 UTC."
+    )
+    (less,) = read(View(1, 1, Snapshot(0, drifting(ratio=0.58)), Past(), About())).notices
+    assert "costs 42 % less than it used to, $310.00 a day less" in less.text
+    many = read(View(1, 1, Snapshot(0, drifting(9, since=1e300)), Past(), About())).notices
+    assert [each.text for each in many][-1] == "and 4 more models."
+    assert "an unknown time" in many[0].text
 
 
 REQUESTS = "unitcost_requests_total"
