@@ -11,8 +11,9 @@ from unitcost.exporter.clock import Clock
 from unitcost.exporter.config.load import Loaded
 from unitcost.exporter.gathering.gather import CollectorState, Gathered, Gatherer
 from unitcost.exporter.gathering.sources import make_sources
+from unitcost.exporter.items.watch import ItemsFile, Watched
 from unitcost.exporter.ledger.keeper import Keeper
-from unitcost.exporter.log import OncePer
+from unitcost.exporter.log import OncePer, fields
 from unitcost.exporter.observe import Kept, kept_after, observed_of
 from unitcost.exporter.prices.book import book_of, unchanged
 from unitcost.exporter.prices.looked import Looked, Remember, to_remember
@@ -71,6 +72,8 @@ class Exporter:
         self._history = History(loaded.settings.time_scale)
         self._started_ns = clock.read().wall_ns
         self._version = version("unitcost")
+        self._items_file: ItemsFile | None = None
+        self._watched: Watched | None = None
         self._use(loaded)
         self._show()
 
@@ -86,6 +89,28 @@ class Exporter:
             self._gatherer.pause(True)
         self._kept = Kept()
         self._look_up(loaded)
+        self._watch_items(loaded.settings.items_file)
+
+    def _watch_items(self, path: str) -> None:
+        """Have the items file read; one that was read already goes on as it is."""
+        if self._items_file is None or self._items_file.path != path:
+            if self._items_file is not None:
+                self._items_file.close()
+            self._items_file = ItemsFile(path) if path else None
+            if self._items_file is not None:
+                self._items_file.start()
+        self._watched = None
+        self._take_items()
+
+    def _take_items(self) -> None:
+        """From this tick on book what the items file says."""
+        if self._items_file is None or self._items_file.current() is self._watched:
+            return
+        self._watched = self._items_file.current()
+        planning = replace(self._rules.planning, file_items=self._watched.items)
+        self._rules = replace(self._rules, planning=planning)
+        if self._settler is not None:
+            self._settler.plan(planning)
 
     def _look_up(self, loaded: Loaded) -> None:
         """Have the price looked up, if it is to be, and go on from what is known of it."""
@@ -160,6 +185,8 @@ class Exporter:
         """Close the ledger and end the collectors' threads."""
         if self._lookup is not None:
             self._lookup.close()
+        if self._items_file is not None:
+            self._items_file.close()
         self._gatherer.close()
         self._keeper.close()
 
@@ -191,6 +218,7 @@ class Exporter:
         if settler is None:
             return
         self._take_prices()
+        self._take_items()
         self._kept = kept_after(self._kept, gathered)
         observed, marks = observed_of(gathered.readings, self._kept)
         settler.tick(observed, marks, clock)
@@ -266,12 +294,34 @@ class Exporter:
             points["unitcost_ledger_last_commit_timestamp_seconds"] = [((), stamp)]
             residual = health.residual_pico / PICO
             points["unitcost_conservation_residual_usd"] = [((), residual)]
+        points |= self._item_points()
         if self._settler is not None:
             steps = float(self._settler.clock_steps)
             points["unitcost_clock_steps_total"] = [((), steps)]
         looked = self._lookup.current() if self._lookup is not None else None
         points |= lookup_points(looked, self._clock.read().wall_ns)
         return points | collector_points(progress.states or {})
+
+    def _item_points(self) -> Points:
+        """How the stating of items is doing; nothing where none are."""
+        points: Points = {}
+        if self._items_file is None and not self._rules.planning.items:
+            return points
+        rejected = 0
+        if self._items_file is not None:
+            watched = self._items_file.current()
+            points["unitcost_items_file_up"] = [((), float(watched.up))]
+            rejected = watched.rejected
+        if self._settler is not None:
+            left_out = self._settler.plans.items.left_out
+            if left_out and self._said.first("items", str(left_out)):
+                _log.warning(
+                    "items are left out: their id is taken, or they are too many",
+                    extra=fields(items=left_out),
+                )
+            rejected += left_out
+        points["unitcost_items_rejected"] = [((), float(rejected))]
+        return points
 
 
 def collector_points(states: Mapping[str, CollectorState]) -> Points:

@@ -94,37 +94,61 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Sum:
+    """What was charged: `pico` where there is a price, and how much of a resource without one.
+
+    `priced`: some of it has a price, be it 0. `unpriced`: resource-seconds in millionths.
+    """
+
+    pico: int = 0
+    priced: bool = False
+    unpriced: int = 0
+
+    def plus(self, other: "Sum") -> "Sum":
+        """Both together."""
+        priced = self.priced or other.priced
+        return Sum(self.pico + other.pico, priced, self.unpriced + other.unpriced)
+
+
+@dataclass(frozen=True, slots=True)
 class Spending:
     """What was spent in one period, of which everything since `since_ns` was seen.
 
-    `unpriced`: some of it has no known price. `priced`: some of it has one.
+    `unknown`: there was time of which it is not known what was charged for it.
     """
 
     start_ns: int
     end_ns: int
     since_ns: int
-    pico: int = 0
-    priced: bool = False
-    unpriced: bool = False
+    sum: Sum = Sum()
+    unknown: bool = False
 
     @property
     def whole(self) -> bool:
         """Whether it is all that was spent in the period so far, not only the least it can be."""
-        return self.since_ns <= self.start_ns and not self.unpriced
+        return self.since_ns <= self.start_ns and not self.unknown and not self.sum.unpriced
 
     @property
     def spent_pico(self) -> int | None:
         """Pico-dollars; None where nothing that was charged has a price."""
-        return None if self.unpriced and not self.priced else self.pico
+        lacking = self.unknown or self.sum.unpriced
+        return None if lacking and not self.sum.priced else self.sum.pico
 
-    def plus(self, pico: int, *, priced: bool, unpriced: bool) -> "Spending":
+    def plus(self, more: Sum, *, unknown: bool = False) -> "Spending":
         """The same and what was charged on top."""
-        return replace(
-            self,
-            pico=self.pico + pico,
-            priced=self.priced or priced,
-            unpriced=self.unpriced or unpriced,
-        )
+        return replace(self, sum=self.sum.plus(more), unknown=self.unknown or unknown)
+
+    def corrected(self, time: Period, more: Sum) -> "Spending":
+        """The same after the charges of a time (of a clock hour, say) were changed.
+
+        Of a time that lies in it only in part nobody knows which part is meant. Then it stays the
+        least that it can be.
+        """
+        if time.end_ns <= self.since_ns or time.start_ns >= self.end_ns:
+            return self
+        if self.since_ns <= time.start_ns and time.end_ns <= self.end_ns:
+            return self.plus(more)
+        return self.plus(Sum(min(more.pico, 0)), unknown=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +164,14 @@ class Remembered:
 class Past:
     """What was charged by workload from `since_ns` on, before a budget was there.
 
-    A workload's pico-dollars are None where none of its charges has a price. `unpriced`: workloads
-    of which something has no price. `unknown`: there was time of which it is not known who had it.
+    `unknown`: there was time of which it is not known what was charged for it. `items`: what was
+    booked of items in that time, in pico-dollars.
     """
 
     since_ns: int
-    pico: Mapping[str, int | None] = field(default_factory=dict)
-    unpriced: frozenset[str] = frozenset()
+    charged: Mapping[str, Sum] = field(default_factory=dict)
     unknown: bool = False
+    items: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -170,25 +194,24 @@ class Tracker:
 
     def begin(self, at_ns: int, past: Past | None, owner_of: Callable[[str], str]) -> None:
         """Begin with the period of `at_ns`, and with what is known of it from before."""
-        period = self._period(at_ns)
+        period = self.period(at_ns)
         self.spendings = [Spending(period.start_ns, period.end_ns, at_ns)]
         if past is None:
             return
-        found = replace(
-            self.spendings[0],
-            since_ns=min(at_ns, max(past.since_ns, period.start_ns)),
-            unpriced=past.unknown,
-        )
-        for workload, pico in past.pico.items():
+        since_ns = min(at_ns, max(past.since_ns, period.start_ns))
+        found = Spending(period.start_ns, period.end_ns, since_ns, unknown=past.unknown)
+        for workload, charged in past.charged.items():
             if self.budget.covers(workload, owner_of(workload)):
-                unpriced = workload in past.unpriced
-                found = found.plus(pico or 0, priced=pico is not None, unpriced=unpriced)
+                found = found.plus(charged)
+        for workload, pico in past.items.items() if self.budget.items else ():
+            if self.budget.covers(workload, owner_of(workload)):
+                found = found.plus(Sum(pico, priced=True))
         self.spendings = [found]
 
     def cuts(self, period: Period) -> Iterator[int]:
         """Instants inside a period at which another one of the budget begins."""
         at = period.start_ns
-        while (end := self._period(at).end_ns) < period.end_ns:
+        while (end := self.period(at).end_ns) < period.end_ns:
             yield end
             at = end
 
@@ -202,18 +225,23 @@ class Tracker:
             if spending.start_ns <= at_ns < spending.end_ns:
                 self.spendings.insert(0, self.spendings.pop(index))
                 return spending
-        period = self._period(at_ns)
+        period = self.period(at_ns)
         later = all(each.end_ns <= period.start_ns for each in self.spendings)
         since = period.start_ns if later and self.spendings else at_ns
         found = Spending(period.start_ns, period.end_ns, since)
         self.spendings = [found, *self.spendings[: MAX_PERIODS - 1]]
         return found
 
-    def charge(self, at_ns: int, pico: int, *, priced: bool, unpriced: bool) -> None:
+    def charge(self, at_ns: int, charged: Sum, *, unknown: bool = False) -> None:
         """Count what was charged for time that begins at `at_ns` and ends within its period."""
-        self.spendings[0] = self.at(at_ns).plus(pico, priced=priced, unpriced=unpriced)
+        self.spendings[0] = self.at(at_ns).plus(charged, unknown=unknown)
 
-    def _period(self, at_ns: int) -> Period:
+    def correct(self, time: Period, more: Sum) -> None:
+        """Count what changes the charges of a time, in periods that are remembered."""
+        self.spendings = [each.corrected(time, more) for each in self.spendings]
+
+    def period(self, at_ns: int) -> Period:
+        """The budget's period that an instant lies in."""
         for each in self.spendings:
             if each.start_ns <= at_ns < each.end_ns:
                 return Period(each.start_ns, each.end_ns)

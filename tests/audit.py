@@ -213,12 +213,16 @@ def check_who(batch: Batch, allowed: set[str], measured: bool) -> None:
             assert key.method in (Method.CARRIED, Method.REMAINDER), key
 
 
+SIGNED = (CORRECTION, "unitcost_item_cost_correction_usd", "unitcost_budget_spent_usd")
+"""Metrics that may be negative."""
+
+
 def check_scrape(points: Points, before: Points) -> None:
     """No series twice, no counter that falls, nothing negative."""
     for metric, found in points.items():
         values = dict(found)
         assert len(values) == len(found), metric
-        assert metric == CORRECTION or all(value >= 0 for value in values.values()), metric
+        assert metric in SIGNED or all(value >= 0 for value in values.values()), metric
         if metric.endswith("_total"):
             for labels, value in before.get(metric, []):
                 assert values.get(labels, value) >= value, (metric, labels)

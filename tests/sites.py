@@ -11,26 +11,31 @@ from unitcost.exporter.settling.batch import (
     CounterKey,
     EpochRow,
     EventRow,
+    ItemAmount,
+    ItemChargeKey,
+    ItemRow,
     Opening,
     SlotRow,
     WatchRow,
     WorkloadRow,
 )
-from unitcost.exporter.settling.books import Books, open_books
+from unitcost.exporter.settling.books import Archive, Books, open_books
 from unitcost.exporter.settling.holding import HostMeter, Observed
 from unitcost.exporter.settling.rules import Reservation, Rules, WorkloadRule
 from unitcost.exporter.settling.settle import Settler
 from unitcost.exporter.settling.state import decode
 from unitcost.pricing.attribute import Rule, RuleMatcher
+from unitcost.pricing.budget import Past, Sum
 from unitcost.pricing.charge import AccrualKey, Accrued, Amount, ChargeKey, Posting, merge
 from unitcost.pricing.drift import Sums
+from unitcost.pricing.items import ItemKey
 from unitcost.pricing.money import to_usd
 from unitcost.pricing.price import Component, Price, PriceBook, PriceModel, UnitPrice
 from unitcost.pricing.resource import DEFAULT_SPLIT, GIB, MICRO
 from unitcost.pricing.runs import Run
 from unitcost.pricing.sample import NS_PER_SECOND
 from unitcost.pricing.sibling import Sibling
-from unitcost.pricing.timeline import hour_of
+from unitcost.pricing.timeline import NS_PER_HOUR, hour_of
 from unitcost.pricing.workload import Account, WorkloadKind
 
 TICK = 5.0
@@ -117,6 +122,8 @@ class MemoryLedger:
     events: list[EventRow] = field(default_factory=list)
     slots: list[SlotRow] = field(default_factory=list)
     watches: dict[tuple[str, str], WatchRow] = field(default_factory=dict)
+    items: dict[ItemKey, ItemRow] = field(default_factory=dict)
+    item_charges: dict[ItemChargeKey, ItemAmount] = field(default_factory=dict)
     state: str = ""
     readable: bool = True
 
@@ -142,6 +149,11 @@ class MemoryLedger:
         self.events += batch.events
         self.slots += batch.slots
         self.watches |= batch.watches
+        self.items |= batch.items
+        for item, more in batch.item_charges.items():
+            sums = self.item_charges.setdefault(item, ItemAmount())
+            sums.pico += more.pico
+            sums.units_micro += more.units_micro
         self.state = batch.state
 
     def counters_sum(self, metric: str) -> int:
@@ -165,9 +177,13 @@ class MemoryLedger:
             Posting(),
             tuple(self.slots[-100:]),
             tuple(self.watches.values()),
+            dict(self.items),
         )
         hour = hour_of(now_ns)
-        return open_books(opening, self._elapsed, self.read_hour, recent, hour, self.history)
+        archive = Archive(self.runs.get, self.past)
+        return open_books(
+            opening, self._elapsed, self.read_hour, recent, hour, self.history, archive
+        )
 
     def history(self, spans: Sequence[tuple[int, int]]) -> dict[tuple[str, str], Sums]:
         """The sums of slots in some spans."""
@@ -177,6 +193,27 @@ class MemoryLedger:
                 key = row.workload, row.model
                 found[key] = found.get(key, Sums()).plus(row.sums)
         return found
+
+    def past(self, from_ns: int, to_ns: int) -> Past:
+        """What was charged and booked in the clock hours from an instant's to another's."""
+        first, last = -(-from_ns // NS_PER_HOUR), hour_of(to_ns)
+        oldest = min((key.hour for key in self.posting.charges), default=None)
+        if oldest is None:
+            return Past(to_ns)
+        charged: dict[str, Sum] = {}
+        for key, amount in self.posting.charges.items():
+            if first <= key.hour <= last:
+                name, priced = key.account.workload, amount.pico is not None
+                more = Sum(amount.pico or 0, priced, 0 if priced else amount.quantity)
+                charged[name] = charged.get(name, Sum()).plus(more)
+        unknown = any(e.kind == "gap_unknown" and e.at_ns >= from_ns for e in self.events)
+        items: dict[str, int] = {}
+        for item, found in self.item_charges.items():
+            if first <= item.hour <= last and item.hour:
+                name = item.item.workload
+                items[name] = items.get(name, 0) + found.pico
+        since = max(first, oldest) * NS_PER_HOUR
+        return Past(since, charged, unknown, items)
 
     def _elapsed(self, key: AccrualKey) -> int:
         return elapsed_by_row(self.posting).get(key, 0)

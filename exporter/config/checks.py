@@ -148,12 +148,13 @@ def _times(settings: Settings) -> Iterator[Mistake]:
         scaled = "" if settings.time_scale == 1 else f" times time_scale ({settings.time_scale:g})"
         problem = f"must be at least period ({settings.period:g} s){scaled}"
         yield Mistake(("unit_costs", "window"), problem)
-    if not _is_timezone(settings.timezone):
+    if not is_timezone(settings.timezone):
         problem = f"expected an IANA time zone such as Europe/Paris, got {shown(settings.timezone)}"
         yield Mistake(("timezone",), problem)
 
 
-def _is_timezone(name: str) -> bool:
+def is_timezone(name: str) -> bool:
+    """Whether this host knows a time zone of that name."""
     if name == "UTC":  # known even where the system has no time zone data
         return True
     try:

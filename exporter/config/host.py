@@ -42,6 +42,7 @@ def complete(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Se
         settings,
         host=replace(settings.host, name=name),
         ledger=replace(settings.ledger, path=ledger),
+        items_file=_absolute(settings.items_file, folder),
         workloads=workloads,
     )
 
@@ -84,6 +85,8 @@ def host_mistakes(settings: Settings) -> Iterator[Mistake]:
     problem = _ledger_problem(Path(settings.ledger.path))
     if problem:
         yield Mistake(("ledger", "path"), problem)
+    if problem := _items_file_problem(settings.items_file):
+        yield Mistake(("items_file",), problem)
     for i, workload in enumerate(settings.workloads):
         for j, endpoint in enumerate(workload.endpoints):
             problem = secret_problem(endpoint.bearer_token_file)
@@ -101,6 +104,16 @@ def _ledger_problem(path: Path) -> str | None:
     except OSError as error:
         return f"{path} cannot be reached: {_reason(error)}, expected a file of this user's"
     return folder_problem(path.parent)
+
+
+def _items_file_problem(path: str) -> str | None:
+    """Why items cannot be read from a file, if so; one that is not there yet may come."""
+    if not path or not os.path.exists(path):
+        return None
+    if not os.path.isfile(path):
+        return f"{path} is not a regular file"
+    readable = os.access(path, os.R_OK, effective_ids=True)
+    return None if readable else f"{path} is not readable by this user"
 
 
 def _read_only(path: Path) -> bool:
@@ -136,6 +149,8 @@ def host_warnings(settings: Settings, cpus: int, memory_bytes: int) -> Iterator[
     """What is allowed and yet looks wrong, one line each, for a host of that capacity."""
     if _read_only_ledger(Path(settings.ledger.path)):
         yield "ledger.path: on a read-only file system: no totals are served until it is writable"
+    if settings.items_file and not os.path.exists(settings.items_file):
+        yield f"items_file: {settings.items_file} is not there yet"
     for i, workload in enumerate(settings.workloads):
         key = f"workloads[{i}]"
         if workload.match is None and not workload.endpoints and workload.kind != "training":

@@ -21,6 +21,7 @@ from unitcost.exporter.config.checks import mistakes
 from unitcost.exporter.config.decode import Mistake, decode, shown
 from unitcost.exporter.config.host import complete, host_mistakes, host_warnings
 from unitcost.exporter.config.owned import owned_costs
+from unitcost.exporter.config.planned import planning_mistakes
 from unitcost.exporter.config.price_sources import wanted_sources
 from unitcost.exporter.config.settings import Settings
 from unitcost.pricing.carbon import GridIntensity
@@ -120,7 +121,8 @@ def _checked(value: Any, source: str, folder: Path, environ: Mapping[str, str]) 
     present = plugins.installed(settings)
     names = present.server_names()
     found = mistakes(settings, names, present.advice())
-    for mistake in itertools.chain(found, host_mistakes(settings)):
+    planned = planning_mistakes(settings)
+    for mistake in itertools.chain(found, planned, host_mistakes(settings)):
         raise mistake
     if settings.price.owned is not None:
         owned_costs(settings.price.owned, settings.price.currency, settings.timezone)

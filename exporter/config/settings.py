@@ -10,6 +10,12 @@ import msgspec
 
 from unitcost.collectors.tables import ServerTable
 from unitcost.exporter.config.owned_settings import Owned
+from unitcost.exporter.config.planning import (
+    BudgetSettings,
+    ItemSettings,
+    Opportunity,
+    TrainedModelSettings,
+)
 from unitcost.exporter.config.section import Section, UsdPerHour, between
 
 PORT = 9841
@@ -247,8 +253,14 @@ class Settings(Section, frozen=True):
     collectors: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
     """A section for each collector by name: `enabled` and whatever its own `Options` has."""
     plugins: Plugins = Plugins()
+    items: tuple[ItemSettings, ...] = ()
+    items_file: str = ""
+    """A CSV file with more items, which is read again whenever it changes."""
+    trained_models: tuple[TrainedModelSettings, ...] = ()
+    opportunity: Opportunity | None = None
+    budgets: tuple[BudgetSettings, ...] = ()
     timezone: str = "UTC"
-    """IANA name, for days and tariffs."""
+    """IANA name, for days, budgets and tariffs."""
     period: Annotated[float, between("0.2", "300")] = 5.0
     """Seconds from one tick to the next."""
     gather_deadline: Annotated[float, between("0.05", "300")] = 2.5

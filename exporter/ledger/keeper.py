@@ -3,7 +3,8 @@
 import fcntl
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +18,12 @@ from unitcost.exporter.ledger.store import (
 )
 from unitcost.exporter.log import OncePer, fields
 from unitcost.exporter.settling.batch import RECENT_HOURS, Opening
-from unitcost.exporter.settling.books import Books, open_books
+from unitcost.exporter.settling.books import Archive, Books, RunKey, open_books
 from unitcost.exporter.settling.state import State, decode
+from unitcost.pricing.budget import Past
 from unitcost.pricing.charge import AccrualKey, Posting
 from unitcost.pricing.drift import Sums
+from unitcost.pricing.runs import Run
 from unitcost.pricing.sample import NS_PER_SECOND
 from unitcost.pricing.timeline import hour_of
 
@@ -106,7 +109,8 @@ class Keeper:
         self.health.writable = True
         hour = hour_of(now_ns)
         since = hour - RECENT_HOURS
-        books = open_books(opening, self._elapsed, self._hour, since, hour, self._history)
+        archive = Archive(self._run, self._past)
+        books = open_books(opening, self._elapsed, self._hour, since, hour, self._history, archive)
         return books, state
 
     def commit(self, books: Books, now_ns: int) -> bool:
@@ -246,6 +250,26 @@ class Keeper:
             if self._said.first("history", str(error)):
                 _log.warning("ledger: no history to compare with: %s", error)
             return {}
+
+    def _run(self, key: RunKey) -> Run | None:
+        with self._reading() as ledger:
+            return ledger.run(key)
+
+    def _past(self, from_ns: int, to_ns: int) -> Past:
+        with self._reading() as ledger:
+            return ledger.past(from_ns, to_ns)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Ledger]:
+        """For what can wait: raises LookupError where the ledger cannot be read now."""
+        try:
+            if self._ledger is None:
+                raise LedgerError(f"{self._path}: not open")
+            yield self._ledger
+        except (LedgerError, ValueError) as error:
+            if self._said.first("read", str(error)):
+                _log.warning("ledger: cannot be read: %s", error)
+            raise LookupError(str(error)) from error
 
     def _failed(self, doing: str, error: Exception) -> None:
         self.health.writable = False

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Executable, Table, case, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from unitcost.exporter.ledger import drift_rows
+from unitcost.exporter.ledger.item_rows import item_charge_rows, item_rows, read_items
 from unitcost.exporter.ledger.schema import Tables
 from unitcost.exporter.settling.batch import MAX_RUNS, Batch, Opening, WorkloadRow
 from unitcost.pricing.allocate import Method, State
@@ -38,6 +39,8 @@ class Statements:
         self.event = tables.event.insert()
         self.drift_slot = self._add(tables.drift_slot, Sums.__slots__, ())
         self.drift_watch = self._replace(tables.drift_watch)
+        self.item = self._replace(tables.item)
+        self.item_charge = self._add(tables.item_charge, ("usd", "pico", "units"), ("known_at_ns",))
 
     def _keep(self, table: Table) -> Executable:
         return self._insert(table).on_conflict_do_nothing()
@@ -72,6 +75,8 @@ class Statements:
             (self.event, event_rows(batch)),
             (self.drift_slot, drift_rows.slot_rows(batch)),
             (self.drift_watch, drift_rows.watch_rows(batch)),
+            (self.item, item_rows(batch)),
+            (self.item_charge, item_charge_rows(batch, host)),
         )
         return ((statement, found) for statement, found in written if found)
 
@@ -234,6 +239,7 @@ def read_opening(
     prices = {row.id: _unit_price(row._mapping) for row in found}
     slots = drift_rows.read_slots(connection, tables)
     watches = drift_rows.read_watches(connection, tables)
+    items = read_items(connection, tables)
     return Opening(
         state.seq,
         state.document,
@@ -245,6 +251,7 @@ def read_opening(
         rows,
         slots,
         watches,
+        items,
     )
 
 

@@ -199,6 +199,45 @@ def _drift_watch(build: MetaData) -> Table:
     )
 
 
+def _item_key() -> list[Column[Any]]:
+    names = [_key(name, NAME) for name in ("id", "workload", "model", "run")]
+    return [*names, _key("item", CODE), _key("per", CODE)]
+
+
+def _item(build: MetaData) -> Table:
+    """Items as last stated, and their totals: text, because they may have more than 64 bits."""
+    return _table(
+        build,
+        "item",
+        *_item_key(),
+        Column("statement", Text, nullable=False),
+        Column("source", CODE, nullable=False),
+        Column("booked_pico", String(40), nullable=False),
+        Column("due_pico", String(40), nullable=False),
+        Column("units", BigInteger, nullable=False),
+        Column("since_ns", BigInteger, nullable=False),
+    )
+
+
+def _item_charge(build: MetaData) -> Table:
+    """What was booked of items by clock hour: whole dollars and pico-dollars, to be added.
+
+    Revision 1 are corrections. Hour 0 is what was brought forward from rows that are gone.
+    """
+    return _table(
+        build,
+        "item_charge",
+        _key("hour", BigInteger),
+        _key("host", NAME),
+        *_item_key(),
+        _key("revision", Integer),
+        Column("usd", BigInteger, nullable=False),
+        Column("pico", BigInteger, nullable=False),
+        Column("units", BigInteger, nullable=False),
+        Column("known_at_ns", BigInteger, nullable=False),
+    )
+
+
 class Tables:
     """All tables of one ledger; made anew for each engine, so nothing is shared by modules."""
 
@@ -216,3 +255,5 @@ class Tables:
         self.event = _event(build)
         self.drift_slot = _drift_slot(build)
         self.drift_watch = _drift_watch(build)
+        self.item = _item(build)
+        self.item_charge = _item_charge(build)

@@ -12,17 +12,20 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, update
 from sqlalchemy.exc import DBAPIError
 
-from unitcost.exporter.ledger import drift_rows
+from unitcost.exporter.ledger import drift_rows, item_rows
 from unitcost.exporter.ledger import rows as ledger_rows
 from unitcost.exporter.ledger.migrations import NoWay, migrate
 from unitcost.exporter.ledger.rows import Statements
 from unitcost.exporter.ledger.schema import SCHEMA_VERSION, Tables
 from unitcost.exporter.settling.batch import KEEP_HOURS, RECENT_HOURS, Batch, Opening
+from unitcost.pricing.budget import Past
 from unitcost.pricing.charge import AccrualKey, Posting
 from unitcost.pricing.drift import Sums
+from unitcost.pricing.runs import Run
 from unitcost.pricing.timeline import hour_of
 
 BUSY_TIMEOUT_MS = 500
@@ -121,15 +124,28 @@ class Ledger:
         with self._transaction() as connection:
             return ledger_rows.read_residual(connection, self._tables, since_hour)
 
+    def run(self, key: tuple[str, str]) -> Run | None:
+        """One training run, however old."""
+        with self._transaction() as connection:
+            document = item_rows.read_run(connection, self._tables, *key)
+        return None if document is None else msgspec.json.decode(document, type=Run)
+
+    def past(self, from_ns: int, to_ns: int) -> Past:
+        """What was charged and booked in a time, by workload."""
+        with self._transaction() as connection:
+            return item_rows.read_past(connection, self._tables, from_ns, to_ns)
+
     def purge(self, before_hour: int, before_ns: int = 0) -> int:
-        """Delete charges and accruals of clock hours before; counters and runs stay.
+        """Delete charges and accruals of clock hours before; counters, runs and items stay.
 
         `before_ns`: drift's slots from before then go, too.
         """
+        tables, add = self._tables, self._statements.item_charge
         with self._transaction() as connection:
             if before_ns:
-                drift_rows.purge(connection, self._tables, before_ns)
-            return ledger_rows.purge(connection, self._tables, before_hour)
+                drift_rows.purge(connection, tables, before_ns)
+            item_rows.fold(connection, tables.item_charge, add, before_hour)
+            return ledger_rows.purge(connection, tables, before_hour)
 
     def verify(self) -> None:
         """Read the whole file afresh. Raises `LedgerCorrupt` if it is damaged.

@@ -8,6 +8,7 @@ from pathlib import Path
 from unitcost.exporter.ledger.schema import SCHEMA_VERSION
 from unitcost.exporter.ledger.store import Ledger
 from unitcost.pricing.charge import cost_of
+from unitcost.pricing.money import PICO
 from unitcost.pricing.timeline import NS_PER_HOUR
 
 
@@ -38,7 +39,8 @@ def check(path: str | Path) -> list[str]:
             version = _version(connection)
             if version > SCHEMA_VERSION:
                 return [f"made by a newer version (schema {version}, we know {SCHEMA_VERSION})"]
-            return [*_unbalanced(connection), *_mispriced(connection, version)]
+            found = [*_unbalanced(connection), *_mispriced(connection, version)]
+            return [*found, *_unbooked(connection)]
     except sqlite3.Error as error:
         return [str(error)]
 
@@ -104,3 +106,29 @@ def _mispriced(connection: sqlite3.Connection, version: int) -> list[str]:
                 f"{'uJ' if unit == 'kwh' else 'ns'} at {per_unit} a {unit}, expected {expected}"
             )
     return problems
+
+
+_ITEMS = """
+SELECT id, workload, model, run, item, per, booked_pico, due_pico, units FROM item
+"""
+_ITEM_SUMS = """
+SELECT id, workload, model, run, item, per, revision, SUM(usd), SUM(pico), SUM(units)
+FROM item_charge GROUP BY id, workload, model, run, item, per, revision
+"""
+
+
+def _unbooked(connection: sqlite3.Connection) -> list[str]:
+    """Items whose rows do not sum to what they say is booked, corrected and counted."""
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+    if not {"item", "item_charge"} <= tables:  # a ledger from before there were items
+        return []
+    rows = {tuple(row[:7]): row[7:] for row in connection.execute(_ITEM_SUMS)}
+    problems = []
+    for *key, booked, due, units in connection.execute(_ITEMS):
+        sums = [rows.pop((*key, revision), (0, 0, 0)) for revision in (0, 1)]
+        pico = [usd * PICO + rest for usd, rest, _ in sums]
+        found = (pico[0], pico[0] + pico[1], sums[0][2] + sums[1][2])
+        if found != (int(booked), int(due), units):
+            said = f"{booked} booked, {due} due, {units} units"
+            problems.append(f"item {key[0]}: {said}, but its rows sum to {found}")
+    return [*problems, *(f"item {key[0]}: rows of an item that is not there" for key in rows)]

@@ -17,6 +17,7 @@ from unitcost.exporter.serving.metrics_cost import (
 from unitcost.exporter.serving.metrics_device import CARBON, DEVICES, ENERGY, PODS
 from unitcost.exporter.serving.metrics_drift import DRIFT
 from unitcost.exporter.serving.metrics_memo import METHODS, TENANTS, WASTE
+from unitcost.exporter.serving.metrics_plans import BUDGETS, ITEMS, TRAINED
 from unitcost.exporter.serving.metrics_state import EXPORTER, HOST, HTTP_REQUESTS, WORKLOADS
 from unitcost.exporter.serving.metrics_training import TRAINING
 
@@ -28,6 +29,9 @@ SECTIONS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
     ("What a unit costs", UNIT_COSTS),
     ("Drift", DRIFT),
     ("What training costs", TRAINING),
+    ("What is paid for beside compute", ITEMS),
+    ("What a model cost to train", TRAINED),
+    ("Budgets", BUDGETS),
     ("Waste and savings", WASTE),
     ("Tenants", TENANTS),
     ("Layers and models", METHODS),

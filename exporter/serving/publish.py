@@ -6,6 +6,7 @@ from unitcost.exporter.serving.publish_devices import carbon_points, device_poin
 from unitcost.exporter.serving.publish_drift import drift_points
 from unitcost.exporter.serving.publish_memos import method_points
 from unitcost.exporter.serving.publish_metered import metered_points
+from unitcost.exporter.serving.publish_plans import plan_points
 from unitcost.exporter.serving.publish_prices import price_points
 from unitcost.exporter.serving.publish_rates import rate_points
 from unitcost.exporter.serving.publish_runs import run_points
@@ -59,6 +60,7 @@ def ledger_points(settler: Settler, observed: Observed) -> Points:
         points |= run_points(settler, now)
         points |= drift_points(settler.drift, live - frozenset(spread))
     points |= method_points(settler.tally, settler.memos, live)
+    points |= plan_points(settler)
     points["unitcost_window_seconds"] = [((), settler.rules.window_ns / NS_PER_SECOND)]
     return points
 

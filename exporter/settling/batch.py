@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from unitcost.pricing.charge import AccrualKey, Posting
 from unitcost.pricing.drift import Factor, Sums
 from unitcost.pricing.drift_watch import Watched
+from unitcost.pricing.items import Booked, Item, ItemKey
 from unitcost.pricing.price import UnitPrice
 from unitcost.pricing.runs import Cost, Run
 from unitcost.pricing.workload import WorkloadKind
@@ -72,6 +74,41 @@ class WatchRow:
     memory: Mapping[Factor, Watched]
 
 
+class Source(StrEnum):
+    """Who states an item; one that nobody states any more is withdrawn."""
+
+    CONFIGURATION = "configuration"
+    FILE = "file"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRow:
+    """An item as it was last stated, what is booked of it, and since when it is known."""
+
+    item: Item
+    source: Source
+    booked: Booked
+    since_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ItemChargeKey:
+    """What was booked of an item in a clock hour; revision 1 are corrections."""
+
+    hour: int
+    item: ItemKey
+    revision: int = 0
+
+
+@dataclass(slots=True)
+class ItemAmount:
+    """What is added to a row: pico-dollars, and millionths of the units it is for."""
+
+    pico: int = 0
+    units_micro: int = 0
+
+
 @dataclass(slots=True)
 class Batch:
     """Additions (postings, counters) and new states (the rest), merged until they are committed.
@@ -90,6 +127,8 @@ class Batch:
     events: list[EventRow] = field(default_factory=list)
     slots: list[SlotRow] = field(default_factory=list)
     watches: dict[tuple[str, str], WatchRow] = field(default_factory=dict)
+    items: dict[ItemKey, ItemRow] = field(default_factory=dict)
+    item_charges: dict[ItemChargeKey, ItemAmount] = field(default_factory=dict)
     state: str = ""
     at_ns: int = 0
 
@@ -97,6 +136,13 @@ class Batch:
         """Add to a counter; adding 0 makes it exist."""
         key = (metric, labels)
         self.counters[key] = self.counters.get(key, 0) + value
+
+    def charge_item(self, key: ItemChargeKey, pico: int, units_micro: int) -> None:
+        """Add to an item's row, if there is something to add."""
+        if pico or units_micro:
+            amount = self.item_charges.setdefault(key, ItemAmount())
+            amount.pico += pico
+            amount.units_micro += units_micro
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +159,4 @@ class Opening:
     open_rows: Posting
     slots: tuple[SlotRow, ...] = ()
     watches: tuple[WatchRow, ...] = ()
+    items: dict[ItemKey, ItemRow] = field(default_factory=dict)

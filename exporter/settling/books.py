@@ -8,15 +8,20 @@ from unitcost.exporter.settling.batch import (
     RECENT_HOURS,
     Batch,
     CounterKey,
+    ItemAmount,
+    ItemChargeKey,
+    ItemRow,
     Opening,
     SlotRow,
     WatchRow,
     WorkloadRow,
 )
 from unitcost.exporter.settling.rules import Rules
+from unitcost.pricing.budget import Past
 from unitcost.pricing.charge import AccrualKey, Posting, merge
 from unitcost.pricing.currency import USD
 from unitcost.pricing.drift import Sums
+from unitcost.pricing.items import ItemKey
 from unitcost.pricing.price import PriceUnit, UnitPrice
 from unitcost.pricing.runs import Run
 from unitcost.pricing.workload import OVERFLOW, RESERVED, WorkloadKind
@@ -36,13 +41,37 @@ def no_history(_spans: Sequence[tuple[int, int]]) -> Mapping[tuple[str, str], Su
     return {}
 
 
+RunKey = tuple[str, str]
+"""Workload and run."""
+
+
+def _no_run(key: RunKey) -> Run | None:
+    return None
+
+
+def _no_past(from_ns: int, to_ns: int) -> Past:
+    return Past(to_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What is in the ledger and not in memory; raises LookupError where it cannot be read now.
+
+    `run`: one of the runs that are too old to be read at a start. `past`: what was charged and
+    booked in a time, by workload.
+    """
+
+    run: Callable[[RunKey], Run | None] = _no_run
+    past: Callable[[int, int], Past] = _no_past
+
+
 @dataclass(slots=True)
 class Books:
     """Totals as committed, and everything since in one batch that grows until it is committed.
 
-    `elapsed` and `workloads`, `runs` include what is pending; `committed` does not. `open_rows`
-    are the rows of the last hours (from `open_since_hour` on), whole, so that a lost file can be
-    written anew.
+    `elapsed` and `workloads`, `runs`, `items` include what is pending; `committed` does not.
+    `open_rows` are the rows of the last hours (from `open_since_hour` on), whole, so that a lost
+    file can be written anew. `linked`: runs that somebody asks for, however old they are.
     """
 
     committed: dict[CounterKey, int]
@@ -59,6 +88,9 @@ class Books:
     open_rows: Posting = field(default_factory=Posting)
     slots: tuple[SlotRow, ...] = ()
     watches: tuple[WatchRow, ...] = ()
+    items: dict[ItemKey, ItemRow] = field(default_factory=dict)
+    archive: Archive = field(default_factory=Archive)
+    linked: set[RunKey] = field(default_factory=set)
 
     def elapsed_of(self, key: AccrualKey) -> int:
         """Nanoseconds (or microjoules) in a row and its revisions, committed or not."""
@@ -107,6 +139,27 @@ class Books:
         key = (metric, labels)
         total = self.committed.get(key, 0) + self.pending.counters.get(key, 0)
         self.pending.count(metric, labels, micro if total + micro <= MAX_TOTAL else 0)
+
+    def total(self, metric: str, labels: tuple[str, ...]) -> int:
+        """A counter, committed or not."""
+        key = (metric, labels)
+        return self.committed.get(key, 0) + self.pending.counters.get(key, 0)
+
+    def put_item(self, row: ItemRow) -> None:
+        """An item's new state."""
+        self.items[row.item.key] = self.pending.items[row.item.key] = row
+
+    def link(self, key: RunKey) -> Run | None:
+        """A run, however old; it stays in memory from then on."""
+        if key not in self.linked:
+            try:
+                found = self.runs.get(key) or self.archive.run(key)
+            except LookupError:
+                return None
+            self.linked.add(key)
+            if found is not None:
+                self.runs[key] = found
+        return self.runs.get(key)
 
     def put_run(self, run: Run) -> None:
         """A run's new state."""
@@ -180,9 +233,20 @@ class Books:
             events=list(self.pending.events),
             slots=list(self.pending.slots),
             watches=dict(self.pending.watches),
+            items=dict(self.items),
+            item_charges=self._brought_forward(),
             state=self.pending.state,
             at_ns=self.pending.at_ns,
         )
+
+    def _brought_forward(self) -> dict[ItemChargeKey, ItemAmount]:
+        """All that is booked of items, where the rows of single hours are lost."""
+        rows: dict[ItemChargeKey, ItemAmount] = {}
+        for key, row in self.items.items():
+            booked = row.booked
+            rows[ItemChargeKey(0, key)] = ItemAmount(booked.pico, booked.units_micro)
+            rows[ItemChargeKey(0, key, 1)] = ItemAmount(booked.correction_pico)
+        return rows
 
 
 def _of_hours(posting: Posting, first: int, last: int | None = None) -> Posting:
@@ -204,8 +268,10 @@ def open_books(
     recent_since_hour: int,
     hour: int,
     history: History = no_history,
+    archive: Archive | None = None,
 ) -> Books:
     """Books as a ledger was found in a clock hour."""
+
     return Books(
         committed=dict(opening.counters),
         workloads=dict(opening.workloads),
@@ -220,4 +286,6 @@ def open_books(
         slots=opening.slots,
         watches=opening.watches,
         open_rows=opening.open_rows,
+        items=dict(opening.items),
+        archive=archive or Archive(),
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from unitcost.exporter.log import fields
 from unitcost.exporter.settling.batch import EventRow
 from unitcost.exporter.settling.books import Books
+from unitcost.exporter.settling.plan_book import PlanBook
 from unitcost.exporter.settling.run_book import RunBook
 from unitcost.exporter.settling.state import State
 from unitcost.pricing.charge import Posting
@@ -30,7 +31,7 @@ from unitcost.pricing.correction import (
 from unitcost.pricing.money import to_usd
 from unitcost.pricing.price import Component, Price, PriceBook
 from unitcost.pricing.rebooking import Rebooked, rebook
-from unitcost.pricing.timeline import Period
+from unitcost.pricing.timeline import NS_PER_HOUR, Period
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class Corrector:
 
     books: Books
     runs: RunBook
+    plans: PlanBook
     time: ChargedTime
     due: deque[int] = field(default_factory=deque)
     done: Done = field(default_factory=dict)
@@ -117,6 +119,8 @@ class Corrector:
                 self.books.use(move.new)
         self.books.revise(made.posting)
         self.runs.correct(made.posting)
+        whole = Period(hour * NS_PER_HOUR, (hour + 1) * NS_PER_HOUR)
+        self.plans.budgets.correct(made.posting, whole)
         for key, amount in made.posting.charges.items():
             if amount.pico:
                 labels = (key.account.workload, key.resource)

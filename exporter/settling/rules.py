@@ -1,7 +1,7 @@
 """Rules: what the configuration says, in the pricing core's own types."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from unitcost.exporter.config.agreed import split_rule
 from unitcost.exporter.config.instants import instant_ns
@@ -11,6 +11,7 @@ from unitcost.exporter.config.settings import (
     Settings,
     WorkloadSettings,
 )
+from unitcost.exporter.settling.planning import Planning, planning_of
 from unitcost.pricing.attribute import Rule, RuleMatcher
 from unitcost.pricing.carbon import GridIntensity
 from unitcost.pricing.metered import NOT_METERED, Metered
@@ -75,6 +76,7 @@ class Rules:
     reboot_limit_ns: int = REBOOT_LIMIT_NS
     carbon: GridIntensity | None = None
     metered: Metered = NOT_METERED
+    planning: Planning = field(default_factory=Planning)
 
 
 def rules_of(settings: Settings, carbon: GridIntensity | None = None) -> Rules:
@@ -92,6 +94,7 @@ def rules_of(settings: Settings, carbon: GridIntensity | None = None) -> Rules:
         retire_after_ns=round(RETIRE_AFTER_NS / scale),
         carbon=carbon,
         metered=metered_prices(settings),
+        planning=planning_of(settings),
     )
 
 

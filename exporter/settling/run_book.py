@@ -68,11 +68,12 @@ class RunBook:
             self._forget()
 
     def _forget(self) -> None:
-        """Keep the latest runs only, and those that have processes or files here."""
+        """Keep the latest runs only, those asked for, and those with processes or files here."""
         kept = self.books.runs
+        wanted = self.groups.keys() | self.books.pending.runs.keys() | self.books.linked
         by_time = sorted(kept, key=lambda key: kept[key].last_charged_ns)
         for key in by_time[:-MAX_RUNS]:
-            if key not in self.groups and key not in self.books.pending.runs:
+            if key not in wanted:
                 del kept[key]
         self.hosts = {key: hosts for key, hosts in self.hosts.items() if key in kept}
 

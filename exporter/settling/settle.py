@@ -18,6 +18,8 @@ from unitcost.exporter.settling.holding import Held, HostMeter, Observed
 from unitcost.exporter.settling.memos import Memos
 from unitcost.exporter.settling.metering import Metering, Sight, is_late, metering_of, shares_of
 from unitcost.exporter.settling.owed import Owed, owed_of
+from unitcost.exporter.settling.plan_book import PlanBook
+from unitcost.exporter.settling.planning import Planning
 from unitcost.exporter.settling.rules import Rules
 from unitcost.exporter.settling.run_book import RunBook
 from unitcost.exporter.settling.state import Holders, ResourceShares, State, encode, follow_clock
@@ -80,6 +82,7 @@ class Settler:
     emissions: Emissions = field(init=False)
     owed: Owed = field(init=False)
     metering: Metering = field(init=False)
+    plans: PlanBook = field(init=False)
 
     def __post_init__(self) -> None:
         """Windows, runs and meters start from the rules, the books and the state."""
@@ -94,9 +97,13 @@ class Settler:
         self.memos = Memos(self.rules.window_ns)
         self.memos.resume(self.books.committed)
         self.runs = RunBook(self.books)
-        self.corrections = Corrector(self.books, self.runs, known_time(self.state))
         self.drift = DriftBook(self.rules.slot_ns, frozen=dict(self.state.frozen))
         self.drift.resume(self.books.slots, self.books.watches)
+        kept, began_ns = self.state.budgets, self.state.began_ns
+        planning = self.rules.planning
+        self.plans = PlanBook.open(self.books, planning, kept, began_ns, self._owner_of)
+        known = known_time(self.state)
+        self.corrections = Corrector(self.books, self.runs, self.plans, known)
 
     def tick(self, observed: Observed, marks: Sequence[EpochMark], clock: ClockReading) -> None:
         """Account for all time up to `clock` and everything that was counted."""
@@ -125,6 +132,7 @@ class Settler:
         self.runs.meet(observed.subjects, since, step.position.at_ns)
         self.tally.begin(held, counted)
         measured = self._measured(held, counted)
+        self.plans.begin(self.state.position, step.position.at_ns)
         costs = costs_of(step, self.state, self.rules, held, measured)
         self._count_energy(observed, costs, clock.mono_ns)
         if costs:
@@ -133,6 +141,7 @@ class Settler:
             self._charge(cost, marks, observed.subjects)
         self.runs.end(observed.samples, counted.units)
         self.tally.end(self.books, counted, step.position)
+        self.plans.end(step.position.at_ns, counted.units)
         mono_ns = step.position.clock.mono_ns
         before = self.state.position or step.position
         unmetered = frozenset(self.tally.partly)
@@ -153,6 +162,7 @@ class Settler:
         self.host.matcher = matcher
         self.tally.use(rules.window_ns, rules.minimum_micro)
         self.memos.use(rules.window_ns)
+        self.plans.follow(rules.planning)
         if self.state.position is not None:
             # What is named otherwise from now on may have been counted as something else till now.
             since = max(self.state.metered_since_ns, self.state.position.at_ns - JUST_BORN_NS)
@@ -171,6 +181,11 @@ class Settler:
         if not self.present:
             self.corrections.learn(self.rules.book)
         self.corrections.correct(self.rules.book, step.position.at_ns)
+
+    def plan(self, planning: Planning) -> None:
+        """Take over other items and budgets between two ticks."""
+        self.rules = replace(self.rules, planning=planning)
+        self.plans.follow(planning)
 
     def _landed(self, observed: Observed) -> Observed:
         """The same, with servers that nobody configured under the workload they belong to."""
@@ -205,6 +220,11 @@ class Settler:
         rule = self.rules.workloads.get(workload)
         return (rule.owner if rule else "") or (identity.owner if identity else "")
 
+    def _owner_of(self, workload: str) -> str:
+        """Who answers for a workload, whether or not it was ever here."""
+        row = self.books.workloads.get(workload)
+        return row.owner if row else self._owner(workload, None)
+
     def _identity(self, workload: str) -> Identity | None:
         """What pods said of a workload in the last tick."""
         owners = self.host.owners
@@ -237,8 +257,11 @@ class Settler:
         self.tally.spoil(cost.partly)
         self.runs.spoil(cost.partly)
         changes = (*self.rules.book.changes(period), *self.rules.metered.changes(period))
-        for part in cut(period, (*changes, *(mark.wall_ns for mark in due))):
-            self._enter(self._post(part, cost), part.end_ns)
+        marked = (mark.wall_ns for mark in due)
+        for part in cut(period, (*changes, *marked, *self.plans.budgets.cuts(period))):
+            posting = self._post(part, cost)
+            self._enter(posting, part.end_ns)
+            self.plans.charge(posting, part.start_ns, known=cost.gap != "unknown")
             layout = Layout(cost.resources, self.rules.split)
             self.corrections.charged(part, layout, cost.components, self.rules.book)
             self.runs.spoil(cost.partly)
@@ -251,9 +274,11 @@ class Settler:
             accounts = self.metering.late_accounts(tick)
             self.tally.spoil(accounts)
             self.runs.spoil(accounts)
-            posting = Posting()
-            self.metering.post_late(posting, part, metered, self.books)
-            self._enter(posting, tick.start_ns)
+            for within in cut(part, self.plans.budgets.cuts(part)):
+                posting = Posting()
+                self.metering.post_late(posting, within, metered, self.books)
+                self._enter(posting, tick.start_ns)
+                self.plans.budgets.correct(posting, within)
 
     def _post(self, part: Period, cost: Cost) -> Posting:
         posting = Posting()
@@ -343,6 +368,8 @@ class Settler:
             places=tuple(self.energy.places.items()),
             owed=self.owed.state(),
             counts=self.metering.state(),
+            began_ns=self.plans.budgets.began_ns,
+            budgets=self.plans.budgets.remembered(),
         )
 
 

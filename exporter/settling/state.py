@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from unitcost.pricing.allocate import Share
+from unitcost.pricing.budget import Remembered
 from unitcost.pricing.charged_time import ChargedTime
 from unitcost.pricing.currency import Rate
 from unitcost.pricing.energy import Place
@@ -55,6 +56,8 @@ class State:
     places: tuple[tuple[str, Place], ...] = ()
     owed: tuple[tuple[str, tuple[Share, ...]], ...] = ()
     counts: tuple[tuple[str, int, int], ...] = ()
+    began_ns: int | None = None
+    budgets: tuple[Remembered, ...] = ()
 
     @property
     def meter(self) -> UnitMeter:

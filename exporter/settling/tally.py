@@ -9,6 +9,7 @@ from unitcost.exporter.settling.holding import Held
 from unitcost.pricing.allocate import State
 from unitcost.pricing.charge import Posting
 from unitcost.pricing.layers import Counted
+from unitcost.pricing.price import Component
 from unitcost.pricing.sample import Quantity
 from unitcost.pricing.timeline import Position
 from unitcost.pricing.unit_cost import Slice, UnitKey, Window
@@ -82,9 +83,7 @@ class Tally:
     def charge(self, books: Books, posting: Posting) -> None:
         """Count a posting's money and time; what is held is told by the first price by the hour."""
         pending = books.pending
-        first = next(
-            (key.component for key in posting.accruals if books.is_hourly(key.price)), None
-        )
+        first = first_hourly(books, posting)
         for key, accrued in posting.accruals.items():
             if accrued.pico is not None:
                 labels = (key.resource, str(key.component))
@@ -138,3 +137,9 @@ class Tally:
             window.add(Slice(mono_ns, spent.pico, used, units))
         if not window.slices or (spent is None and not any(window.seen.values())):
             del self.windows[key]
+
+
+def first_hourly(books: Books, posting: Posting) -> Component | None:
+    """The component whose charges tell how long things were held: the first with hourly prices."""
+    hourly = (key.component for key in posting.accruals if books.is_hourly(key.price))
+    return next(hourly, None)

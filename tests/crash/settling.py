@@ -2,21 +2,26 @@
 
 Usage: python settling.py LEDGER FIRST_ROUND [owned]. A round is five seconds of fake time; in it, a
 server counts three requests, and its process burns a second of CPU. An owned host draws 200 W,
-which its processor measures; a tariff with slabs and a cheap minute prices them.
+which its processor measures; a tariff with slabs and a cheap minute prices them. Items are booked:
+at once, over time, and for each request; a budget of each day is spent.
 """
 
 import sys
 from dataclasses import replace
+from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
 
 from unitcost.exporter.config.load import loads
 from unitcost.exporter.ledger.keeper import Keeper
 from unitcost.exporter.settling.holding import HostMeter, Observed
+from unitcost.exporter.settling.planning import Planning
 from unitcost.exporter.settling.rules import Reservation, Rules, WorkloadRule, rules_of
 from unitcost.exporter.settling.settle import Settler
 from unitcost.pricing.attribute import RuleMatcher
+from unitcost.pricing.budget import Budget, BudgetPeriod
 from unitcost.pricing.energy import Meter, Scope
+from unitcost.pricing.items import Item, ItemKey, ItemType
 from unitcost.pricing.price import Component, Price, PriceBook, PriceModel
 from unitcost.pricing.resource import DEFAULT_SPLIT
 from unitcost.pricing.sample import Kind, Outcome, Process, Quantity, Sample, Subject
@@ -76,7 +81,22 @@ def observed_owned(n: int) -> Observed:
 
 def rules_owned() -> Rules:
     """An owned host whose energy is charged."""
-    return replace(rules_of(loads(OWNED).settings), workloads=rules().workloads)
+    made = rules()
+    owned = rules_of(loads(OWNED).settings)
+    return replace(owned, workloads=made.workloads, planning=made.planning)
+
+
+def item(name: str, usd: str, start: int | None, end: int | None = None, per: str = "") -> Item:
+    """An item of the server's."""
+    return Item(ItemKey(name, "chat", "", "", ItemType.OTHER, per), Decimal(usd), start, end)
+
+
+ITEMS = (
+    item("data", "18000.000000000001", START + 9 * ROUND),
+    item("staff", "1234567.89", START, START + 30 * 24 * 3600 * SECOND),
+    item("licence", "0.0004", None, None, "request"),
+)
+DAILY = Budget("daily", Decimal(100), BudgetPeriod.DAY, UTC)
 
 
 def rules() -> Rules:
@@ -92,6 +112,7 @@ def rules() -> Rules:
         workloads={"chat": rule},
         window_ns=300 * SECOND,
         minimum_micro=10**6,
+        planning=Planning(ITEMS, budgets=(DAILY,), shown_first_ns=0),
     )
 
 

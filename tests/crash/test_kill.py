@@ -15,6 +15,7 @@ from tests.crash import settling
 from tests.harness import Exporter
 from unitcost.exporter.ledger.tools import check
 from unitcost.exporter.settling.state import decode
+from unitcost.pricing.timeline import NS_PER_HOUR
 
 LONG = os.environ.get("UNITCOST_LONG") == "1"
 SCRIPT = Path(settling.__file__)
@@ -51,6 +52,24 @@ def _totals(ledger: Path) -> tuple[int, dict[str, int], dict[str, int]]:
     return (position.at_ns - settling.START) // settling.ROUND, elapsed, counters
 
 
+def _check_plans(ledger: Path, rounds: int) -> None:
+    """Items are booked as far as they are due; a day's budget is spent by what was charged."""
+    now = settling.START + rounds * settling.ROUND
+    with sqlite3.connect(ledger) as connection:
+        booked = dict(connection.execute("SELECT id, booked_pico FROM item"))
+        (document,) = connection.execute("SELECT document FROM state").fetchone()
+        (daily,) = decode(document).budgets
+        spent = daily.spendings[0]
+        hours = (spent.start_ns // NS_PER_HOUR, spent.end_ns // NS_PER_HOUR)
+        query = "SELECT SUM(pico) FROM charge WHERE hour >= ? AND hour < ?"
+        (charged,) = connection.execute(query, hours).fetchone()
+    units = rounds * settling.REQUESTS * 10**6
+    assert booked == {item.key.id: str(item.due_pico(now, units)) for item in settling.ITEMS}
+    assert spent.start_ns <= now < spent.end_ns
+    assert spent.whole
+    assert spent.sum.pico == (charged or 0)
+
+
 @pytest.mark.crash
 def test_killing_the_settling_process_loses_and_doubles_nothing(tmp_path: Path) -> None:
     """50 kills at random points (1,000 by flag); after each, every total is exact."""
@@ -66,6 +85,7 @@ def test_killing_the_settling_process_loses_and_doubles_nothing(tmp_path: Path) 
         assert counters["unitcost_requests_total"] == rounds * settling.REQUESTS * 10**6
         assert counters["unitcost_cost_usd_total"] == counters["charged"]
         assert counters["unitcost_resource_cost_usd_total"] == counters["charged"]
+        _check_plans(ledger, rounds)
         first = rounds + chance.randrange(1, 30)
 
 

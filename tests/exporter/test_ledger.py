@@ -61,6 +61,10 @@ def test_check_says_nothing_of_a_good_ledger(ledger: Path) -> None:
         ("UPDATE charge SET quantity = quantity + 1", "accrued"),
         ("UPDATE accrual SET elapsed_ns = elapsed_ns + 1000000000", "expected"),
         ("UPDATE price SET pico_per_unit = pico_per_unit + 1", "expected"),
+        ("UPDATE item_charge SET pico = pico + 1 WHERE id = 'staff'", "item staff"),
+        ("UPDATE item_charge SET units = units + 1 WHERE id = 'licence'", "item licence"),
+        ("UPDATE item SET due_pico = '1' WHERE id = 'data'", "item data"),
+        ("DELETE FROM item WHERE id = 'data'", "item data"),
     ],
 )
 def test_check_finds_a_single_pico_dollar(
@@ -102,6 +106,29 @@ def test_purge_takes_old_hours_and_leaves_the_totals(
     assert change.execute("SELECT COUNT(*) FROM charge").fetchone() == (0,)
     assert change.execute("SELECT COUNT(*) FROM accrual").fetchone() == (0,)
     assert change.execute("SELECT * FROM counter").fetchall() == counters
+
+
+def test_purge_brings_forward_what_was_booked_of_items(
+    ledger: Path, change: sqlite3.Connection
+) -> None:
+    """Their hours go, their sums stay; twice is as once."""
+    query = "SELECT id, revision, SUM(usd), SUM(pico), SUM(units) FROM item_charge GROUP BY 1, 2"
+    before = change.execute(query).fetchall()
+    assert len(change.execute("SELECT DISTINCT hour FROM item_charge").fetchall()) > 1
+    for _ in range(2):
+        purge(ledger, 1)
+        assert change.execute(query).fetchall() == before
+        assert change.execute("SELECT DISTINCT hour FROM item_charge").fetchall() == [(0,)]
+        assert check(ledger) == []
+
+
+def test_a_ledger_from_before_there_were_items_is_whole(
+    ledger: Path, change: sqlite3.Connection
+) -> None:
+    """It has no tables of them."""
+    change.execute("DROP TABLE item")
+    change.execute("DROP TABLE item_charge")
+    assert check(ledger) == []
 
 
 def test_retention_is_kept_while_running(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from unitcost.pricing.budget import (
     BudgetPeriod,
     Past,
     Spending,
+    Sum,
     Tracker,
     period_at,
 )
@@ -115,9 +116,9 @@ def test_a_month_in_kolkata_begins_at_half_past_an_hour() -> None:
     assert start % HOUR == HOUR // 2
 
 
-def budget(kind: BudgetPeriod = BudgetPeriod.DAY, **what: str) -> Budget:
+def budget(kind: BudgetPeriod = BudgetPeriod.DAY, owner: str = "", workload: str = "") -> Budget:
     """A budget of ten dollars."""
-    return Budget("b", Decimal(10), kind, UTC, **what)
+    return Budget("b", Decimal(10), kind, UTC, owner, workload)
 
 
 def nobody(workload: str) -> str:
@@ -163,7 +164,7 @@ def test_what_is_spent_in_a_period_is_what_was_charged_in_it(
     for length, pico in ticks:
         edges = [at, *made.cuts(Period(at, at + length)), at + length]
         for a, b in itertools.pairwise(edges):
-            made.charge(a, pico, priced=True, unpriced=False)
+            made.charge(a, Sum(pico, priced=True))
             period = period_at(BudgetPeriod.DAY, a, zone)
             spent[period] = spent.get(period, 0) + pico
             assert b <= period.end_ns
@@ -172,7 +173,7 @@ def test_what_is_spent_in_a_period_is_what_was_charged_in_it(
         assert resumed is not None
         made = resumed
     now = made.at(at - 1)
-    assert now.pico == spent[period_at(BudgetPeriod.DAY, at - 1, zone)]
+    assert now.sum.pico == spent[period_at(BudgetPeriod.DAY, at - 1, zone)]
     assert now.whole == (now.start_ns > ns("2026-03-28T12:00Z"))
 
 
@@ -181,7 +182,7 @@ def test_a_period_is_whole_if_it_was_followed_from_its_start() -> None:
     made = tracker(DAY + 5)
     assert made.at(DAY + 5) == Spending(DAY, 2 * DAY, since_ns=DAY + 5)
     assert not made.at(DAY + 5).whole
-    made.charge(2 * DAY, 7, priced=True, unpriced=False)
+    made.charge(2 * DAY, Sum(7, priced=True))
     assert made.at(2 * DAY + 9).whole
     assert tracker(DAY).at(DAY).whole
 
@@ -190,26 +191,71 @@ def test_a_clock_that_is_set_back_finds_what_was_spent() -> None:
     """Of the last few periods; of an older one it is only known what is spent from then on."""
     made = tracker(DAY)
     for day in range(1, MAX_PERIODS + 2):
-        made.charge(day * DAY, day, priced=True, unpriced=False)
-    made.charge(3 * DAY + 1, 100, priced=True, unpriced=False)
-    assert made.at(3 * DAY + 5).pico == 103
+        made.charge(day * DAY, Sum(day, priced=True))
+    made.charge(3 * DAY + 1, Sum(100, priced=True))
+    assert made.at(3 * DAY + 5).sum.pico == 103
     assert made.at(3 * DAY + 5).whole
     forgotten = made.at(DAY + 5)
-    assert (forgotten.pico, forgotten.since_ns, forgotten.whole) == (0, DAY + 5, False)
-    assert made.at(3 * DAY + 5).pico == 103
+    assert (forgotten.sum.pico, forgotten.since_ns, forgotten.whole) == (0, DAY + 5, False)
+    assert made.at(3 * DAY + 5).sum.pico == 103
     assert len(made.spendings) == MAX_PERIODS
 
 
 def test_what_has_no_price_makes_the_sum_a_lower_bound() -> None:
     """And where nothing has one there is no sum at all; nothing charged is zero."""
     made = tracker()
-    assert (made.at(0).spent_pico, made.at(0).whole) == (0, True)
-    made.charge(0, 0, priced=False, unpriced=True)
-    assert (made.at(0).spent_pico, made.at(0).whole) == (None, False)
-    made.charge(1, 5, priced=True, unpriced=False)
-    assert (made.at(0).spent_pico, made.at(0).whole) == (5, False)
-    made.charge(DAY, 0, priced=True, unpriced=False)
-    assert (made.at(DAY).spent_pico, made.at(DAY).whole) == (0, True)
+    assert made.at(0).spent_pico == 0
+    assert made.at(0).whole
+    made.charge(0, Sum(unpriced=3))
+    assert made.at(0).spent_pico is None
+    assert not made.at(0).whole
+    made.charge(1, Sum(5, priced=True))
+    assert made.at(0).spent_pico == 5
+    assert not made.at(0).whole
+    made.charge(DAY, Sum(0, priced=True))
+    assert made.at(DAY).spent_pico == 0
+    assert made.at(DAY).whole
+    made.charge(2 * DAY, Sum(), unknown=True)
+    assert made.at(2 * DAY).spent_pico is None
+    assert not made.at(2 * DAY).whole
+
+
+def hour(start_ns: int) -> Period:
+    """An hour from an instant on."""
+    return Period(start_ns, start_ns + HOUR)
+
+
+def test_a_correction_is_spent_in_the_period_of_its_hour() -> None:
+    """Once all that had no price has one, the sum is whole; older periods are corrected, too."""
+    made = tracker(DAY)
+    made.charge(DAY, Sum(5, priced=True, unpriced=3))
+    made.charge(2 * DAY, Sum(9, priced=True))
+    made.correct(hour(DAY + 3 * HOUR), Sum(4, priced=True, unpriced=-2))
+    made.correct(hour(2 * DAY), Sum(-9, priced=True))
+    made.correct(hour(7 * DAY), Sum(100, priced=True))
+    assert made.at(2 * DAY).sum.pico == 0
+    assert (made.at(DAY).sum, made.at(DAY).whole) == (Sum(9, True, 1), False)
+    made.correct(hour(DAY), Sum(1, priced=True, unpriced=-1))
+    assert (made.at(DAY).sum, made.at(DAY).whole) == (Sum(10, True, 0), True)
+
+
+@pytest.mark.parametrize(("pico", "spent"), [(4, 5), (-4, 1)])
+def test_a_correction_of_half_an_hour_leaves_the_least_it_can_be(pico: int, spent: int) -> None:
+    """Half past an hour a month begins: which half is corrected nobody knows."""
+    of = Budget("b", Decimal(10), BudgetPeriod.DAY, KOLKATA)
+    start = period_at(BudgetPeriod.DAY, 10 * DAY, KOLKATA).start_ns
+    made = tracker(start, of)
+    made.charge(start, Sum(5, priced=True))
+    made.correct(hour(start - HOUR // 2), Sum(pico, priced=True))
+    assert made.at(start).spent_pico == spent
+    assert not made.at(start).whole
+
+
+def test_a_correction_of_what_was_not_seen_is_none_here() -> None:
+    """It is of time before the budget was there."""
+    made = tracker(DAY + 5 * HOUR)
+    made.correct(hour(DAY + 4 * HOUR), Sum(4, priced=True))
+    assert made.at(DAY + 5 * HOUR).sum == Sum()
 
 
 def test_a_budget_covers_a_workload_an_owner_or_the_host() -> None:
@@ -225,7 +271,7 @@ def test_a_budget_covers_a_workload_an_owner_or_the_host() -> None:
 def test_another_definition_begins_anew_and_another_amount_does_not() -> None:
     """What was spent of another thing says nothing."""
     made = tracker(DAY)
-    made.charge(DAY, 5, priced=True, unpriced=False)
+    made.charge(DAY, Sum(5, priced=True))
     kept = made.remembered()
     richer = Budget("b", Decimal(99), BudgetPeriod.DAY, UTC)
     assert Tracker.resumed(richer, kept) == Tracker(richer, made.spendings)
@@ -241,15 +287,27 @@ def test_another_definition_begins_anew_and_another_amount_does_not() -> None:
     assert Tracker.resumed(budget(), None) is None
 
 
+FIVE = {"chat": Sum(5, priced=True)}
+
+
 def test_a_budget_that_is_new_begins_with_what_is_known_of_the_past() -> None:
     """Of its period, of what it covers."""
-    past = Past(DAY, {"chat": 5, "job": 7, "free": None}, frozenset({"free"}))
+    past = Past(DAY, {**FIVE, "job": Sum(7, True), "new": Sum(unpriced=2)})
     made = Tracker(budget())
     made.begin(DAY + 9, past, nobody)
-    assert made.at(DAY + 9) == Spending(DAY, 2 * DAY, DAY, 12, priced=True, unpriced=True)
+    assert made.at(DAY + 9) == Spending(DAY, 2 * DAY, DAY, Sum(12, True, 2))
     made = Tracker(budget(owner="search"))
     made.begin(DAY + 9, past, {"chat": "search"}.get)  # type: ignore[arg-type]  # None owns nothing
-    assert made.at(DAY + 9) == Spending(DAY, 2 * DAY, DAY, 5, priced=True)
+    assert made.at(DAY + 9) == Spending(DAY, 2 * DAY, DAY, Sum(5, True))
+
+
+@pytest.mark.parametrize(("items", "spent"), [(False, 5), (True, 8)])
+def test_items_of_the_past_count_where_items_do(items: bool, spent: int) -> None:
+    """Those of the workloads that it covers."""
+    past = Past(DAY, FIVE, items={"chat": 3, "job": 100})
+    made = Tracker(Budget("b", Decimal(1), BudgetPeriod.DAY, UTC, workload="chat", items=items))
+    made.begin(DAY + 9, past, nobody)
+    assert made.at(DAY + 9).sum.pico == spent
 
 
 @pytest.mark.parametrize(
@@ -258,7 +316,7 @@ def test_a_budget_that_is_new_begins_with_what_is_known_of_the_past() -> None:
 def test_it_says_since_when_it_knows(known_since: int, since: int) -> None:
     """A ledger that began within the period knows no more than that."""
     made = Tracker(budget())
-    made.begin(DAY + 9, Past(known_since, {"chat": 5}), nobody)
+    made.begin(DAY + 9, Past(known_since, FIVE), nobody)
     assert made.at(DAY + 9).since_ns == since
     assert made.at(DAY + 9).whole == (since == DAY)
 
@@ -266,5 +324,5 @@ def test_it_says_since_when_it_knows(known_since: int, since: int) -> None:
 def test_time_of_which_nobody_knows_whose_it_was_is_told() -> None:
     """As what has no price."""
     made = Tracker(budget(workload="chat"))
-    made.begin(DAY + 9, Past(0, {"chat": 5}, unknown=True), nobody)
+    made.begin(DAY + 9, Past(0, FIVE, unknown=True), nobody)
     assert (made.at(DAY + 9).spent_pico, made.at(DAY + 9).whole) == (5, False)

@@ -133,6 +133,7 @@ class FileLedger(MemoryLedger):
         assert found.runs == self.runs
         hour = hour_of(now_ns)
         since = hour - RECENT_HOURS
+        assert found.items == self.items
         assert found.elapsed == {
             key: ns for key, ns in elapsed_by_row(self.posting).items() if key.hour >= since
         }

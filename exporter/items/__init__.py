@@ -1,0 +1,1 @@
+"""The items file: read beside the ticks, whenever it changes."""
