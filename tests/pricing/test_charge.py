@@ -18,9 +18,19 @@ from unitcost.pricing.charge import (
     cost_of,
     merge,
     post,
+    post_amount,
     residual,
 )
-from unitcost.pricing.price import Component, Price, PriceModel, UnitPrice, unit_price
+from unitcost.pricing.currency import PEGS
+from unitcost.pricing.price import (
+    Component,
+    Price,
+    PriceModel,
+    PriceUnit,
+    UnitPrice,
+    metered_price,
+    unit_price,
+)
 from unitcost.pricing.resource import CPU, MEMORY, MICRO, Resource
 from unitcost.pricing.timeline import NS_PER_HOUR, Period, cut, hour_of
 from unitcost.pricing.workload import UNALLOCATED, Account
@@ -235,3 +245,81 @@ def test_what_is_billed_in_another_currency_is_shown_in_it() -> None:
     assert euros.billed_cost == Decimal("0.923965166740")
     assert Charge.of("h", "host", key, Amount(1, None), START, "AED", rate).billed_cost is None
     assert Charge.of("h", "host", key, Amount(1, 5), START).billed_cost == Decimal("5E-12")
+
+
+AMOUNTS = st.one_of(st.integers(0, 2000), st.integers(0, 10**13))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.lists(AMOUNTS, min_size=6, max_size=6)), max_size=6),
+    SHARES,
+    PICOS,
+)
+def test_amounts_cost_their_price_rounded_once_however_many_pieces_they_come_in(
+    pieces: list[tuple[int, list[int]]], shares: list[Share], pico: int | None
+) -> None:
+    """Microjoules of several hours: each row is price x energy; each share pays for its own."""
+    price = metered_price("gpu:a", Component.ELECTRICITY, PriceUnit.KWH, pico, "test", "measured")
+    rows, sums = Rows(Posting()), {0: 0, 1: 0, 2: 0}
+    for hour, amounts in pieces:
+        fresh = Posting()
+        parts = list(zip(shares, amounts, strict=False))
+        post_amount(fresh, START + hour * NS_PER_HOUR + 5, price, parts, rows.elapsed)
+        assert residual(fresh) == {}
+        merge(rows.posting, fresh)
+        sums[hour] += sum(part for _, part in parts)
+        for share, part in parts:
+            if not part and sum(amounts[: len(shares)]):
+                key = ChargeKey(
+                    "gpu:a",
+                    price.component,
+                    share.account,
+                    share.state,
+                    share.method,
+                    price.id,
+                    hour_of(START) + hour,
+                )
+                assert key in fresh.charges
+    for key, row in rows.posting.accruals.items():
+        whole = sums[key.hour - hour_of(START)]
+        assert row.elapsed_ns == whole
+        assert row.pico == (None if pico is None else cost_of(pico, whole))
+        assert abs(row.quantity * 1000 - whole) <= 500
+    assert residual(rows.posting) == {}
+
+
+def test_each_share_pays_for_its_own_energy() -> None:
+    """Whatever else it held; a kWh is as many microjoules as an hour has nanoseconds."""
+    price = metered_price("cpu", Component.ELECTRICITY, PriceUnit.KWH, 3 * 10**11, "test", "r")
+    shares = [Share(Account(n), State.ACTIVE, Method.CPU_TIME, 1) for n in "ab"]
+    posting = Posting()
+    parts = [(shares[0], 3 * NS_PER_HOUR), (shares[1], NS_PER_HOUR)]
+    post_amount(posting, START, price, parts, lambda _: 0)
+    assert {key.account.workload: each.pico for key, each in posting.charges.items()} == {
+        "a": 9 * 10**11,
+        "b": 3 * 10**11,
+    }
+    ((key, amount), _) = posting.charges.items()
+    charge = Charge.of("host", "host", key, amount, 0)
+    assert (charge.quantity, charge.cost_usd) == (3, Decimal("0.9"))
+
+
+def test_a_price_of_what_is_measured_has_one_row_whenever_it_holds() -> None:
+    """Another amount, resource, unit, source, way to find it or rate is another price."""
+    first = ("gpu:a", Component.ELECTRICITY, PriceUnit.KWH, 5, "test", "measured")
+    price = metered_price(*first)
+    assert price == metered_price(*first)
+    assert (price.unit, price.rate, price.currency) == (PriceUnit.KWH, "1", "USD")
+    assert (price.valid_from_ns, price.valid_to_ns) == (0, None)
+    aed = metered_price(*first, PEGS[0])
+    assert (aed.rate, aed.currency) == ("3.6725", "AED")
+    others = [
+        aed,
+        metered_price("gpu:b", *first[1:]),
+        metered_price(first[0], Component.OVERHEAD, *first[2:]),
+        metered_price(*first[:2], PriceUnit.ACTIVE_HOUR, *first[3:]),
+        metered_price(*first[:3], None, *first[4:]),
+        metered_price(*first[:4], "other", first[5]),
+        metered_price(*first[:5], "stated_draw"),
+    ]
+    assert len({each.id for each in (price, *others)}) == 8

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unitcost.pricing.allocate import Method, Share, State
-from unitcost.pricing.currency import PEGS, Rate, Rates, day_ns
+from unitcost.pricing.currency import DOLLAR, PEGS, Rate, Rates, day_ns
 from unitcost.pricing.metered import (
     MICROJOULES_PER_KWH,
     NOT_METERED,
@@ -59,6 +59,7 @@ def test_a_kwh_costs_the_tariff_times_pue_once() -> None:
     at_meter = price.at_meter(NOON, 0)
     assert at_meter is not None
     assert (at_meter.billed, at_meter.currency) == (D("0.294"), "AED")
+    assert at_meter.rate == price.rate(NOON)
     assert at_meter.usd == round(D("0.294") / D("3.6725"), 12)
     assert price.pico(NOON, 0) == round(at_meter.usd * D("1.3") * PICO)
     assert power(pue="1").pico(NOON, 0) == round(at_meter.usd * PICO)
@@ -110,6 +111,7 @@ def test_without_a_rate_there_is_no_price() -> None:
     """Nor a guess."""
     price = replace(power(), rates=Rates(pegs=()))
     assert price.at_meter(NOON, 0) is None
+    assert price.rate(NOON) is None
     assert price.pico(NOON, 0) is None
     assert price.left(NOON, 0) is not None
 
@@ -139,6 +141,7 @@ def test_an_overhead_by_energy_is_at_the_server() -> None:
     assert price.pico(NOON, 5) == 15 * 10**9
     assert price.left(NOON, 5) is None
     assert price.counting_since(NOON) is None
+    assert price.rate(NOON) == DOLLAR
     assert price.changes(Period(0, NOON)) == ()
 
 

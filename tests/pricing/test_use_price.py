@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unitcost.pricing.amortisation import Estimate, Schedule, StraightLine, UnitsOfProduction
+from unitcost.pricing.currency import DOLLAR
 from unitcost.pricing.money import PICO, to_pico
 from unitcost.pricing.price import Component, PriceUnit
 from unitcost.pricing.timeline import NS_PER_HOUR, Period
@@ -78,6 +79,7 @@ def test_it_is_of_the_estimates_that_count_work() -> None:
     )
     price = use_price(Schedule(D(1000), estimates), "test", D(30))
     assert (price.component, price.unit) == (Component.AMORTISATION, PriceUnit.ACTIVE_HOUR)
+    assert price.rate(BOUGHT) == DOLLAR
     assert [price.counting_since(at) for at in (BOUGHT - 1, BOUGHT, LATER, LATER + 5)] == [
         None,
         BOUGHT,
