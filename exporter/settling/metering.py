@@ -24,6 +24,8 @@ from unitcost.pricing.workload import UNALLOCATED, UNMETERED, Account
 
 MEASURED, STATED, WORKED = "measured", "stated_draw", "active_time"
 """How an amount was found: by a meter, from a mean draw that somebody stated, by active shares."""
+SLACK_NS = 30 * NS_PER_SECOND
+"""A tick may take so long to read a meter, and half of its own length at most."""
 KEEP_COUNTS = 2
 """Of how many months (or estimates) amounts are kept: what is late may be of the month before."""
 
@@ -236,9 +238,15 @@ class Metering:
                 books.use(entered)
                 post_amount(posting, part.start_ns, entered, amount.parts, before)
         if since is not None:
-            whole = sum(amount.whole for amount in amounts)
-            own = self.counts.get(price.component, {}) | {since: used + whole}
-            self.counts[price.component] = {each: own[each] for each in sorted(own)[-KEEP_COUNTS:]}
+            self._count(price.component, since, used + sum(amount.whole for amount in amounts))
+
+    def _count(self, component: Component, since: int, amount: int) -> None:
+        """Keep what was counted last, by whatever clock: a wrong one may have been far ahead."""
+        own = self.counts.setdefault(component, {})
+        own.pop(since, None)
+        own[since] = amount
+        while len(own) > KEEP_COUNTS:
+            del own[next(iter(own))]
 
 
 def metering_of(committed: Iterable[tuple[str, int, int]]) -> Metering:
@@ -254,7 +262,7 @@ def is_late(span_ns: int, tick: Period) -> bool:
 
     Readings are never as far apart as ticks to the nanosecond: what is of about a tick is of it.
     """
-    return 2 * span_ns > 3 * tick.duration_ns
+    return span_ns - tick.duration_ns > min(tick.duration_ns // 2, SLACK_NS)
 
 
 def shares_of(cost: Cost, resource: str) -> Sequence[Share]:

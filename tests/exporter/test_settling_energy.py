@@ -141,6 +141,23 @@ def test_a_slab_ends_for_all_resources_at_the_same_time() -> None:
         assert near(paid(site, resource=resource), exact, 2)
 
 
+def test_a_clock_that_was_far_ahead_does_not_end_the_counting() -> None:
+    """The months of then are forgotten, not those of now."""
+    site = power_site(config(SLABS % "1000"))
+    site.settle()
+    site.tick()
+    for year in (2030, 2031):
+        site.host.clock.set_wall(instant(f"{year}-05-05T00:00:00+00:00"))
+        site.tick(2)
+    site.host.clock.set_wall(instant("2026-01-02T00:00:00+00:00"))
+    site.tick(3)
+    month = site.point("unitcost_electricity_month_kwh")
+    assert month == pytest.approx(IDLE * 15 / KWH * 1.3)
+    site.tick(3)
+    month = site.point("unitcost_electricity_month_kwh")
+    assert month == pytest.approx(IDLE * 30 / KWH * 1.3)
+
+
 def test_what_others_use_of_the_month_is_used_up_already() -> None:
     """Then this host's first kWh goes at the second slab's price."""
     text = (SLABS % "1000").replace("pue: 1.3", "pue: 1.3, month_kwh_elsewhere: 1000")

@@ -178,6 +178,26 @@ def test_a_gap_whose_energy_is_read_a_tick_later_is_still_theirs_who_held() -> N
     assert near(paid_by(site, "team/Deployment/stays"), IDLE * 3605, 4)
 
 
+def test_a_meter_that_was_silent_before_a_gap_is_told_apart_from_it() -> None:
+    """Two minutes of one, then an hour without anybody: each is of its own time and holders."""
+    host = PowerHost(at="2026-06-01T00:58:00+00:00")
+    host.start("first-x", "GPU-0")
+    site = site_with(host, NIGHT)
+    host.silent = {GPU}
+    site.tick(24)
+    host.stop("first-x")
+    host.start("second-x", "GPU-0")
+    site.away(HOUR)
+    host.silent = set()
+    site.settle()
+    exact = Fraction(IDLE) * (120 * Fraction("0.13") + 3600 * Fraction("0.39")) / KWH
+    assert abs(Fraction(paid(site, resource=GPU)) - exact) <= Fraction(5, 10**12)
+    joule = exact / (IDLE * 3720)
+    first = Fraction(paid_by(site, "team/Deployment/first"))
+    assert abs(first - IDLE * 120 * joule) <= Fraction(5, 10**12)
+    assert Fraction(paid_by(site, UNMETERED)) > IDLE * 3590 * joule
+
+
 def test_a_counter_that_starts_anew_leaves_a_tick_unknown() -> None:
     """What it shows may be from before; from then on it counts."""
     site = site_with()
