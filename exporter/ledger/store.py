@@ -144,7 +144,10 @@ class Ledger:
         with self._transaction() as connection:
             if before_ns:
                 drift_rows.purge(connection, tables, before_ns)
-            item_rows.fold(connection, tables.item_charge, add, before_hour)
+            if inspect(connection).has_table(
+                tables.item_charge.name
+            ):  # an older version's has none
+                item_rows.fold(connection, tables.item_charge, add, before_hour)
             return ledger_rows.purge(connection, tables, before_hour)
 
     def verify(self) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from unitcost.exporter.ledger.schema import SCHEMA_VERSION
 from unitcost.exporter.ledger.store import LedgerConflict
 from unitcost.exporter.ledger.tools import backup, check, purge
 from unitcost.exporter.settling.holding import HostMeter
+from unitcost.exporter.settling.planning import Planning
 from unitcost.exporter.settling.settle import Settler
 from unitcost.pricing.attribute import RuleMatcher
 
@@ -77,7 +79,8 @@ def settle(path: Path, first: int, last: int) -> None:
     keeper = Keeper(path, "host", "host", 400)
     found = keeper.open(clock(first).wall_ns)
     assert found is not None
-    settler = Settler(rules(), found[0], found[1], HostMeter(RuleMatcher()))
+    its_rules = replace(rules(), planning=Planning())  # older versions knew no items
+    settler = Settler(its_rules, found[0], found[1], HostMeter(RuleMatcher()))
     for n in range(first, last):
         settler.tick(observed(n), (), clock(n))
         assert keeper.commit(settler.books, clock(n).wall_ns)
