@@ -29,17 +29,20 @@ def unchanged(book: PriceBook, before: PriceBook) -> PriceBook:
     Sources state theirs anew each time they are asked. What is charged at a price finds its row
     in the ledger by when that was stated and learnt: the first time counts.
     """
-
-    def kept(prices: tuple[Price, ...], known: tuple[Price, ...]) -> tuple[Price, ...]:
-        return tuple(
-            next((same for old in known if (same := old.again(price))), price) for price in prices
-        )
-
     return replace(
         book,
-        prices=kept(book.prices, before.prices),
-        sibling_prices=kept(book.sibling_prices, before.sibling_prices),
+        prices=_kept(book.prices, before.prices),
+        sibling_prices=_kept(book.sibling_prices, before.sibling_prices),
     )
+
+
+def _kept(prices: tuple[Price, ...], before: tuple[Price, ...]) -> tuple[Price, ...]:
+    known = {price.valid_from_ns: price for price in before}
+    same = (
+        known[each.valid_from_ns].again(each) if each.valid_from_ns in known else None
+        for each in prices
+    )
+    return tuple(again or price for again, price in zip(same, prices, strict=True))
 
 
 def prices_of(resolution: Resolution, rates: Rates) -> tuple[Price, ...]:

@@ -97,8 +97,13 @@ class Books:
         known = self.elapsed.get(key)
         if known is None:
             old = key.hour < self.recent_since_hour
-            known = self.elapsed[key] = self.lookup(key) if old else 0
+            known = self.elapsed[key] = self.lookup(key) + self._pending(key) if old else 0
         return known
+
+    def _pending(self, key: AccrualKey) -> int:
+        """Nanoseconds that revisions add to an old row, which are not committed yet."""
+        rows = self.pending.posting.accruals.items()
+        return sum(row.elapsed_ns for each, row in rows if replace(each, revision=0) == key)
 
     def add(self, posting: Posting) -> None:
         """Take in a posting whose rows were built on `elapsed_of`."""
@@ -118,7 +123,8 @@ class Books:
         """Take in rows of a further revision, whatever hour they are of."""
         for key, accrued in posting.accruals.items():
             first = replace(key, revision=0)
-            self.elapsed[first] = self.elapsed_of(first) + accrued.elapsed_ns
+            if first in self.elapsed or key.hour >= self.recent_since_hour:
+                self.elapsed[first] = self.elapsed.get(first, 0) + accrued.elapsed_ns
         merge(self.pending.posting, posting)
         merge(self.open_rows, _of_hours(posting, self.open_since_hour))
 

@@ -7,6 +7,7 @@ While the rows of an hour cannot be read, it waits.
 
 import logging
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from unitcost.exporter.log import fields
@@ -15,10 +16,12 @@ from unitcost.exporter.settling.books import Books
 from unitcost.exporter.settling.plan_book import PlanBook
 from unitcost.exporter.settling.run_book import RunBook
 from unitcost.exporter.settling.state import State
-from unitcost.pricing.charge import Posting
+from unitcost.pricing.charge import Posting, residual
 from unitcost.pricing.charged_time import Basis, ChargedTime, Layout, Stretch
 from unitcost.pricing.correction import (
     Change,
+    Correction,
+    Move,
     corrections,
     corrects,
     forgotten,
@@ -37,7 +40,11 @@ _log = logging.getLogger(__name__)
 
 METRIC = "unitcost_cost_correction_usd"
 ROWS_A_TICK = 2000
-"""So many rows are added at a tick, or those of one hour: a month learnt late takes minutes."""
+HOURS_A_TICK = 48
+"""So many rows are added at a tick, or those of one hour: a month learnt late takes minutes. And so
+many hours are looked at.
+"""
+GONE = "its rows in the ledger are not there any more, or do not add up"
 
 
 @dataclass(slots=True)
@@ -68,6 +75,7 @@ class Corrector:
     time: ChargedTime
     due: deque[int] = field(default_factory=deque)
     done: Done = field(default_factory=dict)
+    gone: list[int] = field(default_factory=list)
 
     def charged(
         self, part: Period, layout: Layout, components: tuple[Component, ...], book: PriceBook
@@ -91,32 +99,38 @@ class Corrector:
         """Correct what is due: at most about `ROWS_A_TICK` rows, and at least an hour."""
         self.time = self.time.kept(now_ns)
         done: Done = {}
-        rows = 0
-        while self.due and rows < ROWS_A_TICK:
-            made = self._hour(self.due[0], book, now_ns)
-            if made is None:
+        gone: list[int] = []
+        rows = looked_at = 0
+        while self.due and rows < ROWS_A_TICK and looked_at < HOURS_A_TICK:
+            hour = self.due[0]
+            found = list(corrections(within(self.time, hour), book))
+            standing = self.books.rows_of(hour) if found else Posting()
+            if standing is None:
                 break
             self.due.popleft()
+            looked_at += 1
+            made = self._rebooked(standing, found, hour)
+            if made is None:
+                gone.append(hour)
+                continue
             rows += len(made.posting.charges)
             for move, pico in made.amounts:
                 _note(done, move.change, Corrected(move.period.start_ns, move.period.end_ns, pico))
-        self._record(done, now_ns)
+        self._record(done, gone, now_ns)
 
-    def _hour(self, hour: int, book: PriceBook, now_ns: int) -> Rebooked | None:
-        """Correct a clock hour; None while its rows cannot be read."""
-        found = list(corrections(within(self.time, hour), book))
-        rows = self.books.rows_of(hour) if found else Posting()
-        if rows is None:
-            return None
+    def _rebooked(
+        self, standing: Posting, found: Sequence[Correction], hour: int
+    ) -> Rebooked | None:
+        """Correct a clock hour; None where its rows are not what was charged."""
         moved = moves(found)
-        made = rebook(rows, moved, hour)
+        made = _checked(standing, moved, hour)
         if made is None:
             self.time = forgotten(self.time, hour, found)
-            self._tell_gone(hour, now_ns)
-            return Rebooked(Posting(), ())
+            return None
         for move in moved:
-            if move.new is not None:
-                self.books.use(move.new)
+            for price in (move.old, move.new):
+                if price is not None:
+                    self.books.use(price)
         self.books.revise(made.posting)
         self.runs.correct(made.posting)
         whole = Period(hour * NS_PER_HOUR, (hour + 1) * NS_PER_HOUR)
@@ -128,26 +142,23 @@ class Corrector:
         self.time = restated(self.time, hour, found)
         return made
 
-    def _record(self, done: Done, now_ns: int) -> None:
+    def _record(self, done: Done, gone: Sequence[int], now_ns: int) -> None:
         """An event for each change of price; a line in the log when all is corrected."""
+        events = self.books.pending.events
         for change, made in done.items():
-            event = EventRow(now_ns, "price_correction", _detail(change, made))
-            self.books.pending.events.append(event)
+            events.append(EventRow(now_ns, "price_correction", _detail(change, made)))
             _note(self.done, change, made)
-        if not self.due:
-            for change, made in self.done.items():
-                _log.info(
-                    "price learnt late: cost corrected", extra=fields(**_detail(change, made))
-                )
-            self.done = {}
-
-    def _tell_gone(self, hour: int, now_ns: int) -> None:
-        detail: dict[str, str | int] = {
-            "hour": hour,
-            "reason": "its rows are not in the ledger any more",
-        }
-        self.books.pending.events.append(EventRow(now_ns, "price_uncorrected", detail))
-        _log.warning("price learnt late: an hour cannot be corrected", extra=fields(**detail))
+        if gone:
+            events.append(EventRow(now_ns, "price_uncorrected", _detail_of_gone(gone)))
+            self.gone += gone
+        if self.due:
+            return
+        for change, made in self.done.items():
+            _log.info("price learnt late: cost corrected", extra=fields(**_detail(change, made)))
+        if self.gone:
+            detail = fields(**_detail_of_gone(self.gone))
+            _log.warning("price learnt late: hours that cannot be corrected", extra=detail)
+        self.done, self.gone = {}, []
 
     def _tell_limit(self, book: PriceBook) -> None:
         """Say so where a price reaches back further than is known how time was charged."""
@@ -168,6 +179,18 @@ def known_time(state: State) -> ChargedTime:
     return ChargedTime(since_ns=state.position.at_ns if state.position else 0)
 
 
+def _checked(standing: Posting, moved: Sequence[Move], hour: int) -> Rebooked | None:
+    """What moves in the rows; None where it cannot, so that what is charged from now on is."""
+    try:
+        made = rebook(standing, moved, hour)
+        if made is not None and (unbalanced := residual(made.posting)):
+            raise ArithmeticError(f"corrections do not sum to what accrued: {unbalanced}")
+    except (ArithmeticError, ValueError):  # a defect of ours
+        _log.exception("price learnt late: an hour cannot be corrected", extra=fields(hour=hour))
+        return None
+    return made
+
+
 def _note(done: Done, change: Change, made: Corrected) -> None:
     known = done.setdefault(change, Corrected(made.from_ns, made.to_ns))
     known.add(made.from_ns, made.to_ns, made.pico)
@@ -183,6 +206,11 @@ def _detail(change: Change, made: Corrected) -> dict[str, str | int]:
         "source": change.new.source if change.new else "",
         "usd": str(to_usd(made.pico)),
     }
+
+
+def _detail_of_gone(hours_gone: Sequence[int]) -> dict[str, str | int]:
+    from_ns, to_ns = min(hours_gone) * NS_PER_HOUR, (max(hours_gone) + 1) * NS_PER_HOUR
+    return {"from_ns": from_ns, "to_ns": to_ns, "hours": len(hours_gone), "reason": GONE}
 
 
 def _usd(price: Price | None) -> str:

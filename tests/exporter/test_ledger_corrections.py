@@ -3,6 +3,8 @@
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ from unitcost.exporter.settling.holding import HostMeter
 from unitcost.exporter.settling.settle import Settler
 from unitcost.pricing.attribute import RuleMatcher
 from unitcost.pricing.charge import Posting
+from unitcost.pricing.currency import Rate
+from unitcost.pricing.price import PriceBook
 from unitcost.pricing.timeline import hour_of
 
 ROUNDS = 3 * LATE
@@ -113,3 +117,30 @@ def test_an_hour_is_read_back_as_it_was_written(ledger: Path) -> None:
     assert books.rows_of(hour) == Posting()
     other.close()
     assert books.rows_of(hour) is None  # it is closed
+
+
+def in_euros(n: int) -> PriceBook:
+    """As `book`, converted."""
+    rate = Rate("EUR", Decimal(1), Decimal("1.1"), date(2026, 1, 1), 1, "test")
+    known = book(n)
+    return replace(known, prices=tuple(replace(each, rate=rate) for each in known.prices))
+
+
+def test_what_is_taken_back_was_billed_in_the_currency_it_was_billed_in(tmp_path: Path) -> None:
+    """Whatever the currency of the price that is right."""
+    path = tmp_path / "ledger.db"
+    keeper = Keeper(path, "host", "host", 400)
+    settler = started(keeper, 0)
+    for n in range(ROUNDS):
+        settler.price(replace(settler.rules, book=(book if n % 14 < 7 else in_euros)(n)))
+        settler.tick(observed(n), (), clock(n))
+        assert keeper.commit(settler.books, clock(n).wall_ns)
+    keeper.close()
+    assert check(path) == []
+    with closing(sqlite3.connect(path)) as connection:
+        query = """SELECT price, COUNT(DISTINCT charge.currency), MAX(revision),
+            MIN(charge.currency = price.currency), COUNT(DISTINCT charge.rate)
+            FROM charge JOIN price ON price.id = charge.price GROUP BY price"""
+        found = connection.execute(query).fetchall()
+    assert all(row[1:2] + row[3:] == (1, 1, 1) for row in found)
+    assert any(row[2] for row in found)

@@ -19,7 +19,7 @@ from tests.lately import (
     now,
     site_at,
 )
-from tests.sites import HOUR, MINUTE, MemoryLedger, elapsed_by_row, learn, rented
+from tests.sites import HOUR, MINUTE, MemoryLedger, Site, elapsed_by_row, learn, rented
 from unitcost.exporter.settling import corrections
 from unitcost.exporter.settling.state import decode, encode
 from unitcost.pricing.charge import cost_of
@@ -46,19 +46,85 @@ def test_a_long_time_is_corrected_bit_by_bit(monkeypatch: pytest.MonkeyPatch) ->
     check(site)
 
 
-def test_hours_that_were_purged_are_told_once_and_left() -> None:
+def purge(site: Site, before_hour: int) -> None:
+    """Rows of hours before are deleted."""
+    rows = site.ledger.posting
+    rows.charges = {key: row for key, row in rows.charges.items() if key.hour >= before_hour}
+    rows.accruals = {key: row for key, row in rows.accruals.items() if key.hour >= before_hour}
+
+
+def test_hours_that_were_purged_are_told_once_and_left(caplog: pytest.LogCaptureFixture) -> None:
     """Nobody can be charged for what is not in the ledger; the others are corrected."""
     site = site_at(AWS_OLD)
     start = now(site)
-    site.tick(6, seconds=HOUR / 2)
-    posting, gone = site.ledger.posting, hour_of(start) + 1
-    posting.charges = {key: row for key, row in posting.charges.items() if key.hour >= gone}
-    posting.accruals = {key: row for key, row in posting.accruals.items() if key.hour >= gone}
+    site.tick(8, seconds=HOUR / 2)
+    purge(site, hour_of(start) + 2)
     events = late(site, rented((start, AWS_NEW), usd=AWS_OLD))
-    assert [event.kind for event in events] == ["price_uncorrected", "price_correction"]
+    assert [event.kind for event in events] == ["price_correction", "price_uncorrected"]
+    assert (events[1].detail["from_ns"], events[1].detail["hours"]) == (start, 2)
+    assert caplog.text.count("hours that cannot be corrected") == 1
     assert ledger_usd(site) == 2 * Decimal(AWS_NEW)
-    assert late(site, rented((start, "1"), usd=AWS_OLD))[0].kind == "price_correction"
+    events = late(site, rented((start, "1"), usd=AWS_OLD))
+    assert [event.kind for event in events] == ["price_correction"]
     assert ledger_usd(site) == 2
+
+
+def test_so_many_hours_at_a_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are gone count too: looking for their rows takes time."""
+    monkeypatch.setattr(corrections, "HOURS_A_TICK", 3)
+    site = site_at(AWS_OLD)
+    start = now(site)
+    site.tick(8, seconds=HOUR)
+    purge(site, hour_of(start) + 4)
+    learn(site, rented((start, AWS_NEW), usd=AWS_OLD))
+    left = []
+    for _ in range(3):
+        site.settle()
+        left.append(len(site.settler.corrections.due))
+    assert left == [5, 2, 0]
+    assert ledger_usd(site) == 4 * Decimal(AWS_NEW)
+
+
+def test_a_defect_in_a_correction_does_not_stop_the_metering(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged with where it is, and the hour is left as it was."""
+
+    def broken(*_: object) -> None:
+        raise ValueError("a defect")
+
+    site = site_at(AWS_OLD)
+    start = now(site)
+    site.tick(2, seconds=HOUR)
+    monkeypatch.setattr(corrections, "rebook", broken)
+    late(site, rented((start, AWS_NEW), usd=AWS_OLD))
+    assert caplog.text.count("ValueError: a defect") == 2
+    monkeypatch.undo()
+    site.tick(seconds=HOUR)
+    assert ledger_usd(site) == 2 * Decimal(AWS_OLD) + Decimal(AWS_NEW)
+    check(site)
+
+
+def test_a_clock_that_goes_back_to_a_corrected_hour_goes_on_exactly() -> None:
+    """The hour is in memory no more; what was moved is not committed yet."""
+    site = site_at(AWS_OLD)
+    past = now(site)
+    book = rented((past, AWS_NEW), usd=AWS_OLD)
+    site.tick(10, seconds=MINUTE)
+    site.host.clock.set_wall(past + 4 * 24 * NS_PER_HOUR)
+    site.tick(2, seconds=31.7)
+    learn(site, book)
+    site.settle(commit=False)
+    site.host.clock.set_wall(past)
+    site.host.run(31.7)
+    site.settle(commit=False)
+    elapsed = site.settler.books.elapsed
+    assert {ns for key, ns in elapsed.items() if key.hour == hour_of(past)} == {631_700_000_000}
+    site.tick(seconds=31.7)
+    check(site)
+    site.restart()
+    site.tick(seconds=31.7)
+    check(site)
 
 
 def test_a_plain_price_holds_from_the_reload_on() -> None:

@@ -72,6 +72,7 @@ class RunStory(Story):
 
 NAMES = ("tick", "tick", "advance", "advance", "epoch", "wait", "goal", "resume", "join", "train")
 TROUBLES = (
+    "late",
     "away",
     "crash",
     "stuck",
