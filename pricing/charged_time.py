@@ -15,7 +15,7 @@ from unitcost.pricing.timeline import Period
 
 HORIZON_NS = 35 * 24 * 3600 * NS_PER_SECOND
 """Time longer ago than this is not corrected: a month's bill has come by then."""
-MAX_SPANS = 256
+MAX_SPANS = 128
 """As many spans are kept; of more, the oldest quarter goes."""
 T = TypeVar("T")
 
