@@ -40,8 +40,9 @@ class PriceSource(Protocol):
     """Says what hosts cost. Called in a thread of its own, seldom, never by two at once.
 
     It may also have ``dropped``: how many rows of its last answer were left out, by reason;
-    ``patience_seconds``: how long one call may take, where that is longer than others need; and
-    ``local``: that it asks nobody, but reads files of this host alone. It may also have
+    ``patience_seconds``: how long one call may take, where that is longer than others need;
+    ``local``: that it asks nobody, but reads files of this host alone; ``host_only``: that it says
+    what this very host costs, whatever its type, so that it is asked of no other; and
     ``quotes_of(identities, deadline)``: as `quotes`, of several hosts of one provider, place and
     terms at once, for a source that reads one long list for all. What cannot be told of others
     than the first is then left out.

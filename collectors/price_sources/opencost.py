@@ -70,6 +70,7 @@ class OpenCost:
     """Reads the file each time."""
 
     name = "opencost"
+    host_only = True
 
     def __init__(self, options: Options, context: SourceContext) -> None:
         self.rank = Rank.OVERRIDE if options.override else Rank.LIVE

@@ -93,6 +93,14 @@ class PriceFile:
 
         Raises PriceSourceError, which names the line, and NotHere where no file is stated.
         """
+        return self.quotes_of((identity,), deadline)
+
+    def quotes_of(self, identities: Sequence[HostIdentity], deadline: float) -> Sequence[Quote]:
+        """The same of several instance types, of one reading. Raises likewise.
+
+        Where rows contradict each other of another type than the first, those are left out.
+        """
+        wanted = {(each.provider, each.sku) for each in identities}
         text = _decoded(read_place(self._options, self._context.folder, deadline, MAX_CSV_BYTES))
         now_ns = self._context.wall_ns()
         dropped = Dropped()
@@ -107,15 +115,18 @@ class PriceFile:
                 quote = self._quote(row, now_ns)
             except (Unusable, ValueError) as error:
                 raise PriceSourceError(f"{where}: {error}") from None
-            if (quote.key.provider, quote.key.sku) == (identity.provider, identity.sku):
+            if (quote.key.provider, quote.key.sku) in wanted:
                 quotes.append(quote)
             else:
                 dropped.add("another instance type")
-        tiled = until_the_next(quotes, contradictions := Dropped())
+        first = identities[0]
+        own = [each for each in quotes if each.key.sku == first.sku]
+        tiled = until_the_next(own, contradictions := Dropped())
         if contradictions.by_reason:
-            raise PriceSourceError(f"two prices of {identity.sku} are for the same time")
+            raise PriceSourceError(f"two prices of {first.sku} are for the same time")
         self.dropped = dropped.by_reason
-        return tiled
+        others = [each for each in quotes if each.key.sku != first.sku]
+        return (*tiled, *until_the_next(others, Dropped()))
 
     def _is_yaml(self, text: str) -> bool:
         named = Path(self._options.path or self._options.url.partition("?")[0]).suffix.lower()

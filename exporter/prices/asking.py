@@ -24,6 +24,8 @@ def asked_of(
 
     A failure keeps what it said last, with its date.
     """
+    if getattr(source, "host_only", False):
+        sibling = None
     together = getattr(source, "quotes_of", None) if sibling is not None else None
     try:
         deadline = time.monotonic() + patience(source)

@@ -1,6 +1,7 @@
 """Prices of the user's own: what is written is what holds, and a wrong row is named."""
 
 import os
+import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from tests.collectors.prices.asking import NOW_NS, context, failure, ns, quotes, said
 from tests.collectors.prices.web import ok, web
-from unitcost.collectors.price_contract import NotHere
+from unitcost.collectors.price_contract import NotHere, PriceSourceError
 from unitcost.collectors.price_rows import MAX_YAML_BYTES
 from unitcost.collectors.price_sources.price_file import Options, make_source
 from unitcost.pricing.price import PriceModel
@@ -274,3 +275,21 @@ def test_options_that_cannot_be_meant_are_refused(options: dict[str, Any]) -> No
     """When the configuration is read, not when a price is needed."""
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(options, Options)
+
+
+def test_one_reading_is_enough_for_several_types(tmp_path: Path) -> None:
+    """The host and its sibling; rows of neither are left out."""
+    sibling = HostIdentity("lambda", "us-east-1", "", "cpu_26x", PriceModel.ON_DEMAND)
+    rows = (row(), row(sku="cpu_26x", per_hour="1.2"), row(sku="cpu_4x", per_hour="0.2"))
+    file = source(tmp_path, csv(*rows))
+    found = file.quotes_of((HOST, sibling), time.monotonic() + 30)
+    assert {each.key.sku: str(each.per_hour) for each in found} == {
+        "gpu_8x_h100_sxm5": "23.92",
+        "cpu_26x": "1.2",
+    }
+    assert file.dropped == {"another instance type": 1}
+    twice = source(tmp_path, csv(*rows, row(sku="cpu_26x", per_hour="1.3")))
+    (only,) = twice.quotes_of((HOST, sibling), time.monotonic() + 30)
+    assert only.key.sku == "gpu_8x_h100_sxm5"
+    with pytest.raises(PriceSourceError, match="two prices of cpu_26x"):
+        twice.quotes_of((sibling, HOST), time.monotonic() + 30)

@@ -125,6 +125,21 @@ def test_a_source_that_fails_keeps_what_it_said_of_the_sibling() -> None:
     assert split(found.ask_all()) == BY_WEIGHTS
 
 
+def test_one_that_prices_this_very_host_alone_is_not_asked_of_the_sibling() -> None:
+    """It would say the same of both; whoever else knows the sibling is believed."""
+
+    class HostOnly(Together):
+        """As OpenCost's file: counts of resources, whatever the type."""
+
+        host_only = True
+
+    only = HostOnly("only", Rank.LIVE, [RENT])
+    looked = lookup(only, Both("card", Rank.RATE_CARD, [], of_sibling=[M5AD])).ask_all()
+    assert only.asked == [HOST]
+    assert only.lists == []
+    assert split(looked) == BY_SIBLING
+
+
 OTHERS = {
     "another region": replace(M5AD, key=replace(M5AD.key, region="us-east-2")),
     "other terms": replace(M5AD, key=replace(M5AD.key, model=PriceModel.SPOT)),
