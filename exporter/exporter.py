@@ -30,6 +30,7 @@ from unitcost.exporter.serving.snapshot import Snapshot
 from unitcost.exporter.settling.holding import HostMeter
 from unitcost.exporter.settling.rules import Rules, matcher_of, rules_of
 from unitcost.exporter.settling.settle import Settler
+from unitcost.exporter.telling import Teller
 from unitcost.pricing.money import PICO
 from unitcost.pricing.sample import NS_PER_SECOND
 from unitcost.pricing.timeline import ClockReading
@@ -74,11 +75,13 @@ class Exporter:
         self._version = version("unitcost")
         self._items_file: ItemsFile | None = None
         self._watched: Watched | None = None
+        self._teller = Teller()
         self._use(loaded)
         self._show()
 
     def _use(self, loaded: Loaded) -> None:
         self._settings = loaded.settings
+        self._teller.use(loaded)
         self._rules: Rules = rules_of(loaded.settings, loaded.carbon)
         self._matcher = matcher_of(loaded.settings)
         options, running = loaded.collector_options, self._gatherer.free()
@@ -179,10 +182,13 @@ class Exporter:
         self._progress.ticks += 1
         self._progress.states = gathered.states
         self._progress.seconds = time.monotonic() - started
+        now_ns = self._clock.read().wall_ns
+        self._teller.tick(self._settler, lambda: self._points | self._own_points(), now_ns)
         self._show()
 
     def close(self) -> None:
         """Close the ledger and end the collectors' threads."""
+        self._teller.close()
         if self._lookup is not None:
             self._lookup.close()
         if self._items_file is not None:
@@ -300,6 +306,7 @@ class Exporter:
             points["unitcost_clock_steps_total"] = [((), steps)]
         looked = self._lookup.current() if self._lookup is not None else None
         points |= lookup_points(looked, self._clock.read().wall_ns)
+        points |= self._teller.points()
         return points | collector_points(progress.states or {})
 
     def _item_points(self) -> Points:

@@ -15,6 +15,7 @@ from unitcost.exporter.config.agreed import agreed_mistakes
 from unitcost.exporter.config.currency import currency_mistakes
 from unitcost.exporter.config.decode import Mistake, shown
 from unitcost.exporter.config.instants import instant
+from unitcost.exporter.config.notify import notify_mistakes
 from unitcost.exporter.config.regex import MAX_REGEX_LENGTH, regex_problem
 from unitcost.exporter.config.settings import (
     Instance,
@@ -50,6 +51,8 @@ def mistakes(
     yield from _paths(settings)
     yield from _price(settings.price)
     yield from _times(settings)
+    if settings.notify is not None:
+        yield from notify_mistakes(settings.notify)
     yield from _web(settings)
     for name, table in settings.servers.items():
         yield from _server(name, table, ("servers", name))

@@ -235,6 +235,19 @@ class UnitCosts(Section, frozen=True):
     minimum_units: Annotated[float, between("0.001", "1000000000")] = 1.0
 
 
+class Notify(Section, frozen=True):
+    """Whom this exporter tells by itself what is wrong, and what each day came to."""
+
+    slack_webhook_url_file: str = ""
+    """A file with the address of a Slack incoming webhook, which is a secret."""
+    webhook_url_file: str = ""
+    """A file with the address of whoever takes the same as JSON."""
+    link: str = ""
+    """Where a reader is sent: a dashboard, or this exporter's page."""
+    digest_at: str = ""
+    """Local time (``HH:MM``) of the daily digest; none where it is empty."""
+
+
 class Plugins(Section, frozen=True):
     """Which installed distributions may bring collectors, server tables and price sources."""
 
@@ -259,6 +272,7 @@ class Settings(Section, frozen=True):
     trained_models: tuple[TrainedModelSettings, ...] = ()
     opportunity: Opportunity | None = None
     budgets: tuple[BudgetSettings, ...] = ()
+    notify: Notify | None = None
     timezone: str = "UTC"
     """IANA name, for days, budgets and tariffs."""
     period: Annotated[float, between("0.2", "300")] = 5.0

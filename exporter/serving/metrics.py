@@ -15,7 +15,7 @@ from unitcost.exporter.serving.metrics_cost import (
     UNITS,
 )
 from unitcost.exporter.serving.metrics_device import CARBON, DEVICES, ENERGY, PODS
-from unitcost.exporter.serving.metrics_drift import DRIFT
+from unitcost.exporter.serving.metrics_drift import DRIFT, NOTIFICATIONS
 from unitcost.exporter.serving.metrics_memo import METHODS, TENANTS, WASTE
 from unitcost.exporter.serving.metrics_plans import BUDGETS, ITEMS, TRAINED
 from unitcost.exporter.serving.metrics_state import EXPORTER, HOST, HTTP_REQUESTS, WORKLOADS
@@ -41,6 +41,7 @@ SECTIONS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
     ("Carbon", CARBON),
     ("The host", HOST),
     ("This exporter", EXPORTER),
+    ("Whom it tells", NOTIFICATIONS),
     ("Its web server", (HTTP_REQUESTS,)),
 )
 

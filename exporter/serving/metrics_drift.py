@@ -7,6 +7,24 @@ _BASE = (
     "absent without a baseline or without requests."
 )
 
+NOTIFICATIONS = (
+    Metric(
+        "unitcost_notifications_total",
+        "counter",
+        "Posts to each channel since the start: sent, failed (tried, and tried again later), "
+        "dropped (too many waited). Absent where nobody is to be told.",
+        ("channel", "outcome"),
+        "posts",
+    ),
+    Metric(
+        "unitcost_notifications_waiting",
+        "gauge",
+        "Posts that a channel has not got yet.",
+        ("channel",),
+        "posts",
+    ),
+)
+
 DRIFT = (
     Metric(
         "unitcost_drift_ratio",

@@ -75,6 +75,7 @@ class Settler:
     runs: RunBook = field(init=False)
     corrections: Corrector = field(init=False)
     drift: DriftBook = field(init=False)
+    notify: str = field(init=False)
     held: Held | None = None
     counted: Count | None = None
     clock_steps: int = 0
@@ -97,6 +98,8 @@ class Settler:
         self.memos = Memos(self.rules.window_ns)
         self.memos.resume(self.books.committed)
         self.runs = RunBook(self.books)
+        self.corrections = Corrector(self.books, self.runs, known_time(self.state))
+        self.notify = self.state.notify
         self.drift = DriftBook(self.rules.slot_ns, frozen=dict(self.state.frozen))
         self.drift.resume(self.books.slots, self.books.watches)
         kept, began_ns = self.state.budgets, self.state.began_ns
@@ -361,6 +364,7 @@ class Settler:
             quotes=self.quotes,
             charged=self.corrections.time,
             frozen=tuple(self.drift.frozen.items()),
+            notify=self.notify,
             picograms_per_kwh=self.emissions.picograms_per_kwh,
             micrograms_left=tuple(self.emissions.left.items()),
             rates=self.rates,

@@ -48,6 +48,7 @@ class State:
     floors: tuple[tuple[str, int], ...] = ()
     quotes: tuple[Quote, ...] = ()
     frozen: tuple[tuple[str, tuple[int, int]], ...] = ()
+    notify: str = ""
     picograms_per_kwh: int | None = None
     micrograms_left: tuple[tuple[str, int], ...] = ()
     charged: ChargedTime | None = None

@@ -13,6 +13,7 @@ LABEL_VALUES: dict[str, tuple[str, ...]] = {
     "bound": ("expected", "low", "high"),
     "budget": ("search",),
     "busy_signal": ("cpu_time",),
+    "channel": ("slack",),
     "collector": ("host", "openmetrics"),
     "component": ("rent",),
     "country": ("AE",),

@@ -1,0 +1,1 @@
+"""Telling people: what is wrong now, in words, to Slack or a webhook, once."""
