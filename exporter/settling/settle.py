@@ -98,7 +98,6 @@ class Settler:
         self.memos = Memos(self.rules.window_ns)
         self.memos.resume(self.books.committed)
         self.runs = RunBook(self.books)
-        self.corrections = Corrector(self.books, self.runs, known_time(self.state))
         self.notify = self.state.notify
         self.drift = DriftBook(self.rules.slot_ns, frozen=dict(self.state.frozen))
         self.drift.resume(self.books.slots, self.books.watches)
