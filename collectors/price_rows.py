@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -14,10 +14,13 @@ MAX_YAML_BYTES = 512 * 1024
 Row = Mapping[str, str]
 
 
-def csv_rows(text: str) -> Iterator[tuple[str, Row]]:
+def csv_rows(
+    text: str, check_header: Callable[[Sequence[str]], None] = lambda names: None
+) -> Iterator[tuple[str, Row]]:
     """The rows under a header, and on which line each ends. Raises PriceSourceError.
 
-    Empty lines and those that begin with # are left out.
+    Empty lines and those that begin with # are left out. `check_header` raises PriceSourceError for
+    columns that are not those of such a table: without rows, another file would be an empty one.
     """
     lines = csv.reader(io.StringIO(text, newline=""), strict=True)
     header: list[str] | None = None
@@ -30,6 +33,7 @@ def csv_rows(text: str) -> Iterator[tuple[str, Row]]:
                 header = [cell.strip() for cell in cells]
                 if len(set(header)) < len(header):
                     raise PriceSourceError(f"{where}: a column stands there twice")
+                check_header(header)
             elif len(cells) != len(header):
                 raise PriceSourceError(f"{where}: {len(cells)} cells, {len(header)} columns")
             else:

@@ -48,6 +48,8 @@ Column = Literal[
     "valid_to",
 ]
 COLUMNS: tuple[Column, ...] = get_args(Column)
+NEEDED: tuple[Column, ...] = ("provider", "region", "sku", "model", "per_hour")
+"""Columns that a file has, or that `fill` stands in for."""
 Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
 
 
@@ -161,7 +163,7 @@ def _percent(text: str) -> Decimal:
 
 
 def _key(row: Row) -> PriceKey:
-    missing = [name for name in ("provider", "region", "sku", "model") if not row[name]]
+    missing = [name for name in NEEDED if name != "per_hour" and not row[name]]
     if missing:
         raise Unusable(f"{missing[0]} is missing")
     try:
@@ -183,18 +185,32 @@ def _decoded(body: bytes) -> str:
 
 def _rows(text: str, options: Options, is_yaml: bool) -> Iterator[tuple[str, Row]]:
     """Where each row stands, and all our columns of it, empty where there is nothing."""
-    raw = yaml_rows(text) if is_yaml else csv_rows(text)
     theirs = {name: options.columns.get(name, name) for name in COLUMNS}
+    needed = [theirs[name] for name in NEEDED if name not in options.fill]
+
+    def check_header(names: Sequence[str]) -> None:
+        _check_known(names, options)
+        if missing := [name for name in needed if name not in names]:
+            raise PriceSourceError(f"the column {missing[0]!r} is missing: this is another file")
+
+    raw = yaml_rows(text) if is_yaml else csv_rows(text, check_header)
     for index, (where, row) in enumerate(raw):
         if index >= MAX_ROWS:
             raise PriceSourceError(f"the file has more than {MAX_ROWS} rows")
-        if not options.columns and (unknown := set(row) - set(COLUMNS)):
-            name = min(unknown)
-            raise PriceSourceError(f"{where}: no column is called {name[:40]!r}")
+        try:
+            _check_known(list(row), options)
+        except PriceSourceError as error:
+            raise PriceSourceError(f"{where}: {error}") from None
         filled: dict[str, str] = {name: row.get(theirs[name], "").strip() for name in COLUMNS}
         for name, value in options.fill.items():
             filled[name] = filled[name] or value
         yield where, filled
+
+
+def _check_known(names: Sequence[str], options: Options) -> None:
+    """A name that is none of ours is a mistake, unless the user says what the file calls ours."""
+    if not options.columns and (unknown := set(names) - set(COLUMNS)):
+        raise PriceSourceError(f"no column is called {min(unknown)[:40]!r}")
 
 
 def make_source(options: Options, context: SourceContext) -> PriceFile:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.crash import settling
-from tests.sites import Site, near, rules
+from tests.lately import by_amount, corrected, ledger_usd, now, site_at
+from tests.lately import check as check_site
+from tests.sites import Site, learn, near, rules
 from tests.worlds import Host
 from unitcost.exporter.ledger.keeper import Keeper
 from unitcost.exporter.ledger.rows import charge_rows
@@ -137,3 +139,29 @@ def test_the_ledger_goes_on_in_its_currency_over_a_restart(tmp_path: Path) -> No
     anew = charge_rows(settler.books.whole(), "host", "host")
     names = ("currency", "rate", "price", "workload", "state", "resource")
     assert sorted(tuple(map(str, (row[name] for name in names))) for row in anew) == sorted(found)
+
+
+@pytest.mark.parametrize("before", [("1.1",), ()])
+def test_a_rate_learnt_late_costs_what_one_known_in_time_costs(before: tuple[str, ...]) -> None:
+    """Also where there was none before: unpriced until then. Each row is in its currency."""
+    first = [euro(usd, 1) for usd in before]
+    late = site_at(None, book(*first, per_hour="90"))
+    change = now(late) + 17 * 60 * NS_PER_SECOND
+    then = [euro("1.1", 1), euro("1.25", change, date(2026, 11, 21))]
+    known = site_at(None, book(*then, per_hour="90"))
+    rows = []
+    for tick in range(91):
+        if tick == 90:
+            learn(late, book(*then, per_hour="90"))
+        known.tick(seconds=40.0)
+        rows += charge_rows(late.tick(seconds=40.0), "h", "host")
+    for site in (late, known):
+        check_site(site)
+    assert ledger_usd(late) == ledger_usd(known)
+    assert by_amount(late) == by_amount(known)
+    assert corrected(late) != 0
+    prices = late.ledger.prices
+    for row in rows:
+        price = prices[row["price"]]
+        assert (row["currency"], row["rate"]) == (price.currency, price.rate)
+        assert row["pico"] is None or row["currency"] == "EUR"
