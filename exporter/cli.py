@@ -91,6 +91,11 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     _add_ledger(add("ledger", _ledger, "look after the ledger"))
     _add_prices(add("prices", _prices, "what this host costs, by whom, and why"))
     _add_dashboards(add("dashboards", _dashboards, "dashboards, recording rules and alerts"))
+    items = add("items", _items, "what is paid for beside compute: list, add, cancel")
+    if arguments and arguments[0] == "items":
+        from unitcost.exporter import item_commands
+
+        item_commands.add_arguments(items)
     demo = add("demo", _demo, "a real model server and training loop on this host, priced live")
     if arguments and arguments[0] == "demo":
         from unitcost.exporter.demo import run
@@ -298,6 +303,15 @@ def _act(path: str, arguments: argparse.Namespace) -> int:
             return FAILED
         print(f"{path}: ok")
     return GOOD
+
+
+def _items(arguments: argparse.Namespace) -> int:
+    loaded = _loaded(arguments.config)
+    if loaded is None:
+        return BAD_USAGE
+    from unitcost.exporter import item_commands
+
+    return item_commands.main(loaded, arguments)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

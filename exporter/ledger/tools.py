@@ -8,6 +8,7 @@ from pathlib import Path
 from unitcost.exporter.ledger.schema import SCHEMA_VERSION
 from unitcost.exporter.ledger.store import Ledger
 from unitcost.pricing.charge import cost_of
+from unitcost.pricing.items import Booked, ItemKey, ItemType
 from unitcost.pricing.money import PICO
 from unitcost.pricing.timeline import NS_PER_HOUR
 
@@ -117,10 +118,30 @@ FROM item_charge GROUP BY id, workload, model, run, item, per, revision
 """
 
 
+def booked_items(path: str | Path) -> dict[ItemKey, Booked]:
+    """What is booked of every item that a ledger knows. Raises sqlite3.Error, or ValueError."""
+    with closing(_read_only(path)) as connection:
+        if not _has_items(connection):
+            return {}
+        return {
+            ItemKey(name, workload, model, run, ItemType(kind), per): Booked(
+                int(booked), int(due), units
+            )
+            for name, workload, model, run, kind, per, booked, due, units in connection.execute(
+                _ITEMS
+            )
+        }
+
+
+def _has_items(connection: sqlite3.Connection) -> bool:
+    """Whether it is not a ledger from before there were items."""
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+    return {"item", "item_charge"} <= tables
+
+
 def _unbooked(connection: sqlite3.Connection) -> list[str]:
     """Items whose rows do not sum to what they say is booked, corrected and counted."""
-    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
-    if not {"item", "item_charge"} <= tables:  # a ledger from before there were items
+    if not _has_items(connection):
         return []
     rows = {tuple(row[:7]): row[7:] for row in connection.execute(_ITEM_SUMS)}
     problems = []

@@ -54,6 +54,9 @@ BAD_USAGE = {
     "a command too much": ["run", "run"],
     "no file": ["check-config"],
     "no action": ["ledger"],
+    "no action on items": ["items"],
+    "no configuration with items": ["items", "list"],
+    "an item of nothing": ["items", "add", "--config", "f"],
     "no destination": ["ledger", "backup"],
     "no age": ["ledger", "purge"],
     "an age of nothing": ["ledger", "purge", "--older-than", "0"],
@@ -74,7 +77,9 @@ def test_bad_usage_is_exit_code_2_and_nothing_on_standard_output(
     assert output.err.startswith("usage: unitcost")
 
 
-@pytest.mark.parametrize("command", ["run", "once", "check-config", "doctor", "plugins", "ledger"])
+@pytest.mark.parametrize(
+    "command", ["run", "once", "check-config", "doctor", "plugins", "ledger", "items"]
+)
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 0, on standard output."""
     assert cli.main([command, "--help"]) == 0
