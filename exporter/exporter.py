@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unitcost.exporter.clock import Clock
 from unitcost.exporter.config.load import Loaded
 from unitcost.exporter.gathering.gather import CollectorState, Gathered, Gatherer
 from unitcost.exporter.gathering.sources import make_sources
-from unitcost.exporter.items.watch import ItemsFile, Watched
 from unitcost.exporter.ledger.keeper import Keeper
 from unitcost.exporter.log import OncePer, fields
 from unitcost.exporter.observe import Kept, kept_after, observed_of
@@ -34,6 +34,9 @@ from unitcost.exporter.telling import Teller
 from unitcost.pricing.money import PICO
 from unitcost.pricing.sample import NS_PER_SECOND
 from unitcost.pricing.timeline import ClockReading
+
+if TYPE_CHECKING:
+    from unitcost.exporter.items.watch import ItemsFile, Watched
 
 _log = logging.getLogger(__name__)
 
@@ -99,9 +102,7 @@ class Exporter:
         if self._items_file is None or self._items_file.path != path:
             if self._items_file is not None:
                 self._items_file.close()
-            self._items_file = ItemsFile(path) if path else None
-            if self._items_file is not None:
-                self._items_file.start()
+            self._items_file = _watched(path) if path else None
         self._watched = None
         self._take_items()
 
@@ -329,6 +330,15 @@ class Exporter:
             rejected += left_out
         points["unitcost_items_rejected"] = [((), float(rejected))]
         return points
+
+
+def _watched(path: str) -> "ItemsFile":
+    """The items file, looked at from now on."""
+    from unitcost.exporter.items.watch import ItemsFile  # most hosts have none
+
+    file = ItemsFile(path)
+    file.start()
+    return file
 
 
 def collector_points(states: Mapping[str, CollectorState]) -> Points:

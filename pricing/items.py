@@ -18,6 +18,8 @@ from unitcost.pricing.sample import Outcome, Quantity, TokenType
 from unitcost.pricing.workload import Account
 
 MAX_USD = Decimal(10**9)
+MAX_USD_PER_UNIT = Decimal(10**6)
+"""So that all units there can be come to dollars that fit 64 bits."""
 MAX_PLACES = 12
 """Digits after the point: more would be less than a pico-dollar."""
 _MICRO = 10**6
@@ -84,7 +86,7 @@ class Item:
     note: str = ""
 
     def __post_init__(self) -> None:
-        within("an item in USD", self.usd, 0, MAX_USD)
+        within("an item in USD", self.usd, 0, MAX_USD_PER_UNIT if self.key.per else MAX_USD)
         if Decimal(self.usd).as_tuple().exponent < -MAX_PLACES:  # type: ignore[operator]
             raise ValueError(f"an item has at most {MAX_PLACES} digits after the point")
         if self.start_ns is None and not self.key.per:

@@ -206,7 +206,8 @@ class MemoryLedger:
                 name, priced = key.account.workload, amount.pico is not None
                 more = Sum(amount.pico or 0, priced, 0 if priced else amount.quantity)
                 charged[name] = charged.get(name, Sum()).plus(more)
-        unknown = any(e.kind == "gap_unknown" and e.at_ns >= from_ns for e in self.events)
+        gaps = (event for event in self.events if event.kind == "gap_unknown")
+        unknown = any(each.at_ns + int(each.detail["duration_ns"]) > from_ns for each in gaps)
         items: dict[str, int] = {}
         for item, found in self.item_charges.items():
             if first <= item.hour <= last and item.hour:

@@ -11,7 +11,14 @@ from unitcost.exporter.config.checks import is_timezone, name_problem
 from unitcost.exporter.config.decode import Mistake, shown
 from unitcost.exporter.config.instants import instant, instant_ns
 from unitcost.pricing.budget import Budget, BudgetPeriod
-from unitcost.pricing.items import SERVED, Item, ItemKey, ItemType, ItemUnit
+from unitcost.pricing.items import (
+    MAX_USD_PER_UNIT,
+    SERVED,
+    Item,
+    ItemKey,
+    ItemType,
+    ItemUnit,
+)
 from unitcost.pricing.trained import RunOf, TrainedModel
 
 if TYPE_CHECKING:
@@ -71,6 +78,8 @@ def item_mistakes(item: ItemSettings, path: Path) -> Iterator[Mistake]:
 def _booking(item: ItemSettings, path: Path) -> Iterator[Mistake]:
     """An item is booked at an instant, over a period, or by units."""
     if item.per:
+        if item.usd > MAX_USD_PER_UNIT:
+            yield Mistake((*path, "usd"), f"for each unit at most {MAX_USD_PER_UNIT}")
         if item.at:
             yield Mistake((*path, "at"), "with per an item is counted: start and end may limit it")
         if item.run and item.per in SERVED:

@@ -1,5 +1,6 @@
 """The ledger's statements about items, and about what was charged before a budget was there."""
 
+import json
 from typing import Any
 
 import msgspec
@@ -99,12 +100,10 @@ def read_past(connection: Connection, tables: Tables, from_ns: int, to_ns: int) 
     if oldest is None:
         return Past(to_ns)
     charged = _charged(connection, tables.charge, first, last)
-    events = tables.event
-    gaps = (events.c.kind == "gap_unknown") & (events.c.at_ns >= from_ns)
-    unknown = connection.execute(select(events.c.id).where(gaps).limit(1)).first()
+    unknown = _knows_not(connection, tables.event, from_ns)
     items = _booked(connection, tables.item_charge, first, last)
     since = max(first, oldest) * NS_PER_HOUR
-    return Past(since, charged, unknown is not None, items)
+    return Past(since, charged, unknown, items)
 
 
 def _charged(connection: Connection, table: Table, first: int, last: int) -> dict[str, Sum]:
@@ -124,6 +123,15 @@ def _charged(connection: Connection, table: Table, first: int, last: int) -> dic
         workload: Sum(0 if high is None else high * _HALF + low, high is not None, unpriced)
         for workload, high, low, unpriced in connection.execute(query)
     }
+
+
+def _knows_not(connection: Connection, table: Table, from_ns: int) -> bool:
+    """Whether a gap of which nobody knows what it cost reached beyond an instant."""
+    gaps = select(table.c.at_ns, table.c.detail).where(table.c.kind == "gap_unknown")
+    return any(
+        at_ns + json.loads(detail)["duration_ns"] > from_ns
+        for at_ns, detail in connection.execute(gaps)
+    )
 
 
 def _booked(connection: Connection, table: Table, first: int, last: int) -> dict[str, int]:

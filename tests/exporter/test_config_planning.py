@@ -151,6 +151,11 @@ BAD = {
         "either at, or",
     ),
     "an item at an instant for each step": (item(f"{AT}, per: step"), "items[0].at", "is counted"),
+    "a dear step": (
+        item("per: step").replace("usd: 1", "usd: 1000000.5"),
+        "items[0].usd",
+        "for each unit at most 1000000",
+    ),
     "requests of a run": (item("per: request, run: r"), "items[0].per", "a run serves no requests"),
     "an instant without an offset": (
         item("at: 2026-01-01T00:00:00"),

@@ -428,3 +428,16 @@ def test_a_price_learnt_late_in_the_tick_in_which_a_budget_begins_counts_once() 
     site.tick()
     assert near(spent(site) or Decimal(0), cost(2 * HOUR + 5))
     assert site.point(WHOLE, "b") == 1
+
+
+def test_a_gap_that_began_before_the_period_is_not_known_in_it_either() -> None:
+    """A budget that is new says so as one that was there would."""
+    site = site_at("2026-03-30T22:00Z")
+    site.tick()
+    site.host.reboot(3 * HOUR)
+    site.restart()
+    site.settle()
+    state(site, budget())
+    site.tick()
+    assert site.point(WHOLE, "b") == 0
+    assert site.point(START, "b") == ns("2026-03-31T00:00Z") / 1e9

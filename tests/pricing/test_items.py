@@ -56,7 +56,7 @@ def test_half_of_the_period_is_half_of_the_amount() -> None:
     assert item.due_pico(200 * SECOND) == to_pico(Decimal(21000))
 
 
-@given(AMOUNTS, st.lists(st.integers(0, 10**12), max_size=10))
+@given(st.decimals(0, 10**6, places=12), st.lists(st.integers(0, 10**12), max_size=10))
 def test_an_item_for_each_unit_is_rounded_once(usd: Decimal, counts: list[int]) -> None:
     """However many ticks the units came in."""
     item = Item(key("request"), usd)
@@ -114,6 +114,7 @@ def test_units_count_from_tick_to_tick() -> None:
         ("NaN", 0, None, ""),
         ("Infinity", 0, None, ""),
         ("1000000001", 0, None, ""),
+        ("1000001", None, None, "request"),
         ("0.0000000000001", 0, None, ""),
         ("1", None, None, ""),
         ("1", None, 5, ""),

@@ -153,14 +153,18 @@ class PlanStory(Story):
 
 
 PLANNED = ("restate", "restate")
+FEWER = max(1, settings.default.max_examples // 3)
+"""The audit of a step takes longer than the step."""
 
 
+@settings(max_examples=FEWER)
 @given(steps(*TROUBLED, *PLANNED), BOOKS)
 def test_items_and_budgets_follow_whatever_happens(history: list[Step], book: Prices) -> None:
     """Stops, crashes, sleeps, reboots, prices that change, a ledger that takes nothing."""
     PlanStory(Site(rules_of(book))).tell(history)
 
 
+@settings(max_examples=FEWER)
 @given(steps(*STEPPED, *PLANNED), BOOKS)
 def test_so_they_do_when_the_clock_is_set(history: list[Step], book: Prices) -> None:
     """By a day and back: no counter falls, and the days that were before are found again."""
