@@ -32,7 +32,7 @@ COLUMNS = (
     "source",
     "note",
 )
-MAX_ROWS = 400
+MAX_ROWS = 300
 REFRESH_SECONDS = 86_400.0
 """The card changes with the version of the exporter only."""
 

@@ -37,7 +37,7 @@ class Statements:
         self.run = self._replace(tables.run)
         self.epoch_mark = self._replace(tables.epoch_mark)
         self.event = tables.event.insert()
-        self.drift_slot = self._add(tables.drift_slot, Sums.__slots__, ())
+        self.drift_slot = self._add(tables.drift_slot, tuple(Sums.__slots__), ())
         self.drift_watch = self._replace(tables.drift_watch)
         self.item = self._replace(tables.item)
         self.item_charge = self._add(tables.item_charge, ("usd", "pico", "units"), ("known_at_ns",))

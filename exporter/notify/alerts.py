@@ -72,8 +72,8 @@ def alerts_of(points: Points, zone: ZoneInfo) -> list[Alert]:
 def _drifts(points: Points, zone: ZoneInfo) -> Iterator[Alert]:
     """One for each workload and model, by the factor that changed most of those that are out."""
     out: dict[tuple[str, ...], dict[Factor, float]] = {}
-    for labels, since in points.get("unitcost_drift_since_timestamp_seconds", ()):
-        out.setdefault(labels[:3], {})[Factor(labels[3])] = since
+    for labels, began in points.get("unitcost_drift_since_timestamp_seconds", ()):
+        out.setdefault(labels[:3], {})[Factor(labels[3])] = began
     ratios = dict(points.get("unitcost_drift_ratio", ()))
     per_day = dict(points.get("unitcost_drift_usd_per_day", ()))
     factors: dict[tuple[str, ...], dict[Factor, float]] = {}
@@ -83,7 +83,7 @@ def _drifts(points: Points, zone: ZoneInfo) -> Iterator[Alert]:
         own = factors.get(labels)
         if own is None or labels not in ratios:
             continue
-        led = max(since_by, key=lambda each: math.log(own[each]))
+        led = max(since_by, key=own.__getitem__)
         since, day = since_by[led], per_day[labels]
         severity = Severity.CRITICAL if ratios[labels] >= 2 else Severity.WARNING
         yield Alert(

@@ -168,20 +168,16 @@ def test_few_requests_prove_nothing_of_what_is_counted_by_them() -> None:
 
 def test_a_wandering_factor_has_a_wider_bound() -> None:
     """A mix that is off by a tenth every other hour is not out of its scatter when it is again."""
-
-    def wandering(sums: Sums) -> Sums:
-        return sums
-
     chance = random.Random(2)
+    by = 1.0
     memory: Memory = {}
     slots: list[Sums] = []
     raised: list[Factor] = []
     for slot in range(3 * DAY_SLOTS):
         if slot % SLOTS_PER_HOUR == 0:
             by = chance.choice([0.9, 1.0, 1.11])
-        slots.append(
-            replace(wandering(USUAL), output=int(USUAL.output * by), input=int(USUAL.input * by))
-        )
+        longer = {name: int(getattr(USUAL, name) * by) for name in ("input", "output")}
+        slots.append(replace(USUAL, **longer))
         verdict = watch(RULES, memory, slot, slots[-SLOTS_PER_HOUR:], lambda _: USUAL)
         memory = verdict.memory
         raised.extend(verdict.raised)

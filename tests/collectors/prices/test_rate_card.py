@@ -242,8 +242,8 @@ def test_a_card_that_is_broken_is_an_error_in_words(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_card_is_small_and_each_row_says_who_and_when(card: tuple[CardRow, ...]) -> None:
-    """At most 400 rows, written from facts; the accelerators of the field are among them."""
-    assert 200 <= len(card) <= 400
+    """At most 300 rows, written from facts; the accelerators of the field are among them."""
+    assert 200 <= len(card) <= 300
     for row in card:
         assert row.quote.source.endswith(f" {row.as_of}")
         assert date(2022, 1, 1) <= row.as_of <= NOW.date()
@@ -373,9 +373,9 @@ def test_other_columns_and_too_many_rows_are_refused() -> None:
         parse_rate_card(card_of(GOOD).replace("per_hour", "price"))
     with pytest.raises(BadTable, match="no rows"):
         parse_rate_card("")
-    many = [GOOD.replace("p5.48xlarge", f"p5.{size:04}") for size in range(401)]
-    assert len(parse_rate_card(card_of(*many[:400]))) == 400
-    with pytest.raises(BadTable, match="more than 400"):
+    many = [GOOD.replace("p5.48xlarge", f"p5.{size:04}") for size in range(301)]
+    assert len(parse_rate_card(card_of(*many[:300]))) == 300
+    with pytest.raises(BadTable, match="more than 300"):
         parse_rate_card(card_of(*many))
 
 
