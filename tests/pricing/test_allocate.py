@@ -247,3 +247,10 @@ def test_a_gap_after_which_nobody_is_known_is_unmetered() -> None:
     assert carried([share(A, 40), share(B, 2)], {A: (5, 0)}) == unheld(42, UNMETERED)
     assert carried(unheld(7, UNMETERED), {Account(UNMETERED): (1, 1)}) == unheld(7, UNMETERED)
     assert carried([], {}) == unheld(1, UNMETERED)
+
+
+def test_weights_stay_whole_numbers_whatever_is_carried() -> None:
+    """A third of seven is two."""
+    (kept, rest) = carried([share(A, 7)], {A: (1, 3)})
+    assert (kept.weight, rest.weight) == (2, 5)
+    assert isinstance(kept.weight, int)

@@ -323,3 +323,26 @@ def test_a_price_of_what_is_measured_has_one_row_whenever_it_holds() -> None:
         metered_price(*first[:5], "stated_draw"),
     ]
     assert len({each.id for each in (price, *others)}) == 8
+
+
+def test_a_charge_has_everything_its_row_had() -> None:
+    """In its place: whose, where, what, how much, and what it was converted by."""
+    key = ChargeKey(CPU, Component.RENT, Account("a"), State.IDLE, Method.CPU_TIME, "p", 7)
+    amount = Amount(7200 * MICRO, 3 * 10**12)
+    rate = Decimal("3.6725")
+    found = Charge.of("host-1", "pod", key, amount, START, "AED", rate)
+    assert found == Charge(
+        "host-1", "pod", key, Decimal(2), Decimal(3), "AED", rate, known_at_ns=START
+    )
+    plain = Charge.of("host-1", "pod", key, Amount(0, None), 5)
+    assert (plain.currency, plain.rate, plain.known_at_ns) == ("USD", Decimal(1), 5)
+    assert (plain.quantity, plain.cost_usd) == (Decimal(0), None)
+
+
+def test_a_revision_that_does_not_balance_is_found() -> None:
+    """Its charges are held against its own accrual, not against the row that it corrects."""
+    posting = Posting()
+    key = ChargeKey(CPU, Component.RENT, Account("a"), State.IDLE, Method.CPU_TIME, "p", 7, 1)
+    posting.charges[key] = Amount(5, 3)
+    ((place, residue),) = residual(posting).items()
+    assert (place.revision, residue) == (1, (-5, -3))

@@ -1,6 +1,7 @@
 """Prices: what holds when, and how a host's price becomes the prices of its resources."""
 
 import itertools
+import re
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -18,6 +19,8 @@ from unitcost.pricing.price import (
     Price,
     PriceBook,
     PriceModel,
+    PriceUnit,
+    UnitPrice,
     electricity_per_hour,
     straight_line,
     unit_price,
@@ -129,8 +132,12 @@ def test_a_price_that_is_none_is_refused(usd: str) -> None:
 
 def test_a_price_valid_for_no_time_is_refused() -> None:
     """It could hide that another one is missing."""
-    with pytest.raises(ValueError, match="valid for some time"):
+    with pytest.raises(ValueError, match=r"^a price must be valid for some time$"):
         price("1", 5, 5)
+
+
+NO_LIFE = r"^amortisation needs a positive life and 0 <= residual <= purchase$"
+NO_PUE = r"^PUE is the facility's energy over the host's: it is never below 1$"
 
 
 def test_straight_line_spreads_what_is_lost_over_the_hours_of_its_life() -> None:
@@ -138,15 +145,18 @@ def test_straight_line_spreads_what_is_lost_over_the_hours_of_its_life() -> None
     assert straight_line(Decimal(8760), Decimal(0), Decimal(1)) == 1
     hourly = straight_line(Decimal(10_000), Decimal(1240), Decimal(4))
     assert hourly * 4 * HOURS_PER_YEAR == 8760
+    assert straight_line(Decimal(5), Decimal(5), Decimal(1)) == 0
+    assert straight_line(Decimal(0), Decimal(0), Decimal(1)) == 0
     for purchase, residual, life in ((1, 0, 0), (1, 2, 1), (1, -1, 1)):
-        with pytest.raises(ValueError, match="amortisation needs"):
+        with pytest.raises(ValueError, match=NO_LIFE):
             straight_line(Decimal(purchase), Decimal(residual), Decimal(life))
 
 
 def test_electricity_is_watts_times_pue_times_tariff() -> None:
     """500 W at a PUE of 1.2 and 0.30 USD a kWh: 18 cents an hour."""
     assert electricity_per_hour(Decimal(500), Decimal("0.30"), Decimal("1.2")) == Decimal("0.18")
-    with pytest.raises(ValueError, match="PUE"):
+    assert electricity_per_hour(Decimal(500), Decimal("0.30"), Decimal(1)) == Decimal("0.15")
+    with pytest.raises(ValueError, match=NO_PUE):
         electricity_per_hour(Decimal(1), Decimal(1), Decimal("0.99"))
 
 
@@ -376,3 +386,33 @@ def test_a_price_that_is_only_stated_again_is_the_same_price() -> None:
     for other in (replace(later, usd_per_hour=Decimal(2)), replace(later, valid_to_ns=None)):
         assert first.again(other) is None
     assert replace(first, restated_ns=99) == first
+
+
+def test_a_unit_price_tells_everything_that_it_was_charged_by() -> None:
+    """What, whose, by which model and source; from when to when, stated and learnt when."""
+    whole = Price(RENT, Decimal(1), PriceModel.SPOT, "list", 10, 90, 20, 30)
+    found = unit_price(Resource(CPU, MICRO), RENT, 5, whole, "rule")
+    assert found == UnitPrice(
+        CPU, RENT, 5, "spot", "list", 10, 90, 20, 30, "USD", "rule", found.id, PriceUnit.HOUR
+    )
+    assert re.fullmatch("[0-9a-f]{16}", found.id)
+
+
+def test_a_unit_price_without_a_price_tells_nothing_of_one() -> None:
+    """Nobody said it, of no time: it is unpriced."""
+    found = unit_price(Resource(CPU, MICRO), RENT, None, None, "rule")
+    assert found == UnitPrice(CPU, RENT, None, "", "", 0, None, 0, 0, "USD", "rule", found.id)
+
+
+def test_unit_prices_say_whose_price_they_are_parts_of() -> None:
+    """Of each component its own; of one that has none, nobody's."""
+    power = replace(price("3", component=POWER), source="meter")
+    book = PriceBook((RENT, POWER, Component.OVERHEAD), (price("2"), power))
+    host = (Resource(CPU, MICRO), Resource(MEMORY, MICRO))
+    listed = unit_prices(book, host, DEFAULT_SPLIT, 0)
+    said = {(found.component, found.source, found.model) for _, found in listed}
+    assert said == {
+        (RENT, "test", "override"),
+        (POWER, "meter", "override"),
+        (Component.OVERHEAD, "", ""),
+    }

@@ -201,3 +201,58 @@ def test_thousands_of_quotes_are_no_burden() -> None:
     )
     all_at_once = [quote(str(n + 1), n) for n in range(3000)]
     assert len(resolve(HOST, [Offered(Rank.LIVE, all_at_once)]).rejected) == 3000
+
+
+def test_prices_that_follow_each_other_contradict_nothing() -> None:
+    """Stated at once, the one ends when the other begins, in either order."""
+    old, new = quote("98.32", 0, 10, as_of_ns=5), quote("55.04", 10, 20, as_of_ns=5)
+    for rows in ([old, new], [new, old]):
+        found = resolve(HOST, [Offered(Rank.LIVE, rows)])
+        assert prices(found, 9, 10) == [Decimal("98.32"), Decimal("55.04")]
+        assert found.rejected == ()
+    overlapping = replace(new, valid_from_ns=9)
+    for rows in ([old, overlapping], [overlapping, old]):
+        found = resolve(HOST, [Offered(Rank.LIVE, rows)])
+        assert prices(found, 8, 9, 10) == [None, None, None]
+        assert {each.why for each in found.rejected} == {Why.OVERLAP}
+
+
+def test_what_is_rejected_is_told_with_its_source_and_why() -> None:
+    """The quote as it was, and how good the source that had it."""
+    other = quote("1", key=replace(KEY, region="us-east-2"))
+    best, worse = quote("2"), quote("3")
+    found = resolve(HOST, [Offered(Rank.LIVE, [other, best]), Offered(Rank.RATE_CARD, [worse])])
+    assert {(each.rank, each.quote, each.why) for each in found.rejected} == {
+        (Rank.LIVE, other, Why.REGION),
+        (Rank.RATE_CARD, worse, Why.OUTRANKED),
+    }
+    (chosen,) = found.chosen
+    assert (chosen.rank, chosen.quote) == (Rank.LIVE, best)
+
+
+def test_of_an_unknown_host_nothing_is_rejected() -> None:
+    """No quote is of something else as long as it is not known what the host is."""
+    unknown = replace(HOST, region="")
+    found = resolve(unknown, [Offered(Rank.LIVE, [quote(), quote("1", key=replace(KEY, sku="x"))])])
+    assert (found.chosen, found.rejected, found.missing) == ((), (), ("region",))
+
+
+def test_what_is_missing_is_named() -> None:
+    """In the words that a person reads."""
+    assert resolve(HostIdentity(), []).missing == (
+        "provider",
+        "region",
+        "instance type",
+        "price model",
+    )
+    assert resolve(replace(HOST, sku=""), []).missing == ("instance type",)
+    assert resolve(HOST, []).missing == ()
+
+
+def test_what_one_source_says_twice_is_rejected_with_its_rank() -> None:
+    """Both of them, as they were."""
+    rows = [quote("1", as_of_ns=5), quote("2", as_of_ns=5)]
+    found = resolve(HOST, [Offered(Rank.RATE_CARD, rows)])
+    assert [(each.rank, each.quote) for each in found.rejected] == [
+        (Rank.RATE_CARD, row) for row in rows
+    ]

@@ -197,3 +197,18 @@ def test_a_period_does_not_end_before_it_starts() -> None:
     """Negative time cannot even be written down."""
     with pytest.raises(ValueError, match="ends before it starts"):
         Period(2, 1)
+
+
+@pytest.mark.parametrize("extra", [-1, 0, 1])
+def test_what_is_within_the_tolerance_did_not_happen(extra: int) -> None:
+    """A suspend or a step of just that length is noise; one of a nanosecond more is none."""
+    position = Position(START, ClockReading(START, 0, 0, "boot"))
+    slept = SUSPEND_TOLERANCE_NS + extra
+    found = advance(position, ClockReading(START + slept, 0, slept, "boot"), present=True)
+    assert lengths(found) == ({Cover.SUSPENDED: slept} if extra > 0 else {})
+    step = STEP_TOLERANCE_NS + extra
+    for sign in (1, -1):
+        clock = ClockReading(START + SECOND + sign * step, SECOND, SECOND, "boot")
+        found = advance(position, clock, present=True)
+        assert found.step_ns == (sign * step if extra > 0 else 0)
+        assert lengths(found) == {Cover.METERED: SECOND}

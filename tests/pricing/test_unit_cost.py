@@ -194,3 +194,35 @@ def test_one_slice_that_does_not_tell_busy_from_idle_leaves_no_used_basis() -> N
     window.add(one(5, {SUCCEEDED: MICRO}, LENGTH + 1, used=4))
     assert costs(window)[Unit.REQUEST, "", Basis.USED].usd == Decimal("3.5e-12")
     assert total_usd(window) == Decimal("1e-11")
+
+
+def test_steps_and_samples_have_costs_like_requests() -> None:
+    """On both bases, without a type."""
+    units = {STEPS: 4 * MICRO, SAMPLES: 8 * MICRO, SUCCEEDED: 2 * MICRO}
+    found = costs(filled(one(16, units, used=8)))
+    assert {key: cost.usd for key, cost in found.items()} == {
+        (Unit.REQUEST, "", Basis.ALLOCATED): Decimal("8e-12"),
+        (Unit.STEP, "", Basis.ALLOCATED): Decimal("4e-12"),
+        (Unit.SAMPLE, "", Basis.ALLOCATED): Decimal("2e-12"),
+        (Unit.REQUEST, "", Basis.USED): Decimal("4e-12"),
+        (Unit.STEP, "", Basis.USED): Decimal("2e-12"),
+        (Unit.SAMPLE, "", Basis.USED): Decimal("1e-12"),
+    }
+    assert {cost.basis for cost in found.values()} == set(Basis)
+    assert {(cost.unit, cost.type) for cost in found.values()} == {
+        (unit, "") for unit in (Unit.REQUEST, Unit.STEP, Unit.SAMPLE)
+    }
+
+
+def test_phases_that_took_as_long_as_each_other_price_apart_too() -> None:
+    """Half and half."""
+    units = {INPUT: 4 * MICRO, OUTPUT: MICRO, PREFILL: 10 * MICRO, DECODE: 10 * MICRO}
+    found = costs(filled(one(16, units)))
+    assert found[Unit.TOKEN, "input", Basis.ALLOCATED].usd == Decimal("2e-12")
+    assert found[Unit.TOKEN, "output", Basis.ALLOCATED].usd == Decimal("8e-12")
+
+
+def test_any_part_of_a_unit_has_a_cost_where_no_minimum_is_set() -> None:
+    """A millionth of an epoch's step is one; nothing of it is none."""
+    assert costs(filled(one(5, {STEPS: 1}), minimum=0))[Unit.STEP, "", Basis.ALLOCATED]
+    assert costs(filled(one(5, {STEPS: 1}), one(5, {STEPS: 0}, LENGTH + 1), minimum=0)) == {}

@@ -5,7 +5,7 @@ from dataclasses import replace
 from tests.pricing.test_units import SECOND, ZERO, read, requests, subject, total
 from unitcost.pricing.meter import Event, Point
 from unitcost.pricing.resource import MICRO
-from unitcost.pricing.sample import Kind, Layer, Quantity, Sample, Subject, TokenType
+from unitcost.pricing.sample import Kind, Layer, Quantity, Sample, Source, Subject, TokenType
 from unitcost.pricing.timeline import ClockReading
 from unitcost.pricing.unit_points import MAX_STALE, Series, UnitMeter, without_oldest
 from unitcost.pricing.units import Count, count
@@ -198,3 +198,82 @@ def test_of_too_many_counters_the_oldest_go_and_only_of_who_has_them() -> None:
     assert gone == {series("many", 0), series("many", 1)}
     exactly = dict(list(many.items())[3:])
     assert without_oldest(exactly, set()) is exactly
+
+
+def test_a_series_told_three_times_counts_once_and_what_follows_it_counts() -> None:
+    """The other two are duplicates; nothing after them is lost."""
+    at = 14 * SECOND
+    same = [requests(ENGINE, value, at) for value in (9, 99, 999)]
+    found = read(started(), [ENGINE], [*same, tokens(ENGINE, 130, at)])
+    assert found.events == {Event.COUNTED: 2, Event.DUPLICATE: 2}
+    assert found.units[M, REQUESTS, "succeeded"] == 4 * MICRO
+    assert found.units[M, TOKENS, TokenType.OUTPUT] == 30 * MICRO
+
+
+def test_a_counter_that_wraps_or_is_a_difference_is_read_as_such() -> None:
+    """Its sample says so."""
+    first = [
+        replace(requests(ENGINE, 250, 9 * SECOND), wraps_at=256.0),
+        replace(tokens(ENGINE, 100, 9 * SECOND), source=Source.DERIVED),
+        requests(ENGINE, 100, 9 * SECOND, label="failed"),
+    ]
+    meter = read(UnitMeter(), [ENGINE], first).meter
+    at = 14 * SECOND
+    now = [
+        replace(requests(ENGINE, 4, at), wraps_at=256.0),
+        replace(tokens(ENGINE, 99, at), source=Source.DERIVED),
+        requests(ENGINE, 99, at, label="failed"),
+    ]
+    found = read(meter, [ENGINE], now)
+    assert found.events == {Event.WRAP: 1, Event.COUNTED: 1, Event.RESET: 1}
+    assert found.units == {
+        (M, REQUESTS, "succeeded"): 10 * MICRO,
+        (M, TOKENS, TokenType.OUTPUT): 0,
+        (M, REQUESTS, "failed"): 99 * MICRO,
+    }
+
+
+def test_a_tenant_s_parts_of_several_servers_add_up() -> None:
+    """As those of several engines of one server do."""
+    other = replace(ENGINE, id="server:other")
+    pair, at = [ENGINE, other], 14 * SECOND
+    both = [tokens(each, 0, 9 * SECOND, tenant="ads") for each in pair]
+    meter = read(UnitMeter(), pair, both).meter
+    now = [tokens(ENGINE, 5, at, tenant="ads"), tokens(other, 7, at, tenant="ads")]
+    parts = [replace(each, part="1") for each in now]
+    found = read(meter, pair, [*now, *parts])
+    assert found.tenants == {(M, "ads", TOKENS, TokenType.OUTPUT): 24 * MICRO}
+
+
+def test_a_layer_that_started_anew_claims_what_it_did_before() -> None:
+    """It has not shown its tokens yet; else another would count its first work, and then it too."""
+    fresh = replace(ENGINE, claims=frozenset({REQUESTS}))
+    at = 14 * SECOND
+    found = read(started(), [fresh], [requests(ENGINE, 0, at)])
+    assert found.meter.seen[ENGINE.id].claims == ENGINE.claims
+    served = read(started(), [fresh], [requests(ENGINE, 1, at)])
+    assert served.meter.seen[ENGINE.id].claims == fresh.claims
+
+
+def test_names_of_models_matter_only_where_there_are_layers() -> None:
+    """Two engines alone keep theirs, though one of them counts the requests."""
+    one = replace(ENGINE, claims=frozenset({REQUESTS}))
+    two = replace(ENGINE, id="server:two", claims=frozenset({TOKENS}))
+    at = 14 * SECOND
+    first = [requests(one, 0, 9 * SECOND, model="a"), tokens(two, 0, 9 * SECOND, model="b")]
+    meter = read(UnitMeter(), [one, two], first).meter
+    found = read(
+        meter, [one, two], [requests(one, 3, at, model="a"), tokens(two, 9, at, model="b")]
+    )
+    assert {account.model for account, _, _ in found.units} == {"a", "b"}
+
+
+def test_the_smallest_part_of_a_unit_is_work() -> None:
+    """A millionth names a model."""
+    at = 14 * SECOND
+    for served in (requests(GATEWAY, 1e-6, at, model="x"), tokens(GATEWAY, 1e-6, at, model="x")):
+        first = replace(served, value=0.0, mono_ns=9 * SECOND)
+        meter = read(UnitMeter(), BOTH, [first, tokens(ENGINE, 0, 9 * SECOND)]).meter
+        found = read(meter, BOTH, [served, tokens(ENGINE, 9, at)])
+        models = {account.model for account, quantity, _ in found.units if quantity is TOKENS}
+        assert models == {"x"}
