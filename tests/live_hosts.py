@@ -213,6 +213,32 @@ def busy(now_ns: int = START_NS) -> Watched:
     return watched
 
 
+def drifting(now_ns: int = START_NS) -> Watched:
+    """A rented host whose server costs more than it used to; its price was looked up."""
+    watched = small(now_ns)
+    labels = ("chat", "tiny", "request")
+    then = (now_ns - 5400 * NS_PER_SECOND) / NS_PER_SECOND
+    key = ("cpu", "m7i.xlarge", "eu-west-1", "spot", "aws_spot")
+    watched.extra = {
+        "unitcost_drift_ratio": [(labels, 1.42)],
+        "unitcost_drift_usd_per_day": [(labels, 2.75)],
+        "unitcost_drift_factor_ratio": [((*labels, "idle"), 1.9), ((*labels, "price"), 1.0)],
+        "unitcost_drift_since_timestamp_seconds": [((*labels, "idle"), then)],
+        "unitcost_price_usd_per_hour": [(key, 0.25), (("memory", *key[1:]), 0.1372)],
+        "unitcost_price_as_of_timestamp_seconds": [(("cpu",), then), (("memory",), then)],
+        "unitcost_list_price_usd_per_hour": [(key, 0.30)],
+        "unitcost_on_demand_price_usd_per_hour": [(("m7i.xlarge", "eu-west-1", "aws_bulk"), 0.91)],
+        "unitcost_price_source_up": [(("aws_spot",), 1.0), (("price_file",), 0.0)],
+        "unitcost_price_source_errors_total": [(("aws_spot",), 0.0), (("price_file",), 3.0)],
+        "unitcost_price_source_last_success_timestamp_seconds": [(("aws_spot",), then)],
+        "unitcost_cost_correction_usd": [(("chat", "cpu"), 0.125)],
+        "unitcost_emissions_grams_total": [(("chat", "cpu"), 1234.0)],
+        "unitcost_fx_rate": [(("EUR",), 0.92)],
+        "unitcost_fx_rate_as_of_timestamp_seconds": [(("EUR",), then)],
+    }
+    return watched
+
+
 def _devices(host: GpuHost, up: list[Point]) -> Points:
     """What a driver says of GPUs, beyond what the host in memory has."""
     named = [(labels, gpu) for (labels, _), gpu in zip(up, host.gpus, strict=True)]

@@ -19,6 +19,7 @@ from tests.live_hosts import (
     Watched,
     busy,
     crowd,
+    drifting,
     empty,
     hostile,
     not_ready,
@@ -97,7 +98,7 @@ def check_unit_costs(
 TYPES = ("input", "output", "all")
 
 
-@pytest.mark.parametrize("host", [busy, partly_priced])
+@pytest.mark.parametrize("host", [busy, drifting, partly_priced])
 def test_prices_and_totals_are_those_of_metrics(show: Show, hosts: Hosts, host: Any) -> None:
     """What each holder has cost so far, what each resource costs an hour, who says so."""
     with served(hosts(host)) as (base, source, _):
@@ -120,13 +121,15 @@ def test_prices_and_totals_are_those_of_metrics(show: Show, hosts: Hosts, host: 
         return
     assert {float(value) for value in shown[:-1]} == set(listed.values())
     assert float(shown[-1]) == float(price or 0) == pytest.approx(sum(listed.values()), rel=1e-12)
-    assert {row["cells"]["Who says so"]["text"] for row in prices[:-1]} == {"test"}
+    sources = {dict(labels)["source"] for labels in listed}
+    said = {row["cells"]["Who says so"]["text"].split("\n")[0] for row in prices[:-1]}
+    assert said == sources
 
 
 SECTIONS = ("tiles", "chart", "now", "inference", "training", "holders", "prices", "health")
 
 
-@pytest.mark.parametrize("host", [busy, unpriced, empty, hostile, crowd, not_ready])
+@pytest.mark.parametrize("host", [busy, unpriced, empty, hostile, crowd, drifting, not_ready])
 def test_it_fits_any_width_and_nothing_goes_wrong(show: Show, hosts: Hosts, host: Any) -> None:
     """Light or dark: no sideways scrolling, all of it there, no error, nobody else is asked."""
     with served(hosts(host)) as (base, _, _):
@@ -201,6 +204,23 @@ def test_of_256_workloads_the_dearest_are_listed(show: Show, hosts: Hosts) -> No
         assert "and 216 more, together" in opened.text("#holders")
         assert opened.page.evaluate("document.activeElement.textContent") == "Show fewer"
         assert rows(opened, "holders")[-1]["cells"]["$ an hour"]["value"] == sum_before
+        opened.check_quiet()
+
+
+def test_what_costs_more_than_it_used_to_is_on_top(show: Show, hosts: Hosts) -> None:
+    """With the factor that did it; and who says what the host costs is all there."""
+    with served(hosts(drifting)) as (base, _, _):
+        opened = show(base)
+        assert "Drift: chat · tiny: a request costs 42 % more than" in opened.text("#notices")
+        assert "42 % above its usual" in opened.text("#inference")
+        prices = opened.text("#prices")
+        for said in ("spot", "aws_spot", "m7i.xlarge, eu-west-1", "list $0.300", "min ago"):
+            assert said in prices
+        assert "On demand it would cost $0.910 an hour." in prices
+        assert "Billed in EUR, at 0.92 EUR for a US dollar" in prices
+        health = opened.text("#health")
+        assert "$0.125 to be added to the dollars so far" in health
+        assert "1.2 kg CO₂e" in health
         opened.check_quiet()
 
 
@@ -297,7 +317,7 @@ def test_who_wants_no_motion_gets_none(show: Show, hosts: Hosts) -> None:
 @pytest.mark.skipif(
     "UNITCOST_AXE" not in os.environ, reason="UNITCOST_AXE names no axe.min.js (CONTRIBUTING.md)"
 )
-@pytest.mark.parametrize("host", [busy, unpriced, empty, hostile, crowd])
+@pytest.mark.parametrize("host", [busy, unpriced, empty, hostile, crowd, drifting])
 @pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (1600, "light")])
 def test_axe_finds_nothing(show: Show, hosts: Hosts, host: Any, width: int, scheme: str) -> None:
     """Deque's axe-core: WCAG 2.2 A and AA, and its best practices."""

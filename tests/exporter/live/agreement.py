@@ -58,8 +58,7 @@ def check_price(live: Live, scrape: Scrape) -> None:
         assert each.list_usd_per_hour == next(iter(listed.values()), None)
     assert len(live.price.sources) == len(scrape.each("unitcost_price_source_up"))
     for source in live.price.sources:
-        said = scrape.one("unitcost_price_source_up", source=source.name)
-        assert source.up == said
+        assert source.up == scrape.one("unitcost_price_source_up", source=source.name)
         last = "unitcost_price_source_last_success_timestamp_seconds"
         assert source.last_success == scrape.one(last, source=source.name)
         failed = scrape.one("unitcost_price_source_errors_total", source=source.name)

@@ -25,6 +25,9 @@ from tests.live_hosts import (
     small,
     unpriced,
 )
+from tests.live_hosts import (
+    drifting as drifting_host,
+)
 from tests.sites import CHAT, Site, price_now, rules, workload_rule
 from unitcost.exporter.config.settings import Price as PriceSettings
 from unitcost.exporter.config.settings import PriceChange
@@ -70,7 +73,9 @@ def workload(live: Live, name: str) -> Workload:
     return next(each for each in live.workloads if each.name == name)
 
 
-@pytest.mark.parametrize("host", [small, unpriced, partly_priced, empty, not_ready, hostile, crowd])
+@pytest.mark.parametrize(
+    "host", [small, drifting_host, unpriced, partly_priced, empty, not_ready, hostile, crowd]
+)
 def test_every_number_is_that_of_metrics(host: Callable[[], Watched]) -> None:
     """And each of those that the page is about is there."""
     watched = host()
