@@ -19,7 +19,7 @@ function scaleOf(value) {
   const step = [1, 2, 2.5, 5, 10]
     .map((each) => each * power)
     .find((each) => each * 4 >= value * 0.999);
-  const digits = Math.max(0, -powerOf(step));
+  const digits = Math.min(20, Math.max(0, -powerOf(step)));
   return { step, digits, top: Math.ceil(value / step - 0.001) * step };
 }
 
