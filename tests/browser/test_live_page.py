@@ -218,6 +218,10 @@ def test_what_costs_more_than_it_used_to_is_on_top(show: Show, hosts: Hosts) -> 
             assert said in prices
         assert "On demand it would cost $0.910 an hour." in prices
         assert "Billed in EUR, at 0.92 EUR for a US dollar" in prices
+        assert "Budget: host-daily is spent: $9.25 of $8.00." in opened.text("#notices")
+        budgets = opened.text("#budgets")
+        assert "at least $61.50" in budgets
+        assert re.search(r"3[34] % of the period is over", budgets)
         health = opened.text("#health")
         assert "$0.125 to be added to the dollars so far" in health
         assert "1.2 kg CO₂e" in health

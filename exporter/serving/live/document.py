@@ -5,6 +5,7 @@ import math
 
 import msgspec
 
+from unitcost.exporter.serving.live.budgets import budgets
 from unitcost.exporter.serving.live.health import collectors, devices, ledger, notices
 from unitcost.exporter.serving.live.history import GROUPS, SPAN_NS, Moment, Past
 from unitcost.exporter.serving.live.points import Points, Rates, shown
@@ -30,6 +31,7 @@ def document(view: View) -> Live:
     rows = Rows(points, rates, costs)
     workloads, more_workloads = rows.all()
     the_runs, more_runs = runs(points, costs)
+    the_budgets, more_budgets = budgets(points)
     the_devices, more_devices = devices(points)
     the_collectors, more_collectors = collectors(points)
     its_price = price(points, about, view.snapshot.wall_ns)
@@ -53,6 +55,8 @@ def document(view: View) -> Live:
         more_workloads=more_workloads,
         runs=the_runs,
         more_runs=more_runs,
+        budgets=the_budgets,
+        more_budgets=more_budgets,
         devices=the_devices,
         more_devices=more_devices,
         host_power_watts=points.one("unitcost_host_power_watts"),
@@ -60,7 +64,7 @@ def document(view: View) -> Live:
         collectors=the_collectors,
         more_collectors=more_collectors,
         ledger=ledger(points),
-        notices=notices(points, about, its_price),
+        notices=notices(points, about, its_price, the_budgets),
     )
 
 

@@ -1,10 +1,11 @@
 """How this exporter is doing, and what a person should know, in words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from unitcost.exporter.serving.live.budgets import notices as spent
 from unitcost.exporter.serving.live.drift import notices as drifts
 from unitcost.exporter.serving.live.points import Points
-from unitcost.exporter.serving.live.shape import Collector, Device, Ledger, Notice, Price
+from unitcost.exporter.serving.live.shape import Budget, Collector, Device, Ledger, Notice, Price
 from unitcost.exporter.serving.live.view import About
 
 MAX_COLLECTORS = 40
@@ -75,10 +76,13 @@ def ledger(points: Points) -> Ledger:
     )
 
 
-def notices(points: Points, about: About, price: Price) -> tuple[Notice, ...]:
+def notices(
+    points: Points, about: About, price: Price, budgets: Sequence[Budget]
+) -> tuple[Notice, ...]:
     """What a person should know, worst first."""
     found = [*_of_ledger(points), *_of_price(about, price), *_of_reading(points)]
-    found += [*drifts(points), *_of_workloads(points, about), *_of_time(points)]
+    found += [*drifts(points), *spent(budgets), *_of_telling(points)]
+    found += [*_of_workloads(points, about), *_of_time(points)]
     order = (BAD, WARN, NOTE)
     return tuple(sorted(found, key=lambda each: order.index(each.level)))
 
@@ -136,6 +140,13 @@ def _of_reading(points: Points) -> Iterator[Notice]:
             title="Accelerators",
             text=f"{text} Nobody is charged for them.",
         )
+
+
+def _of_telling(points: Points) -> Iterator[Notice]:
+    for (channel,), count in points.of("unitcost_notifications_waiting").items():
+        if count:
+            text = f"{count:g} for {channel} could not be delivered yet."
+            yield Notice(level=WARN, key=f"waiting {channel}", title="Messages", text=text)
 
 
 def _of_workloads(points: Points, about: About) -> Iterator[Notice]:

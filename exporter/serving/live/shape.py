@@ -182,6 +182,22 @@ class Run(Piece, frozen=True):
     repeated: float | None = None
 
 
+class Budget(Piece, frozen=True):
+    """What a budget's present period allows, and what was spent in it since `since`.
+
+    `whole`: all of it is known; else it is the least that it can be.
+    """
+
+    name: str
+    usd: float
+    spent_usd: float | None
+    whole: bool
+    why: str = ""
+    since: float | None = None
+    period_start: float | None = None
+    period_end: float | None = None
+
+
 class Device(Piece, frozen=True):
     """One accelerator as it was read last."""
 
@@ -251,6 +267,8 @@ class Live(Piece, frozen=True):
     more_workloads: More
     runs: tuple[Run, ...]
     more_runs: int
+    budgets: tuple[Budget, ...]
+    more_budgets: int
     devices: tuple[Device, ...]
     more_devices: int
     host_power_watts: float | None

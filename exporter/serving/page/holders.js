@@ -194,3 +194,57 @@ function holders(page) {
       ),
   ];
 }
+
+const BUDGETS = [
+  { label: 'Budget' },
+  { label: 'Spent' },
+  { label: 'Of' },
+  { label: 'Part', kind: 'busy' },
+  { label: 'Period ends' },
+];
+
+// How far the period is, to hold what is spent against.
+function gone({ period_start: start, period_end: end }) {
+  if (!known(start) || !known(end) || end <= start) return null;
+  return Math.min(1, Math.max(0, (clockOfServer() - start) / (end - start)));
+}
+
+function budgetRow(each) {
+  const part = known(each.spent_usd) && each.usd > 0 ? each.spent_usd / each.usd : null;
+  const late = each.since > each.period_start && `since ${iso(each.since).slice(0, 10)}`;
+  const passed = gone(each);
+  const parts = [
+    ['idle', Math.min(part, 1)],
+    ['none', Math.max(0, 1 - part)],
+  ];
+  return {
+    key: each.name,
+    head: name(each.name),
+    cells: [
+      known(each.spent_usd)
+        ? cell([
+            !each.whole && h('span', { class: 'muted' }, 'at least '),
+            figure(each.spent_usd, money(each.spent_usd)),
+            late && h('span', { class: 'under' }, late),
+          ])
+        : unknown(each.why),
+      cell(figure(each.usd, money(each.usd))),
+      known(part)
+        ? cell([
+            percent(part),
+            bar(parts),
+            known(passed) &&
+              h('span', { class: 'under' }, percent(passed), ' of the period is over'),
+          ])
+        : nil(),
+      known(each.period_end)
+        ? cell(`${iso(each.period_end).slice(0, 16).replace('T', ' ')} UTC`)
+        : nil(),
+    ],
+  };
+}
+
+const budgets = (page) =>
+  limited('t-budgets', BUDGETS, page.live.budgets.map(budgetRow), page, {
+    left: page.live.more_budgets,
+  });

@@ -102,6 +102,8 @@ function showAll() {
   show('inference', inference(page));
   show('training', training(page));
   show('holders', holders(page));
+  document.getElementById('s-budgets').hidden = !live.budgets.length;
+  show('budgets', live.budgets.length > 0 && budgets(page));
   document.getElementById('s-devices').hidden = !live.devices.length;
   show('devices', live.devices.length > 0 && devices(page));
   show('prices', prices(page));

@@ -28,6 +28,7 @@ def check(live: Live, scrape: Scrape) -> None:
     for workload in live.workloads:
         check_workload(workload, scrape)
     check_runs(live, scrape)
+    check_budgets(live, scrape)
     check_devices(live, scrape)
     check_exporter(live, scrape)
     assert live.usd_total == total(scrape, "unitcost_resource_cost_usd_total")
@@ -152,6 +153,20 @@ def check_runs(live: Live, scrape: Scrape) -> None:
         ):
             found = scrape.each(metric, **labels)
             assert getattr(run, name) == {dict(key)[label]: usd for key, usd in found.items()}
+
+
+def check_budgets(live: Live, scrape: Scrape) -> None:
+    """Each budget; and there are no more."""
+    assert len(live.budgets) + live.more_budgets == len(scrape.each("unitcost_budget_usd"))
+    for each in live.budgets:
+        labels = {"budget": each.name}
+        assert each.usd == scrape.one("unitcost_budget_usd", **labels)
+        assert each.spent_usd == scrape.one("unitcost_budget_spent_usd", **labels)
+        assert (each.spent_usd is None) == bool(each.why)
+        assert each.whole == (scrape.one("unitcost_budget_spent_whole", **labels) == 1)
+        for name in ("since", "period_start", "period_end"):
+            stamp = scrape.one(f"unitcost_budget_{name}_timestamp_seconds", **labels)
+            assert getattr(each, name) == stamp
 
 
 def check_devices(live: Live, scrape: Scrape) -> None:

@@ -406,6 +406,7 @@ def test_what_fails_is_said_in_words() -> None:
         ({"unitcost_ledger_set_aside_total": [((), 1.0)]}, "set_aside", "warn"),
         ({"unitcost_tick_failures_total": [((), 2.0)]}, "ticks", "warn"),
         ({"unitcost_unresolved_grants": [((), 3.0)]}, "grants", "warn"),
+        ({"unitcost_notifications_waiting": [(("slack",), 2.0)]}, "waiting slack", "warn"),
         ({"unitcost_device_up": [(("gpu:1", "H100", "nvidia"), 0.0)]}, "lost gpu:1", "bad"),
         ({"unitcost_clock_steps_total": [((), 1.0)]}, "clock", "note"),
         ({"unitcost_gap_seconds_total": [(("new kind",), 90.0)]}, "gaps", "note"),
@@ -425,7 +426,7 @@ def test_each_trouble_has_its_words(points: Given, key: str, level: str) -> None
 def name_of_counter(points: Given) -> bool:
     """Whether all is well at 0 rather than at 1."""
     (name,) = points
-    return name.endswith(("_total", "_usd", "_grants"))
+    return name.endswith(("_total", "_usd", "_grants", "_waiting"))
 
 
 def drifting(count: int = 1, ratio: float = 1.42, since: float = 1_767_276_600.0) -> Given:
@@ -456,6 +457,22 @@ def test_drift_is_said_with_its_factor() -> None:
     many = read(View(1, 1, Snapshot(0, drifting(9, since=1e300)), Past(), About())).notices
     assert [each.text for each in many][-1] == "and 4 more models."
     assert "an unknown time" in many[0].text
+
+
+def test_budgets_are_told_before_and_after_they_are_spent() -> None:
+    """Those of which most is spent come first; what is only the least that was spent says so."""
+    live = read(drifting_host().view())
+    assert [each.name for each in live.budgets] == ["host-daily", "chat-monthly"]
+    (notice,) = [each for each in live.notices if each.title == "Budget"]
+    assert notice.text == "host-daily is spent: $9.25 of $8.00."
+    points: Given = {
+        "unitcost_budget_usd": [((f"b{number}",), 1.0) for number in range(30)],
+        "unitcost_budget_spent_usd": [(("b7",), 2.0)],
+    }
+    many = read(View(1, 1, Snapshot(0, points), Past(), About()))
+    assert (len(many.budgets), many.more_budgets, many.budgets[0].name) == (20, 10, "b7")
+    assert many.budgets[1].why == "Nothing that was charged has a price."
+    assert "at least $2.00" in many.notices[0].text
 
 
 REQUESTS = "unitcost_requests_total"
