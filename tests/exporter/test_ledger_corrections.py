@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.crash.learning import EVERY, LATE, book, clock, observed, rules
+from tests.fakes import FakeClock
+from unitcost.exporter.config.load import loads
+from unitcost.exporter.exporter import Exporter
 from unitcost.exporter.ledger.keeper import Keeper
 from unitcost.exporter.ledger.tools import check
 from unitcost.exporter.settling.corrections import METRIC
@@ -144,3 +147,41 @@ def test_what_is_taken_back_was_billed_in_the_currency_it_was_billed_in(tmp_path
         found = connection.execute(query).fetchall()
     assert all(row[1:2] + row[3:] == (1, 1, 1) for row in found)
     assert any(row[2] for row in found)
+
+
+OWNED = """
+timezone: UTC
+price:
+  owned:
+    purchase_usd: 8760
+    life_years: 1
+    in_service: 2025-12-01T00:00:00Z
+    electricity: {usd_per_kwh: 0.1, watts: 1000}
+    overhead_usd_per_hour: 0.5
+"""
+LONGER = f"{OWNED}    changes: [{{at: 2026-01-01T01:00:00Z, life_years: 5}}]\n"
+
+
+def test_a_later_estimate_of_owned_hardware_that_was_written_down_late(tmp_path: Path) -> None:
+    """Amortisation is corrected from its instant on, and nothing else."""
+    time, path = FakeClock(), tmp_path / "ledger.db"
+    exporter = Exporter(loads(OWNED), time, Keeper(path, "h", "host", 400))
+    try:
+        for _ in range(13):
+            exporter.tick()
+            time.advance(600.0)
+        exporter.reload(loads(LONGER))
+        exporter.tick()
+    finally:
+        exporter.close()
+    assert check(path) == []
+    with closing(sqlite3.connect(path)) as connection:
+        query = "SELECT component, hour, SUM(pico), MAX(revision) FROM accrual GROUP BY 1, 2"
+        found = {(c, h): (pico, revision) for c, h, pico, revision in connection.execute(query)}
+    first = min(hour for _, hour in found)
+    assert found["amortisation", first] == (10**12, 0)
+    pico, revision = found["amortisation", first + 1]
+    # What is left after 31 days and an hour, over five years; rates are whole pico-dollars.
+    assert abs(pico - Decimal(8760 - 31 * 24 - 1) / (5 * 8760) * 10**12) <= 1
+    assert revision == 1
+    assert {row[1] for (name, _), row in found.items() if name != "amortisation"} == {0}

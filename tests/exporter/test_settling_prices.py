@@ -40,6 +40,20 @@ def test_a_price_that_ends_leaves_the_rest_of_the_tick_unpriced() -> None:
     assert site.point("unitcost_unit_coverage_ratio", "chat") == 0
 
 
+def test_a_gap_between_two_prices_is_unpriced_to_the_nanosecond() -> None:
+    """One ends a second and a bit into a tick, the next begins two seconds later."""
+    host = Host()
+    ends = host.clock.wall_ns + 1_250_000_007
+    begins = ends + 2 * NS_PER_SECOND
+    site = Site(rules(rented((ends, None), (begins, "3"), usd="1")), host)
+    site.settle()
+    last = site.tick()
+    spans = {(row.elapsed_ns, row.pico is None) for row in last.posting.accruals.values()}
+    assert spans == {(1_250_000_007, False), (2_000_000_000, True), (1_749_999_993, False)}
+    assert near(site.total(last), (Decimal("1.250000007") + 3 * Decimal("1.749999993")) / 3600)
+    assert site.point("unitcost_resource_unpriced", CPU, "rent") == 0
+
+
 def test_an_unpriced_host_counts_seconds_and_units_and_no_cost() -> None:
     """No cost series at all, of any kind."""
     site = Site(rules(PriceBook(rented().components), workloads=(CHAT,)))
