@@ -90,7 +90,11 @@ class Charge:
 
     @property
     def charge_class(self) -> str | None:
-        """FOCUS's ChargeClass: ``Correction`` for what a price learnt late changes, else None."""
+        """FOCUS's ChargeClass: ``Correction`` for what a price learnt late changes, else None.
+
+        FOCUS has it null within a billing period that is not invoiced yet: that is for whoever
+        knows the invoices.
+        """
         return "Correction" if self.key.revision else None
 
     @classmethod
