@@ -313,7 +313,8 @@ def test_nobody_is_asked_where_the_price_is_stated(tmp_path: Path, asked: list[s
     assert unpriced(where, "host: {scope: units}") == []
     owned = "{purchase_usd: 8760, life_years: 1, electricity: {usd_per_kwh: 0.1}}"
     lines = unpriced(where, f"price: {{owned: {owned}}}")
-    assert lines[-1].startswith("warn: electricity is unpriced")
+    assert lines[0] == "ok: amortisation 1.000000 USD/h (owned)"
+    assert not any("price.lookup" in line for line in lines)
     assert asked == []
 
 

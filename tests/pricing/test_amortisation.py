@@ -342,3 +342,18 @@ def test_the_ends_of_what_can_be_are_accepted() -> None:
     assert DecliningBalance(D(1), D(10)).factor == 10
     most = Schedule(D(10**12), (Estimate(BOUGHT, UnitsOfProduction(D(10**15)), D(10**12)),))
     assert most.book_value(FAR, D(10**15)) == 10**12
+
+
+def test_prices_are_learnt_when_somebody_says_so() -> None:
+    """Else they were known all along."""
+    plain, told = LIFE.prices("x"), LIFE.prices("x", 7)
+    assert {each.known_at_ns for each in plain} == {0}
+    assert {each.known_at_ns for each in told} == {7}
+
+
+def test_an_estimate_ends_where_the_next_begins() -> None:
+    """The last one has no end."""
+    then = Estimate(BOUGHT + NS_PER_YEAR, StraightLine(D(1)))
+    first, last = Schedule(D(1), (Estimate(BOUGHT, StraightLine(D(2))), then)).segments()
+    assert (first.end_ns, last.end_ns) == (then.from_ns, None)
+    assert (first.estimate.from_ns, last.estimate) == (BOUGHT, then)

@@ -378,3 +378,23 @@ def test_the_ends_of_what_can_be_are_accepted() -> None:
     assert Tariff(ONE, (last,)).per_kwh(NOON + 12 * HOUR, DUBAI) == 1
     touching = Window(EVERY_DAY, 6 * 60, 22 * 60, ONE)
     assert Tariff(ONE, (NIGHT, touching)).windows[1] == touching
+
+
+def test_the_price_in_dollars_is_that_of_the_local_hour() -> None:
+    """Half past ten at night in Dubai is half past seven in Berlin."""
+    cheap = Tariff(flat(D("0.30")), (NIGHT,))
+    at = ns("2026-11-20T22:30+04:00")
+    there, here = (usd_per_kwh(cheap, Rates(), at, zone) for zone in (DUBAI, BERLIN))
+    assert there is not None
+    assert here is not None
+    assert (there.usd, here.usd) == (D("0.10"), D("0.30"))
+
+
+def test_a_small_peak_has_its_part_of_the_demand_charge() -> None:
+    """A quarter of a kilowatt is a peak, and so is none."""
+    whole = DEMAND.demand_per_hour(D(1), NOON, DUBAI)
+    assert whole is not None
+    quarter = DEMAND.demand_per_hour(D("0.25"), NOON, DUBAI)
+    assert quarter is not None
+    assert abs(quarter * 4 - whole) <= D("4e-12")
+    assert DEMAND.demand_per_hour(D(0), NOON, DUBAI) == 0
