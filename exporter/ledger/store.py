@@ -144,9 +144,8 @@ class Ledger:
         with self._transaction() as connection:
             if before_ns:
                 drift_rows.purge(connection, tables, before_ns)
-            if inspect(connection).has_table(
-                tables.item_charge.name
-            ):  # an older version's has none
+            # A ledger of an older version, before it is brought up to date, has no such table.
+            if inspect(connection).has_table(tables.item_charge.name):
                 item_rows.fold(connection, tables.item_charge, add, before_hour)
             return ledger_rows.purge(connection, tables, before_hour)
 
