@@ -27,7 +27,7 @@ from unitcost.exporter.serving.live.view import View
 from unitcost.exporter.serving.page.assemble import SCRIPTS, assemble, lean
 from unitcost.exporter.serving.pages import LIVE, is_known
 
-MAX_PAGE_BYTES = 60_000
+MAX_PAGE_BYTES = 64_000
 
 
 @pytest.fixture
