@@ -5,7 +5,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from unitcost.exporter.settling.state import decode
+import msgspec
+
 from unitcost.pricing.currency import Rate
 from unitcost.pricing.quote import Quote
 
@@ -14,9 +15,9 @@ BUSY_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """Quotes and rates as the ledger keeps them; `problem` says why there are none, if so.
+    """Quotes and rates, by the names that the ledger's state has them under.
 
-    `sibling_quotes` are of the host's sibling without GPUs.
+    `problem` says why there are none, if so. `sibling_quotes` are of the host's sibling without GPUs.
     """
 
     quotes: tuple[Quote, ...] = ()
@@ -35,11 +36,12 @@ def remembered(path: str | Path) -> Remembered:
             row = connection.execute("SELECT document FROM state WHERE id = 1").fetchone()
     except sqlite3.Error as error:
         return Remembered(problem=f"the ledger {file} cannot be read: {error}")
-    try:
-        state = decode(str(row[0]) if row else "")
+    if not row or not row[0]:
+        return Remembered()
+    try:  # of the state it is written in, what is not about prices is passed over
+        return msgspec.json.decode(str(row[0]), type=Remembered)
     except ValueError:
         return Remembered(problem=f"the ledger {file} is of a version that cannot be read")
-    return Remembered(state.quotes, state.rates, sibling_quotes=state.sibling_quotes)
 
 
 def _connection(file: Path) -> sqlite3.Connection:
