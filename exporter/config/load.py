@@ -20,7 +20,7 @@ from unitcost.exporter.config.carbon import grid_intensity
 from unitcost.exporter.config.checks import mistakes
 from unitcost.exporter.config.decode import Mistake, decode, shown
 from unitcost.exporter.config.host import complete, host_mistakes, host_warnings
-from unitcost.exporter.config.owned import owned_costs
+from unitcost.exporter.config.owned import owned_costs, owned_warnings
 from unitcost.exporter.config.planned import planning_mistakes
 from unitcost.exporter.config.price_sources import wanted_sources
 from unitcost.exporter.config.settings import Settings
@@ -168,6 +168,7 @@ def _warnings(
     priced = (price.usd_per_hour, price.owned, price.lookup) != (None, None, None)
     if not priced and settings.host.scope != "units":
         yield "price: none is given: time and units are counted, dollars are unpriced"
+    yield from owned_warnings(price.owned, settings.timezone)
     cpus = os.cpu_count() or 1
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     yield from host_warnings(settings, cpus, memory)

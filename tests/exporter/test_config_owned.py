@@ -508,6 +508,27 @@ def test_time_zones_are_known_where_the_system_has_none() -> None:
     assert (run.returncode, run.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("electricity", "said"),
+    [
+        ("none", []),
+        ("{usd_per_kwh: 0.3}", ["unmetered_watts"]),
+        ("{usd_per_kwh: 0.3, unmetered_watts: 0}", []),
+        ("{usd_per_kwh: 0.3, watts: 500}", []),
+        ("{tariff: {per_kwh: 1}}", ["unmetered_watts", "UTC"]),
+        ("{tariff: {per_kwh: 1}, watts: 500}", ["UTC"]),
+    ],
+)
+def test_what_is_seldom_meant_is_a_warning(electricity: str, said: list[str]) -> None:
+    """Resources without a sensor, and a tariff in the hours of Greenwich."""
+    text = f"price: {{owned: {{purchase_usd: 1, life_years: 1, electricity: {electricity}}}}}"
+    found = [line for line in loads(text).warnings if line.startswith(("price", "timezone"))]
+    assert len(found) == len(said)
+    assert all(word in line for word, line in zip(said, found, strict=True))
+    berlin = loads("timezone: Europe/Berlin\n" + text).warnings
+    assert not any(line.startswith("timezone") for line in berlin)
+
+
 def test_rates_of_the_bank_are_for_prices_that_are_looked_up() -> None:
     """They come while the exporter runs; what owned hardware cost is known before."""
     owned = "owned: {purchase_usd: 1, life_years: 1, electricity: none}"
