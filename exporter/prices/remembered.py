@@ -17,7 +17,8 @@ BUSY_SECONDS = 2.0
 class Remembered:
     """Quotes and rates, by the names that the ledger's state has them under.
 
-    `problem` says why there are none, if so. `sibling_quotes` are of the host's sibling without GPUs.
+    `problem` says why there are none, if so. `sibling_quotes` are of the host's sibling without
+    GPUs.
     """
 
     quotes: tuple[Quote, ...] = ()
