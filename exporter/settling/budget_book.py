@@ -48,14 +48,17 @@ class BudgetBook:
         While the ledger cannot be read they wait: nothing is lost, it will say what was charged.
         """
         waiting = []
+        known: dict[int, Past | None] = {}
         for budget in self.new:
             tracker = Tracker(budget)
+            start_ns = tracker.period(at_ns).start_ns
             try:
-                past = self._past(tracker.period(at_ns).start_ns, at_ns)
+                if start_ns not in known:
+                    known[start_ns] = self._past(start_ns, at_ns)
             except LookupError:
                 waiting.append(budget)
                 continue
-            tracker.begin(at_ns, past, self.owner_of)
+            tracker.begin(at_ns, known[start_ns], self.owner_of)
             self.trackers.append(tracker)
         self.new = waiting
 
@@ -120,11 +123,19 @@ class BudgetBook:
 
     def charge_items(self, changes: Iterable[Due], at_ns: int) -> None:
         """Spend what fell due of items, or take back what did not."""
+        if not any(tracker.budget.items for tracker in self.trackers):
+            return
+        by_workload: dict[str, int] = {}
         for workload, pico in changes:
-            owner = self.owner_of(workload)
-            for tracker in self.trackers:
-                if tracker.budget.items and tracker.budget.covers(workload, owner):
-                    tracker.charge(at_ns, Sum(pico, priced=True))
+            by_workload[workload] = by_workload.get(workload, 0) + pico
+        sums = [
+            (name, self.owner_of(name), Sum(pico, priced=True))
+            for name, pico in by_workload.items()
+        ]
+        for tracker in self.trackers:
+            spent = _covered(tracker.budget, sums) if tracker.budget.items else Sum()
+            if spent != Sum():
+                tracker.charge(at_ns, spent)
 
 
 def _covered(budget: Budget, sums: Iterable[tuple[str, str, Sum]]) -> Sum:
