@@ -1,7 +1,9 @@
 """All files that are generated, from one set of settings: the same settings, the same bytes."""
 
+import json
 from pathlib import Path
 
+from unitcost.dashboards.boards.all_boards import all_boards, board_provisioning
 from unitcost.dashboards.rules.all_rules import alert_groups, all_groups
 from unitcost.dashboards.rules.grafana import alert_provisioning
 from unitcost.dashboards.rules.prometheus import operator_manifest, rule_file
@@ -21,7 +23,12 @@ def build(settings: Settings) -> dict[str, str]:
             alert_groups(settings), settings
         ),
     }
-    return {path: HEADER + dump(content) for path, content in yaml_files.items()}
+    yaml_files["grafana/provisioning/dashboards/unitcost.yaml"] = board_provisioning()
+    boards = {
+        f"dashboards/{board['uid']}.json": json.dumps(board, indent=2, sort_keys=True) + "\n"
+        for board in all_boards()
+    }
+    return boards | {path: HEADER + dump(content) for path, content in yaml_files.items()}
 
 
 def write(settings: Settings, folder: Path) -> list[Path]:

@@ -9,8 +9,16 @@ _ROW = re.compile(r"^\| `(\w+)` \| (counter|gauge) \| ([^|]*) \|", re.MULTILINE)
 TARGET = frozenset({"job", "instance", "cluster"})
 """What a scrape adds."""
 
-SCRAPE = {"up": frozenset[str](), "process_start_time_seconds": frozenset[str]()}
-"""What is there without being in a table of the page."""
+SCRAPE = dict.fromkeys(
+    (
+        "up",
+        "process_cpu_seconds_total",
+        "process_resident_memory_bytes",
+        "process_start_time_seconds",
+    ),
+    frozenset[str](),
+)
+"""What is there without being in a table of the page; its last section names the process's."""
 
 OF_RULES = frozenset({"quantity", "part", "window", "side", "factor", "pace", "cause", "condition"})
 """Labels that only recorded series have."""

@@ -1,0 +1,57 @@
+"""What happened, as marks over time: so that a drift has its cause beside it."""
+
+from typing import Any
+
+from unitcost.dashboards.boards.normalise import SOURCE
+from unitcost.dashboards.boards.query import DRIFTING, HOST
+from unitcost.dashboards.names import Recorded, T
+
+
+def events() -> list[dict[str, Any]]:
+    """Prices, restarts, scale changes and drifts, each switched on or off above the panels."""
+    info = f"unitcost_workload_info{{{HOST}}}"
+    hosts = f"count by (workload) ({info}) != count by (workload) ({info} offset 1m)"
+    loading = f'rate(unitcost_held_seconds_total{{{HOST}, state="loading"}}[2m])'
+    since = f"{Recorded.SINCE}{{{DRIFTING}}}"
+    return [
+        _event(
+            "Prices",
+            "orange",
+            f"max by ({T}) (changes(unitcost_price_usd_per_hour{{{HOST}}}[2m])) > 0",
+            "A price changed",
+            "{{instance}}",
+        ),
+        _event(
+            "Restarts",
+            "purple",
+            f"changes(process_start_time_seconds{{{HOST}}}[2m]) > 0",
+            "The exporter restarted",
+            "{{instance}}",
+        ),
+        _event(
+            "Starts",
+            "yellow",
+            f"sum by (workload) ({loading}) > 0",
+            "Servers are loading",
+            "{{workload}}",
+        ),
+        _event("Scale", "blue", hosts, "More or fewer hosts", "{{workload}}"),
+        {
+            **_event("Drift", "red", f"{since} * 1000", "Drift", "{{workload}} {{factor}}"),
+            "useValueForTime": True,
+        },
+    ]
+
+
+def _event(name: str, color: str, expr: str, title: str, text: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "datasource": SOURCE,
+        "enable": True,
+        "iconColor": color,
+        "expr": expr,
+        "step": "60s",
+        "titleFormat": title,
+        "textFormat": text,
+        "tagKeys": "workload,instance,factor",
+    }

@@ -1,0 +1,255 @@
+"""Fleet, for FinOps: what everything costs, who pays for it, what of it is wasted; prices."""
+
+from grafanalib.core import Dashboard, Panel
+
+from unitcost.dashboards.boards import variables
+from unitcost.dashboards.boards.layout import Row, dashboard
+from unitcost.dashboards.boards.panels import (
+    AMBER,
+    GREEN,
+    RED,
+    Column,
+    Columns,
+    lines,
+    number,
+    table,
+)
+from unitcost.dashboards.boards.query import DAY, HOST, RANGE, RATE, Query, money, per_day
+from unitcost.dashboards.names import RESERVED, T, Uid
+
+COST = "unitcost_cost_usd_total"
+JOIN = f"{T}, workload"
+
+
+def fleet() -> Dashboard:
+    """The dashboard of all hosts."""
+    rows = (
+        Row("Now", ((4, _now()),)),
+        Row(
+            "Who",
+            (
+                (9, (_by_owner(), _by_workload())),
+                (9, (_by_state(), _by_kind())),
+                (10, (_workloads(),)),
+            ),
+        ),
+        Row("What for", ((9, (_by_resource(), _by_component(), _corrections())),)),
+        Row("Prices", ((9, (_prices(), _unpriced())),)),
+    )
+    return dashboard(
+        Uid.FLEET,
+        "Fleet",
+        "What all hosts cost a day, by owner, workload, state and resource; what nobody uses; "
+        "prices.",
+        [*variables.hosts(), variables.owner(), variables.currency()],
+        rows,
+    )
+
+
+def _owned(expr: str) -> str:
+    """An expression by workload of each host, with the owner as a label; nobody's is `nobody`."""
+    info = f'max by ({JOIN}, owner) (unitcost_workload_info{{{HOST}, owner=~"$owner"}})'
+    return f"({expr}) * on ({JOIN}) group_left (owner) {info}"
+
+
+def _now() -> tuple[Panel, ...]:
+    total = f"sum (rate({COST}{{{HOST}}}{RATE}))"
+    idle = f'sum (rate({COST}{{{HOST}, state="idle", workload!~"{RESERVED}"}}{RATE}))'
+    free = f'sum (rate({COST}{{{HOST}, workload="__unallocated__"}}{RATE}))'
+    return (
+        number(
+            "Cost per day ($currency)",
+            "What all chosen hosts cost at the present rate, in a day. Hosts without a price are "
+            "not in it: see Unpriced hosts.",
+            "short",
+            Query(money(f"{DAY} * {total}")),
+        ),
+        number(
+            "Held and idle",
+            "Part of all cost that workloads hold and do not use. Above a half, look below for "
+            "whose it is, and reserve less or run fewer replicas.",
+            "percentunit",
+            Query(f"{idle} / {total}"),
+            ((None, GREEN), (0.4, AMBER), (0.6, RED)),
+        ),
+        number(
+            "Held by nobody",
+            "Part of all cost of which no workload holds anything. Scale down, or pack more on "
+            "fewer hosts.",
+            "percentunit",
+            Query(f"{free} / {total}"),
+            ((None, GREEN), (0.3, AMBER), (0.5, RED)),
+        ),
+        number(
+            "Hosts",
+            "Exporters that answer. Fewer than there are hosts: some are not scraped, and their "
+            "cost is missing here.",
+            "short",
+            Query(f"count (unitcost_build_info{{{HOST}}})"),
+        ),
+        number(
+            "Unpriced hosts",
+            "Hosts of which some component has no price, so that their dollars are unknown. 0 is "
+            "right; else run `unitcost prices explain` on them.",
+            "short",
+            Query(f"sum (max by ({T}) (unitcost_resource_unpriced{{{HOST}}}))"),
+            ((None, GREEN), (1, RED)),
+        ),
+        number(
+            "Not accounted for ($)",
+            "By how much charges differ from what hosts cost. Always 0; anything else is a defect "
+            "of unitcost to report.",
+            "short",
+            Query(f"max (abs(unitcost_conservation_residual_usd{{{HOST}}}))"),
+            ((None, GREEN), (1e-12, RED)),
+        ),
+    )
+
+
+def _by_owner() -> Panel:
+    return lines(
+        "Cost per day by owner ($currency)",
+        "Whom the dollars are charged to, by the owner of each workload. An empty name: nobody has "
+        "given the workload one (workloads[].owner).",
+        "short",
+        Query(
+            money(f"sum by (owner) ({_owned(per_day(HOST, JOIN))})"),
+            "{{owner}}",
+        ),
+        stacked=True,
+    )
+
+
+def _by_workload() -> Panel:
+    return lines(
+        "Cost per day by workload ($currency)",
+        "All workloads, those that are nobody's included: together they are what the hosts cost. A "
+        "step is a price, a scale change or a new workload.",
+        "short",
+        Query(money(per_day(HOST, "workload")), "{{workload}}"),
+        stacked=True,
+    )
+
+
+def _by_state() -> Panel:
+    return lines(
+        "Cost per day by state ($currency)",
+        "Active is used; idle is held and not used; loading is held before it can be used. Idle "
+        "that grows while active does not is waste.",
+        "short",
+        Query(money(per_day(HOST, "state")), "{{state}}"),
+        stacked=True,
+    )
+
+
+def _by_kind() -> Panel:
+    return lines(
+        "Cost per day by kind ($currency)",
+        "Inference, training, and all other: systems, idle hosts, programs that are no workload. "
+        "Much other: name what runs there in the configuration.",
+        "short",
+        Query(money(per_day(HOST, "kind")), "{{kind}}"),
+        stacked=True,
+    )
+
+
+def _workloads() -> Panel:
+    def over(selector: str) -> str:
+        spent = f"sum by ({JOIN}) (increase({COST}{{{selector}}}{RANGE}))"
+        return f"sum by (workload, owner) ({_owned(spent)})"
+
+    idle = over(f'{HOST}, state="idle"')
+    link = "/d/unitcost-drift?${datasource:queryparam}&var-workload=${__value.raw}"
+    return table(
+        "Workloads over the time range ($currency)",
+        "Each workload's dollars over the chosen time, and what of them was idle or loading. Start "
+        "with the first row; a click on its name opens its drift.",
+        Columns(
+            {"workload": Column("Workload", link=link), "owner": Column("Owner")},
+            (
+                Column("Cost", "short"),
+                Column("Idle", "short"),
+                Column("Loading", "short"),
+                Column("Part that idles", "percentunit"),
+            ),
+        ),
+        Query(money(over(HOST))),
+        Query(money(idle)),
+        Query(money(over(f'{HOST}, state="loading"'))),
+        Query(f"{idle} / ({over(HOST)} > 0)"),
+    )
+
+
+def _by_resource() -> Panel:
+    kinds = f'label_replace(rate({COST}{{{HOST}}}{RATE}), "kind", "$1", "resource", "([^:]+).*")'
+    return lines(
+        "Cost per day by resource ($currency)",
+        "GPUs, CPU, memory, and the rest of each host's price. The rule that splits a price is in "
+        "unitcost_price_split_info.",
+        "short",
+        Query(money(f"{DAY} * sum by (kind) ({kinds})"), "{{kind}}"),
+        stacked=True,
+    )
+
+
+def _by_component() -> Panel:
+    spent = f"rate(unitcost_resource_cost_usd_total{{{HOST}}}{RATE})"
+    return lines(
+        "Cost per day by component ($currency)",
+        "Rent for what is rented; amortisation, electricity and overhead for what is owned. "
+        "Components that are missing have no price.",
+        "short",
+        Query(money(f"{DAY} * sum by (component) ({spent})"), "{{component}}"),
+        stacked=True,
+    )
+
+
+def _corrections() -> Panel:
+    return lines(
+        "Corrections so far ($currency)",
+        "What prices that were learnt late add to all cost above, or take from it. It is in no "
+        "other panel; a large one means that prices come too late.",
+        "short",
+        Query(money(f"sum by (workload) (unitcost_cost_correction_usd{{{HOST}}})"), "{{workload}}"),
+    )
+
+
+def _prices() -> Panel:
+    labels = f"{T}, resource, sku, price_model, source"
+    price = f"unitcost_price_usd_per_hour{{{HOST}}}"
+    age = f"time() - unitcost_price_as_of_timestamp_seconds{{{HOST}}}"
+    model = f"max by ({labels}) ({price}) * 0 + 1"
+    return table(
+        "Prices in use",
+        "What each resource costs an hour, who says so, and how old that is. An old Spot price, "
+        "or a source that is not the one you meant: see unitcost prices explain.",
+        Columns(
+            {
+                "instance": Column("Host"),
+                "resource": Column("Resource"),
+                "sku": Column("Type"),
+                "price_model": Column("Terms"),
+                "source": Column("Source"),
+            },
+            (Column("USD an hour", "short"), Column("Age", "s")),
+        ),
+        Query(f"max by ({labels}) ({price})"),
+        Query(f"({model}) * on ({T}, resource) group_left () max by ({T}, resource) ({age})"),
+    )
+
+
+def _unpriced() -> Panel:
+    return table(
+        "Without a price",
+        "Components of hosts that nobody has given a price. Their time and units are counted, "
+        "their dollars are absent. Empty is good.",
+        Columns(
+            {
+                "instance": Column("Host"),
+                "resource": Column("Resource"),
+                "component": Column("Component"),
+            },
+            (Column("Unpriced", "bool_yes_no"),),
+        ),
+        Query(f"max by ({T}, resource, component) (unitcost_resource_unpriced{{{HOST}}}) > 0"),
+    )

@@ -1,0 +1,81 @@
+"""A dashboard out of rows of panels: where each lies, its id, the variables, the links."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from grafanalib.core import (
+    Annotations,
+    Dashboard,
+    DashboardLink,
+    GridPos,
+    Panel,
+    RowPanel,
+    Template,
+    Templating,
+    Time,
+)
+
+from unitcost.dashboards.names import Uid
+
+WIDTH = 24
+TAG = "unitcost"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Panels under one heading, side by side in lines of the same height."""
+
+    title: str
+    lines: tuple[tuple[int, tuple[Panel, ...]], ...]
+    """For each line its height and its panels, which share the width."""
+
+
+def dashboard(
+    uid: Uid,
+    title: str,
+    description: str,
+    variables: Sequence[Template],
+    rows: Sequence[Row],
+    since: str = "now-24h",
+    annotations: Sequence[dict[str, Any]] = (),
+) -> Dashboard:
+    """The whole dashboard. Panels get their ids in order: 1 is the first."""
+    return Dashboard(
+        uid=str(uid),
+        title=f"unitcost / {title}",
+        description=description,
+        tags=[TAG],
+        editable=False,
+        refresh="1m",
+        graphTooltip=1,
+        timezone="browser",
+        time=Time(since, "now"),
+        templating=Templating(list(variables)),
+        annotations=Annotations(list(annotations)),
+        links=[_links()],
+        panels=list(_placed(rows)),
+    )
+
+
+def _links() -> DashboardLink:
+    """To all other dashboards of ours, with what is chosen here."""
+    return DashboardLink(
+        title="unitcost", tags=[TAG], includeVars=True, keepTime=True, asDropdown=True
+    )
+
+
+def _placed(rows: Sequence[Row]) -> Iterable[Panel]:
+    """Every panel with its place and id; rows themselves have ids after all panels."""
+    top, next_id, row_id = 0, 1, 1000
+    for row in rows:
+        yield RowPanel(title=row.title, id=row_id, gridPos=GridPos(1, WIDTH, 0, top))
+        top, row_id = top + 1, row_id + 1
+        for height, panels in row.lines:
+            width, left = WIDTH // len(panels), 0
+            for panel in panels:
+                panel.gridPos = GridPos(height, width, left, top)
+                panel.id = next_id
+                yield panel
+                left, next_id = left + width, next_id + 1
+            top += height
