@@ -181,13 +181,13 @@ def _workloads() -> Panel:
 
 
 def _by_resource() -> Panel:
-    kinds = f'label_replace(rate({COST}{{{HOST}}}{RATE}), "kind", "$1", "resource", "([^:]+).*")'
+    kinds = f'label_replace(rate({COST}{{{HOST}}}{RATE}), "part", "$1", "resource", "([^:]+).*")'
     return lines(
         "Cost per day by resource ($currency)",
         "GPUs, CPU, memory, and the rest of each host's price. The rule that splits a price is in "
         "unitcost_price_split_info.",
         "short",
-        Query(money(f"{DAY} * sum by (kind) ({kinds})"), "{{kind}}"),
+        Query(money(f"{DAY} * sum by (part) ({kinds})"), "{{part}}"),
         stacked=True,
     )
 

@@ -62,7 +62,7 @@ def ref_ids(alert: Alert) -> dict[str, str]:
 def links(alert: Alert, settings: Settings) -> dict[str, str]:
     """Where to look and what to do."""
     variables = "&".join(
-        f"var-{name}={{{{ $labels.{name} | urlquery }}}}" for name in alert.variables
+        f"var-{name}={{{{ {_label(name)} | urlquery }}}}" for name in alert.variables
     )
     board = f"{settings.grafana_url.rstrip('/')}/d/{alert.dashboard}"
     return {
@@ -83,11 +83,16 @@ def _asked(value: Value, shown: str) -> str:
     """A query that the template asks by itself; a question mark where it has no answer."""
     match = ",".join(f"{name}=%q" for name in value.on)
     query = value.query.format(by="", match=match)
-    labels = " ".join([f"$labels.{name}" for name in value.on] * value.query.count("{match}"))
+    labels = " ".join([_label(name) for name in value.on] * value.query.count("{match}"))
     return (
         f"{{{{ with printf {go_text(query)} {labels} | query }}}}"
         f"{{{{ . | first | value | {shown} }}}}{{{{ else }}}}?{{{{ end }}}}"
     )
+
+
+def _label(name: str) -> str:
+    """A label that may be absent: an empty text then, which in vmalert it is not by itself."""
+    return f'(or $labels.{name} "")'
 
 
 def go_text(text: str) -> str:

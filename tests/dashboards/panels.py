@@ -63,10 +63,17 @@ def used_variables(text: str) -> set[str]:
 
 
 def filled(expr: str, values: dict[str, str]) -> str:
-    """An expression with its variables replaced, as Grafana does it before it asks."""
-    for name in sorted(values, key=len, reverse=True):
-        expr = re.sub(rf"\$\{{{name}(?::\w+)?\}}|\${name}\b", lambda _, n=name: values[n], expr)
-    return expr
+    """An expression with its variables replaced, as Grafana does it before it asks.
+
+    `values` has ``name:format`` where a format of a variable has a value of its own.
+    """
+
+    def one(found: re.Match[str]) -> str:
+        name = found.group(1) or found.group(3)
+        shown = f"{name}:{found.group(2)}"
+        return values.get(shown, values.get(name, found.group()))
+
+    return re.sub(r"\$(?:\{(\w+)(?::(\w+))?\}|(\w+))", one, expr)
 
 
 def texts(data: Any) -> Iterable[str]:
