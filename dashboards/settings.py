@@ -43,9 +43,6 @@ class Settings:
     day: float = _setting(DAY, "how far back yesterday is")
     week: float = _setting(7 * DAY, "how far back the same hour of the week is")
     scatter_window: float = _setting(6 * DAY, "over what the usual scatter is measured")
-    baseline_memory: float = _setting(
-        0.5, "weight of older weeks in the baseline against last week; 0: last week alone"
-    )
     scatter_factor: float = _setting(
         4, "how many times its usual scatter a factor must move; the floors below hold as well"
     )
@@ -72,6 +69,8 @@ class Settings:
     unpriced_after: float = _setting(HOUR, "how long a host may be without a price")
     stale_price_after: float = _setting(90 * DAY, "how old a price may be")
     stale_spot_price_after: float = _setting(6 * HOUR, "how old a price of a spot host may be")
+    source_down_after: float = _setting(6 * HOUR, "how long a price source may fail")
+    spot_above_after: float = _setting(HOUR, "how long Spot may cost more than on demand")
     stale_data_after: float = _setting(5 * MINUTE, "how long nothing may be committed")
     collector_down_after: float = _setting(15 * MINUTE, "how long a collector may fail")
     team: str = _text("platform", "owner of what no workload's owner answers for")
@@ -87,7 +86,7 @@ class Settings:
                     raise SettingError(f"{each.name}: {value!r} is no plain text")
             elif not math.isfinite(value) or value < 0 or (value == 0 and each.name in _NEVER_ZERO):
                 raise SettingError(f"{each.name}: a number above 0 is needed")
-        for name in ("baseline_memory", "minimum_coverage", "idle_share", "run_projected_after"):
+        for name in ("minimum_coverage", "idle_share", "run_projected_after"):
             if not getattr(self, name) < 1:
                 raise SettingError(f"{name}: a number below 1 is needed")
 
@@ -113,7 +112,7 @@ class Settings:
 _NEVER_ZERO = frozenset(
     each.name
     for each in fields(Settings)
-    if not each.name.startswith(("minimum_", "floor_", "baseline_memory", "run_projected"))
+    if not each.name.startswith(("minimum_", "floor_", "run_projected"))
 )
 
 

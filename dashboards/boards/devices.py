@@ -26,7 +26,10 @@ def devices() -> Dashboard:
             ),
         ),
         Row("Hosts", ((8, (_cpu(), _ram(), _watts(), _meters())),)),
-        Row("Energy and emissions", ((8, (_energy(), _device_energy(), _emissions())),)),
+        Row(
+            "Energy and emissions",
+            ((8, (_energy(), _device_energy(), _emissions())), (8, (_tariff(), _month()))),
+        ),
     )
     return dashboard(
         Uid.DEVICES,
@@ -272,6 +275,28 @@ def _device_energy() -> Panel:
         "Energy that the accelerators of each host have used in as long as the time range is.",
         "joule",
         Query(used, "{{instance}}"),
+    )
+
+
+def _tariff() -> Panel:
+    return lines(
+        "Price of electricity ($currency per kWh)",
+        "What a kWh costs now by the tariff, before PUE. Only where hardware is owned and its "
+        "electricity is charged by energy.",
+        "short",
+        Query(
+            money(f"max by (instance) (unitcost_electricity_price_usd_per_kwh{{{HOST}}})"),
+            "{{instance}}",
+        ),
+    )
+
+
+def _month() -> Panel:
+    return lines(
+        "Electricity this month",
+        "The kWh of the local month by which the tariff's slab is chosen. Absent without slabs.",
+        "kwatth",
+        Query(f"max by (instance) (unitcost_electricity_month_kwh{{{HOST}}})", "{{instance}}"),
     )
 
 

@@ -8,7 +8,7 @@ from unitcost.dashboards.boards import variables
 from unitcost.dashboards.boards.events import events
 from unitcost.dashboards.boards.layout import Row, dashboard
 from unitcost.dashboards.boards.panels import Column, Columns, lines, number, table
-from unitcost.dashboards.boards.query import DRIFTING, Query, money
+from unitcost.dashboards.boards.query import DRIFTING, MODEL, Query, money
 from unitcost.dashboards.names import FACTORS, TOTAL, Recorded, Uid
 
 WINDOW = f'{DRIFTING}, window="$window"'
@@ -24,6 +24,7 @@ def drift() -> Dashboard:
         Row("What changed", ((11, (_waterfall(),)), (9, (_factors(), _dollars())))),
         Row("What a request costs", ((9, (_request(), _work())),)),
         Row("What counts as a drift", ((9, (_thresholds(), _baseline())),)),
+        Row("As the exporters judge it", ((9, (_own_ratio(), _own_factors(), _own_dollars())),)),
     )
     return dashboard(
         Uid.DRIFT,
@@ -168,6 +169,39 @@ def _work() -> Panel:
         "reqps",
         Query(_side("attempted", "now"), f"{NAMED} now"),
         Query(_side("attempted", "baseline"), f"{NAMED} usually"),
+    )
+
+
+def _own_ratio() -> Panel:
+    return lines(
+        "Ratio, by host",
+        "What each exporter says by itself of the last hour, with no rules at all. It should be "
+        "near the total above; on several hosts there is none.",
+        "short",
+        Query(f"unitcost_drift_ratio{{{MODEL}}}", f"{NAMED} {{{{instance}}}}"),
+    )
+
+
+def _own_factors() -> Panel:
+    return lines(
+        "Factors, by host",
+        "The same six factors, as each exporter finds them over the last hour. One that it tells "
+        "as a drift is marked where it began.",
+        "short",
+        Query(
+            f"max by (workload, model, factor) (unitcost_drift_factor_ratio{{{MODEL}}})",
+            "{{factor}}",
+        ),
+    )
+
+
+def _own_dollars() -> Panel:
+    return lines(
+        "Dollars per day, by host ($currency)",
+        "What the requests of the last hour cost more in a day than at their usual cost, as each "
+        "exporter finds it; below 0 they cost less.",
+        "short",
+        Query(money(f"unitcost_drift_usd_per_day{{{MODEL}}}"), f"{NAMED} {{{{instance}}}}"),
     )
 
 

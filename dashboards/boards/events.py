@@ -3,7 +3,7 @@
 from typing import Any
 
 from unitcost.dashboards.boards.normalise import SOURCE
-from unitcost.dashboards.boards.query import DRIFTING, HOST
+from unitcost.dashboards.boards.query import DRIFTING, HOST, MODEL
 from unitcost.dashboards.names import Recorded, T
 
 
@@ -12,6 +12,7 @@ def events() -> list[dict[str, Any]]:
     info = f"unitcost_workload_info{{{HOST}}}"
     hosts = f"count by (workload) ({info}) != count by (workload) ({info} offset 1m)"
     loading = f'rate(unitcost_held_seconds_total{{{HOST}, state="loading"}}[2m])'
+    own = f"unitcost_drift_since_timestamp_seconds{{{MODEL}}}"
     since = f"{Recorded.SINCE}{{{DRIFTING}}}"
     return [
         _event(
@@ -36,10 +37,13 @@ def events() -> list[dict[str, Any]]:
             "{{workload}}",
         ),
         _event("Scale", "blue", hosts, "More or fewer hosts", "{{workload}}"),
-        {
-            **_event("Drift", "red", f"{since} * 1000", "Drift", "{{workload}} {{factor}}"),
-            "useValueForTime": True,
-        },
+        *(
+            {
+                **_event(name, "red", f"{each} * 1000", "Drift", "{{workload}} {{factor}}"),
+                "useValueForTime": True,
+            }
+            for name, each in (("Drift", since), ("Drift by the exporter", own))
+        ),
     ]
 
 

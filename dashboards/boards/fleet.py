@@ -13,6 +13,7 @@ from unitcost.dashboards.boards.panels import (
     lines,
     number,
     table,
+    timeline,
 )
 from unitcost.dashboards.boards.query import DAY, HOST, RANGE, RATE, Query, money, per_day
 from unitcost.dashboards.names import RESERVED, T, Uid
@@ -34,7 +35,7 @@ def fleet() -> Dashboard:
             ),
         ),
         Row("What for", ((9, (_by_resource(), _by_component(), _corrections())),)),
-        Row("Prices", ((9, (_prices(), _unpriced())),)),
+        Row("Prices", ((9, (_prices(), _unpriced())), (8, (_discounts(), _spot(), _sources())))),
     )
     return dashboard(
         Uid.FLEET,
@@ -235,6 +236,45 @@ def _prices() -> Panel:
         ),
         Query(f"max by ({labels}) ({price})"),
         Query(f"({model}) * on ({T}, resource) group_left () max by ({T}, resource) ({age})"),
+    )
+
+
+def _discounts() -> Panel:
+    paid, listed = (
+        f"sum by (instance) ({metric}{{{HOST}}})"
+        for metric in ("unitcost_price_usd_per_hour", "unitcost_list_price_usd_per_hour")
+    )
+    return lines(
+        "Paid of the list price",
+        "What each host costs over its list price: 0.8 is a discount of 20 %. 1 where you have "
+        "agreed on a discount: it is not configured, or it ended.",
+        "percentunit",
+        Query(f"{paid} / ({listed} > 0)", "{{instance}}"),
+    )
+
+
+def _spot() -> Panel:
+    price = f'unitcost_price_usd_per_hour{{{HOST}, price_model="spot"}}'
+    on_demand = f"unitcost_on_demand_price_usd_per_hour{{{HOST}}}"
+    return lines(
+        "Spot over on demand",
+        "What each Spot host costs over what it would on demand. Above 1 it costs more, and can be "
+        "taken away besides: move it.",
+        "percentunit",
+        Query(f"sum by (instance) ({price}) / max by (instance) ({on_demand})", "{{instance}}"),
+    )
+
+
+def _sources() -> Panel:
+    return timeline(
+        "Price sources",
+        "Whether each source of prices answers. While one fails, what it said last is used, with "
+        "its date.",
+        Query(
+            f"min by (instance, source) (unitcost_price_source_up{{{HOST}}})",
+            "{{instance}} {{source}}",
+        ),
+        {"1": ("answers", GREEN), "0": ("fails", RED)},
     )
 
 

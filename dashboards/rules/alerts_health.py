@@ -3,6 +3,7 @@
 from unitcost.dashboards.names import TARGET, Recorded, T, Uid, by
 from unitcost.dashboards.promql import block, lasting
 from unitcost.dashboards.rules.alerts_cost import since
+from unitcost.dashboards.rules.costs import spot_premium
 from unitcost.dashboards.rules.model import Alert, Severity, Value
 from unitcost.dashboards.settings import DAY, Settings, number
 
@@ -11,7 +12,12 @@ COLLECTOR = (*TARGET, "collector")
 
 def price_alerts(settings: Settings) -> tuple[Alert, ...]:
     """Hosts without a price, and prices that may hold no longer."""
-    return (_unpriced(settings), _stale_price(settings))
+    return (
+        _unpriced(settings),
+        _stale_price(settings),
+        _source_down(settings),
+        _spot_above(settings),
+    )
 
 
 def health_alerts(settings: Settings) -> tuple[Alert, ...]:
@@ -86,6 +92,45 @@ def _stale_price(settings: Settings) -> Alert:
         dashboard=Uid.FLEET,
         variables=TARGET,
         values={"usd": _host_usd(settings)},
+        owner=settings.team,
+    )
+
+
+def _source_down(settings: Settings) -> Alert:
+    after = settings.scaled(settings.source_down_after)
+    on = by(*TARGET, "source")
+    condition = f'{Recorded.CONDITION_SINCE}{{condition="source_down"}}'
+    return Alert(
+        name="UnitcostPriceSourceDown",
+        expr=f"max by ({on}) (time() - {condition}) >= {number(after)}",
+        severity=Severity.WARNING,
+        means="a price source fails: prices go on as it last said them",
+        summary="{instance}: price source {source} has failed since {since|time}",
+        description="{source} has not answered for {value|duration}. What it said last is used, "
+        "with its date; a change of price since then is not known. The host costs {usd|usd} a day.",
+        dashboard=Uid.FLEET,
+        variables=TARGET,
+        values={
+            "since": since("source_down", (*TARGET, "source")),
+            "usd": _host_usd(settings),
+        },
+        owner=settings.team,
+    )
+
+
+def _spot_above(settings: Settings) -> Alert:
+    after = settings.scaled(settings.spot_above_after)
+    return Alert(
+        name="UnitcostSpotAboveOnDemand",
+        expr=f"24 * ({spot_premium(0.98)})\n{lasting('spot_above', TARGET, after)}",
+        severity=Severity.WARNING,
+        means="a Spot host costs more than it would on demand",
+        summary="{instance}: Spot costs {value|usd} a day more than on demand, since {since|time}",
+        description="{instance} costs {usd|usd} a day on Spot, {value|usd} more than it would on "
+        "demand, and can be taken away besides.",
+        dashboard=Uid.FLEET,
+        variables=TARGET,
+        values={"since": since("spot_above", TARGET), "usd": _host_usd(settings)},
         owner=settings.team,
     )
 

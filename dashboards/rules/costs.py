@@ -26,6 +26,8 @@ def cost_groups(settings: Settings) -> tuple[Group, ...]:
         _waiting(settings),
         _stalled(settings),
         _unpriced(),
+        _spot_above(),
+        _source_down(),
         _collector_down(settings),
         _exporter_down(settings),
     )
@@ -201,6 +203,23 @@ def _stalled(settings: Settings) -> Recording:
 def _unpriced() -> Recording:
     held = f"max by ({T}) (unitcost_resource_unpriced) == 1"
     return condition("unpriced", TARGET, stay=held, enter=held)
+
+
+def spot_premium(factor: float = 1) -> str:
+    """What a Spot host costs an hour beyond what it would on demand; only where that is more."""
+    on_demand = f"max by ({T}) (unitcost_on_demand_price_usd_per_hour)"
+    limit = on_demand if factor == 1 else f"({number(factor)} * {on_demand})"
+    spot = f'sum by ({T}) (unitcost_price_usd_per_hour{{price_model="spot"}})'
+    return f"{spot} - on ({T}) {on_demand} and on ({T}) ({spot} > on ({T}) {limit})"
+
+
+def _spot_above() -> Recording:
+    return condition("spot_above", TARGET, stay=spot_premium(0.98), enter=spot_premium())
+
+
+def _source_down() -> Recording:
+    held = "unitcost_price_source_up == 0"
+    return condition("source_down", (*TARGET, "source"), stay=held, enter=held)
 
 
 def _collector_down(settings: Settings) -> Recording:

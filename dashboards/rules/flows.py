@@ -12,13 +12,17 @@ All of it is one series by `quantity` and `part`, so that one rule records the b
 Rates come before sums, so that a replica that restarts or goes moves nothing else.
 """
 
+from collections.abc import Iterable
+
 from unitcost.dashboards.names import G, Recorded, W
 from unitcost.dashboards.promql import block
 from unitcost.dashboards.rules.model import Group, Recording
-from unitcost.dashboards.settings import Settings, number
+from unitcost.dashboards.settings import Settings
 
 FLOW, BASELINE, WEEKLY = Recorded.FLOW, Recorded.BASELINE, Recorded.WEEKLY
 HELD = "active|idle|loading"
+WEEKS = 4
+"""How many past weeks are remembered."""
 
 
 def flow_group(settings: Settings) -> Group:
@@ -29,7 +33,7 @@ def flow_group(settings: Settings) -> Group:
         *_work(settings),
         _cost(settings),
         _held(settings),
-        _weekly(settings),
+        *_weekly(settings),
         _baseline(settings),
         _price_weights(),
         _token_weights(),
@@ -153,43 +157,32 @@ def _held(settings: Settings) -> Recording:
     return Recording(FLOW, _by_model(f"{W}, quantity, part", known, unknown))
 
 
-def _weekly(settings: Settings) -> Recording:
-    """The same hour of past weeks, newer weeks weighing more.
+def _weekly(settings: Settings) -> Iterable[Recording]:
+    """The same hour of each of the past weeks.
 
-    It reads last week's flows, and what it said itself a week ago: so it remembers months where
-    samples are kept for eight days only.
+    The first reads last week's flows, and each other what the one before it said a week ago: so
+    four weeks are remembered where samples are kept for eight days only.
     """
     around = settings.baseline_window
     window, back = settings.span(around), settings.span(settings.week - around / 2)
-    expr = block(
-        """
-        (
-          <new> * avg_over_time(<flow>[<window>] offset <back>)
-          + <old> * (<weekly> offset <week>)
-        )
-        or avg_over_time(<flow>[<window>] offset <back>)
-        or (<weekly> offset <week>)
-        """,
-        new=number(1 - settings.baseline_memory),
-        old=number(settings.baseline_memory),
-        flow=FLOW,
-        weekly=WEEKLY,
-        window=window,
-        back=back,
-        week=settings.span(settings.week),
-    )
-    return Recording(WEEKLY, expr)
+    yield Recording(WEEKLY, f"avg_over_time({FLOW}[{window}] offset {back})", {"weeks": "1"})
+    for weeks in range(2, WEEKS + 1):
+        before = f'{WEEKLY}{{weeks="{weeks - 1}"}} offset {settings.span(settings.week)}'
+        yield Recording(WEEKLY, before, {"weeks": str(weeks)})
 
 
 def _baseline(settings: Settings) -> Recording:
-    """The same hour of past weeks; in a workload's first week, of yesterday. Never the present."""
+    """The mean of those weeks; in a workload's first week, yesterday. Never the present."""
     around = settings.baseline_window
     expr = block(
         """
-        <weekly>
+        (
+          sum by (<G>, quantity, part) (<weekly>)
+          / on (<G>) group_left () count by (<G>) (<weekly>{quantity="attempted"})
+        )
         or (
           avg_over_time(<flow>[<window>] offset <back>)
-          unless on (<G>) <weekly>
+          unless on (<G>) <weekly>{quantity="attempted"}
         )
         """,
         weekly=WEEKLY,

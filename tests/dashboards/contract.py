@@ -20,7 +20,9 @@ SCRAPE = dict.fromkeys(
 )
 """What is there without being in a table of the page; its last section names the process's."""
 
-OF_RULES = frozenset({"quantity", "part", "window", "side", "factor", "pace", "cause", "condition"})
+OF_RULES = frozenset(
+    {"quantity", "part", "weeks", "window", "side", "factor", "pace", "cause", "condition"}
+)
 """Labels that only recorded series have."""
 
 

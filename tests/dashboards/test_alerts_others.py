@@ -24,6 +24,8 @@ NAMES = (
     "UnitcostRunWaiting",
     "UnitcostHostUnpriced",
     "UnitcostPriceStale",
+    "UnitcostPriceSourceDown",
+    "UnitcostSpotAboveOnDemand",
     "UnitcostExporterDown",
     "UnitcostCostDataStale",
     "UnitcostCollectorDown",
@@ -148,6 +150,12 @@ def _prices() -> Inputs:
         if name != "stated":
             known = f"0+180x{BEFORE // 3} {stands} {again}"
             yield series("unitcost_price_as_of_timestamp_seconds", known, **labels)
+        # Spot costs 1 an hour and is dearer than on demand for a while; the list is not on Spot.
+        on_demand = {"sku": "m5", "price_region": "r", "source": "aws_bulk", "instance": name}
+        asked = _three(1.2, 0.5)
+        yield series("unitcost_on_demand_price_usd_per_hour", asked, **on_demand)
+        up = _three(1, 0 if name == "listed" else 1)
+        yield series("unitcost_price_source_up", up, source="aws_bulk", instance=name)
 
 
 Found = dict[tuple[str, int], Alerts]
@@ -169,6 +177,7 @@ def found(tmp_path_factory: pytest.TempPathFactory, real_tool: Callable[[str], P
         window_1h=1800,
         stale_price_after=10_000,
         stale_spot_price_after=5_000,
+        source_down_after=3600,
         day=24 * 3600,
     )
 
@@ -192,6 +201,8 @@ def test_each_alert_is_silent_before_and_after(found: Found, name: str) -> None:
         ("UnitcostRunWaiting", ("workload", "run", "owner"), ("bad", "r1", "research")),
         ("UnitcostHostUnpriced", ("instance", "owner"), ("ill", "platform")),
         ("UnitcostPriceStale", ("instance", "source"), ("spot", "spot")),
+        ("UnitcostPriceSourceDown", ("instance", "source"), ("listed", "aws_bulk")),
+        ("UnitcostSpotAboveOnDemand", ("instance", "owner"), ("spot", "platform")),
         ("UnitcostExporterDown", ("instance", "severity"), ("dead", "critical")),
         ("UnitcostCostDataStale", ("instance", "severity"), ("ill", "critical")),
         ("UnitcostCollectorDown", ("instance", "collector"), ("ill", "nvml")),

@@ -10,11 +10,12 @@ from tests.dashboards.promtool import group_names, run, settings
 from tests.dashboards.stories import STEP, Load, Server, counter, series
 from unitcost.dashboards.build import write
 from unitcost.dashboards.names import Recorded
+from unitcost.pricing.drift import Sums, drift
 
-DAY, WEEK = 60, 120
-"""Minutes: weeks of two hours, of two days each."""
+DAY, WEEK = 45, 90
+"""Minutes: weeks of two days."""
 
-QUICK = {"week": 2 * 3600, "day": 3600, "baseline_window": 1800, "scatter_window": 2 * 3600}
+QUICK = {"week": 60 * WEEK, "day": 60 * DAY, "baseline_window": 1800, "scatter_window": 2 * 3600}
 
 
 def _weeks(*requests: float) -> list[tuple[str, str]]:
@@ -58,22 +59,25 @@ NOTHING = float("nan")
 
 
 @pytest.mark.real
-def test_the_baseline_is_of_past_weeks(tmp_path: Path, real_tool: Callable[[str], Path]) -> None:
-    """None at first, then yesterday, then weeks: half of it the last, a quarter the one before."""
+def test_the_baseline_is_the_mean_of_past_weeks(
+    tmp_path: Path, real_tool: Callable[[str], Path]
+) -> None:
+    """None at first, then yesterday, then the weeks that there are, up to four."""
     base = f'sum({Recorded.BASELINE}{{quantity="attempted"}})'
     middle = WEEK // 2
     asked = {
         f"{base} * 1": (DAY // 2, NOTHING),
-        f"{base} * 2": (WEEK - 15, 2),
+        f"{base} * 2": (WEEK - 18, 2),
         f"{base} * 3": (WEEK + middle, 3),
         f"{base} * 4": (2 * WEEK + middle, 4 * 1.5),
-        f"{base} * 5": (3 * WEEK + middle, 5 * (0.5 * 4 + 0.5 * 1.5)),
+        f"{base} * 5": (4 * WEEK + middle, 5 * 3.75),
+        f"{base} * 6": (5 * WEEK + middle, 6 * 7.5),
     }
-    _asked(real_tool("promtool"), tmp_path, _weeks(1, 2, 4, 8), asked)
+    _asked(real_tool("promtool"), tmp_path, _weeks(1, 2, 4, 8, 16, 8), asked)
 
 
 @pytest.mark.real
-def test_a_week_without_data_leaves_the_older_weeks(
+def test_a_week_without_data_leaves_the_others(
     tmp_path: Path, real_tool: Callable[[str], Path]
 ) -> None:
     """The server was switched off for a week; before that it did one and two requests a second."""
@@ -118,6 +122,43 @@ def test_the_six_factors_multiply_to_the_total_and_widen_with_their_scatter(
         f"{threshold % 'mix'} > bool 1.3": (end, 1),
     }
     _asked(real_tool("promtool"), tmp_path, inputs, asked)
+
+
+@pytest.mark.real
+def test_the_exporter_finds_the_same_factors(
+    tmp_path: Path, real_tool: Callable[[str], Path]
+) -> None:
+    """What the rules say of a change is what `pricing.drift` says of the same counts."""
+    usual = Load(loading=0.1)
+    other = Load(50, 9, 140, 40, 0.0001, 0.005, 2.5, 1.5, 0.15, 13)
+    inputs = list(Server("chat", ((90, usual), (60, other))).series())
+    found = drift(_sums(other), _sums(usual))
+    assert found is not None
+    factor = f'{Recorded.FACTOR}{{window="30m",factor="%s"}}'
+    asked = {
+        f"sum({factor % name})": (132, round(ratio, 3)) for name, ratio in found.factors.items()
+    }
+    asked[f"sum({factor % 'total'})"] = (132, round(found.ratio, 3))
+    assert len({value for _, value in asked.values()} | {1.0}) == len(asked) + 1
+    _asked(real_tool("promtool"), tmp_path, inputs, asked)
+
+
+def _sums(load: Load) -> Sums:
+    """A minute of a load as the exporter keeps it; time at the price that was seen first."""
+    micro, pico = 10**6, 10**12
+    states = {
+        name: round(each * Load().usd_per_gpu_hour / 3600 * pico)
+        for name, each in load.states.items()
+    }
+    return Sums(
+        cost=round(load.gpus * load.usd_per_gpu_hour / 60 * pico),
+        attempted=round(load.requests * micro),
+        succeeded=round((load.requests - load.failed) * micro),
+        input=round(load.requests * load.input_tokens * micro),
+        output=round(load.requests * load.output_tokens * micro),
+        **states,
+        **{name: round(each * micro) for name, each in load.seconds.items()},
+    )
 
 
 @pytest.mark.real

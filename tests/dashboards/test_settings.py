@@ -61,7 +61,6 @@ def test_values_are_read_from_text() -> None:
         ("interval", "-1"),
         ("week", "nan"),
         ("week", "inf"),
-        ("baseline_memory", "1"),
         ("idle_share", "1.5"),
         ("team", 'a"b'),
         ("team", "{{ x }}"),

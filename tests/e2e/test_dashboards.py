@@ -78,6 +78,7 @@ MANY = LABEL_VALUES | {
     "workload": ("chat", "__unallocated__"),
     "reason": ("failed", "data_loading"),
     "currency": ("EUR",),
+    "price_model": ("override", "spot"),
 }
 GROWTH = {"unitcost_requests_total": 40.0, "unitcost_held_seconds_total": 1.0}
 """By how much a counter grows in a second where that matters: requests above their minimum."""
@@ -244,7 +245,16 @@ NOT_IN_THE_DEMO = {
         "unitcost_meter_power_",
         "unitcost_unresolved_grants",
     ),
-    "its price is stated": ("unitcost_price_as_of_", "unitcost_fx_", "unitcost_cost_correction_"),
+    "its price is stated": (
+        "unitcost_price_as_of_",
+        "unitcost_price_source_",
+        "unitcost_list_price_",
+        "unitcost_on_demand_price_",
+        "unitcost_electricity_",
+        "unitcost_fx_",
+        "unitcost_cost_correction_",
+    ),
+    "it has no past to drift from": ("unitcost_drift_",),
     "the run has no goal and never waits": (
         "unitcost_run_projected_",
         "unitcost_run_progress_",

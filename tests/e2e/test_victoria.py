@@ -100,7 +100,7 @@ def test_victoria_metrics_finds_the_same_factors(
         assert product == pytest.approx(values["total"], rel=0.01)
         for asked in queries():
             running.query(filled(asked.expr, VALUES))  # asserts that it is no error
-        with urllib.request.urlopen(f"http://127.0.0.1:{alert}/metrics") as answer:  # noqa: S310
+        with urllib.request.urlopen(f"http://127.0.0.1:{alert}/metrics") as answer:
             metrics = answer.read().decode()
         failed = [
             line
