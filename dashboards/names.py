@@ -7,6 +7,7 @@ GROUP = ("cluster", "workload", "model")
 
 WORKLOAD = ("cluster", "workload")
 RUN = ("cluster", "workload", "run")
+BUDGET = ("cluster", "budget")
 TARGET = ("cluster", "job", "instance")
 """A host, as Prometheus knows it."""
 
@@ -43,6 +44,10 @@ class Recorded(StrEnum):
     RUN_COST = "unitcost:run_cost:usd"
     RUN_PROJECTED = "unitcost:run_projected_cost:usd"
     RUN_ALLOWED = "unitcost:run_allowed_cost:usd"
+    BUDGET = "unitcost:budget:usd"
+    BUDGET_SPENT = "unitcost:budget_spent:usd"
+    BUDGET_BURN = "unitcost:budget_burn:usd_per_day"
+    BUDGET_PROJECTED = "unitcost:budget_projected:usd"
     CONDITION_SINCE = "unitcost:condition_since:timestamp_seconds"
 
 

@@ -60,6 +60,9 @@ class Settings:
     idle_share: float = _setting(0.5, "idle part of its cost above which they are told")
     unallocated_usd_per_day: float = _setting(50, "dollars a day held by nobody that are told")
     unallocated_share: float = _setting(0.3, "part of all cost above which they are told")
+    budget_fast_ratio: float = _setting(2, "projected part of a budget that is told at once")
+    budget_slow_ratio: float = _setting(1.1, "projected part of a budget that is told slowly")
+    budget_elapsed: float = _setting(0.2, "part of a period before which a slow burn is not told")
     run_over_ratio: float = _setting(1.1, "how far a run may pass what was projected for it first")
     run_projected_after: float = _setting(
         0.05, "progress of a run at which its first projection is taken for good"
@@ -86,7 +89,7 @@ class Settings:
                     raise SettingError(f"{each.name}: {value!r} is no plain text")
             elif not math.isfinite(value) or value < 0 or (value == 0 and each.name in _NEVER_ZERO):
                 raise SettingError(f"{each.name}: a number above 0 is needed")
-        for name in ("minimum_coverage", "idle_share", "run_projected_after"):
+        for name in ("minimum_coverage", "idle_share", "run_projected_after", "budget_elapsed"):
             if not getattr(self, name) < 1:
                 raise SettingError(f"{name}: a number below 1 is needed")
 
@@ -112,7 +115,7 @@ class Settings:
 _NEVER_ZERO = frozenset(
     each.name
     for each in fields(Settings)
-    if not each.name.startswith(("minimum_", "floor_", "run_projected"))
+    if not each.name.startswith(("minimum_", "floor_", "run_projected", "budget_elapsed"))
 )
 
 

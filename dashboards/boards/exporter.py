@@ -27,6 +27,7 @@ def exporter() -> Dashboard:
                 (8, (_gaps(), _counters(), _clock())),
             ),
         ),
+        Row("Telling and items", ((8, (_told(), _waiting(), _items())),)),
         Row("What it takes", ((8, (_cpu(), _memory(), _requests())), (8, (_versions(),)))),
     )
     return dashboard(
@@ -221,6 +222,44 @@ def _clock() -> Panel:
         "mend the host's time.",
         "short",
         Query(f"sum by (instance) (increase(unitcost_clock_steps_total{{{HOST}}}{RATE}))", HOSTS),
+    )
+
+
+def _told() -> Panel:
+    posts = f"increase(unitcost_notifications_total{{{HOST}}}{RATE})"
+    return lines(
+        "Posts to Slack and webhooks",
+        "What exporters have told by themselves, by outcome. Failed ones are tried again; dropped "
+        "ones are lost. Absent where nobody is to be told.",
+        "short",
+        Query(
+            f"sum by (instance, channel, outcome) ({posts})",
+            "{{instance}} {{channel}} {{outcome}}",
+        ),
+    )
+
+
+def _waiting() -> Panel:
+    return lines(
+        "Posts that wait",
+        "Posts that a channel has not got yet. A line that climbs: the channel is away, or its "
+        "address is wrong.",
+        "short",
+        Query(
+            f"max by (instance, channel) (unitcost_notifications_waiting{{{HOST}}})",
+            "{{instance}} {{channel}}",
+        ),
+    )
+
+
+def _items() -> Panel:
+    return lines(
+        "Items that are not booked",
+        "Items of the configuration or the items file that make no sense, and files that cannot be "
+        "read. 0 is right; the log says what is wrong.",
+        "short",
+        Query(f"max by (instance) (unitcost_items_rejected{{{HOST}}})", f"{HOSTS} rejected"),
+        Query(f"max by (instance) (1 - unitcost_items_file_up{{{HOST}}})", f"{HOSTS} no file"),
     )
 
 

@@ -34,7 +34,9 @@ def fleet() -> Dashboard:
                 (10, (_workloads(),)),
             ),
         ),
+        Row("Budgets", ((8, (_budgets(), _budget_pace())),)),
         Row("What for", ((9, (_by_resource(), _by_component(), _corrections())),)),
+        Row("Beside compute", ((8, (_items(), _opportunity())),)),
         Row("Prices", ((9, (_prices(), _unpriced())), (8, (_discounts(), _spot(), _sources())))),
     )
     return dashboard(
@@ -178,6 +180,78 @@ def _workloads() -> Panel:
         Query(money(idle)),
         Query(money(over(f'{HOST}, state="loading"'))),
         Query(f"{idle} / ({over(HOST)} > 0)"),
+    )
+
+
+def _budgets() -> Panel:
+    spent = f"sum by (budget) (unitcost_budget_spent_usd{{{HOST}}})"
+    allowed = f"max by (budget) (unitcost_budget_usd{{{HOST}}})"
+    begun = (
+        f"sum by (budget) (unitcost_budget_spent_usd{{{HOST}}} / on ({T}, budget) "
+        f"(time() - unitcost_budget_since_timestamp_seconds{{{HOST}}} > 0))"
+    )
+    ends = f"max by (budget) (unitcost_budget_period_end_timestamp_seconds{{{HOST}}})"
+    return table(
+        "Budgets ($currency)",
+        "What each budget allows for its period, what is spent, and what that comes to at the pace "
+        "so far. Spent is the least it can be where Whole is no. Over 1: see its runbook.",
+        Columns(
+            {"budget": Column("Budget")},
+            (
+                Column("Spent", "percentunit"),
+                Column("Projected", "percentunit"),
+                Column("Spent, amount", "short"),
+                Column("Allowed", "short"),
+                Column("Ends", "dateTimeAsIso"),
+                Column("Whole", "bool_yes_no"),
+            ),
+        ),
+        Query(f"{spent} / ({allowed} > 0)"),
+        Query(f"({spent} + {begun} * ({ends} - time())) / ({allowed} > 0)"),
+        Query(money(spent)),
+        Query(money(allowed)),
+        Query(f"{ends} * 1000"),
+        Query(f"min by (budget) (unitcost_budget_spent_whole{{{HOST}}})"),
+    )
+
+
+def _budget_pace() -> Panel:
+    spent = f"sum by (budget) (unitcost_budget_spent_usd{{{HOST}}})"
+    allowed = f"max by (budget) (unitcost_budget_usd{{{HOST}}})"
+    begins, ends = (
+        f"max by (budget) (unitcost_budget_period_{each}_timestamp_seconds{{{HOST}}})"
+        for each in ("start", "end")
+    )
+    return lines(
+        "Budgets over their periods",
+        "Part of each budget that is spent, and part of its period that is over. A budget whose "
+        "line is above that of its time is spent too fast.",
+        "percentunit",
+        Query(f"{spent} / ({allowed} > 0)", "{{budget}}"),
+        Query(f"(time() - {begins}) / ({ends} - {begins})", "{{budget}} time"),
+    )
+
+
+def _items() -> Panel:
+    booked = f"sum by (workload, item) (unitcost_item_cost_usd_total{{{HOST}}})"
+    taken = f"sum by (workload, item) (unitcost_item_cost_correction_usd{{{HOST}}})"
+    return lines(
+        "Items so far ($currency)",
+        "What is stated rather than measured: data, labelling, staff; with what was taken back. It "
+        "is in no other panel. Items that are not booked: see the log, and unitcost items.",
+        "short",
+        Query(money(f"{booked} + {taken} or {booked}"), "{{workload}} {{item}}"),
+    )
+
+
+def _opportunity() -> Panel:
+    idle = f"rate(unitcost_memo_opportunity_cost_usd_total{{{HOST}}}{RATE})"
+    return lines(
+        "Opportunity of idle accelerators per day ($currency)",
+        "What idle accelerators would have cost or earned at the rate that the configuration "
+        "states. Nobody pays it: never add it to anything.",
+        "short",
+        Query(money(f"{DAY} * sum by (workload) ({idle})"), "{{workload}}"),
     )
 
 

@@ -7,6 +7,7 @@ from unitcost.dashboards.boards.layout import Row, dashboard
 from unitcost.dashboards.boards.panels import Column, Columns, lines, number, table
 from unitcost.dashboards.boards.query import (
     DAY,
+    HOST,
     RUN,
     WORKLOAD,
     Query,
@@ -28,6 +29,7 @@ def training() -> Dashboard:
         Row("Now", ((4, _now()), (9, (_runs(),)))),
         Row("What it costs", ((9, (_so_far(), _projected())), (9, (_epoch(), _step(), _sample())))),
         Row("What of it is lost", ((9, (_waiting(), _repeated(), _states())),)),
+        Row("Trained models", ((8, (_trained(), _spread())),)),
         Row("How fast", ((8, (_steps(), _progress(), _attempts(), _epochs())),)),
     )
     return dashboard(
@@ -211,6 +213,42 @@ def _states() -> Panel:
         "short",
         Query(money(per_day(WORKLOAD, "workload, state")), "{{workload}} {{state}}"),
         stacked=True,
+    )
+
+
+def _trained() -> Panel:
+    labels = "trained_model, part"
+    return table(
+        "What models cost to train ($currency)",
+        "What each model cost to train so far, by part: compute, and items such as data and staff. "
+        "A run may be in several models: never sum over them.",
+        Columns(
+            {"trained_model": Column("Model"), "part": Column("Part")},
+            (Column("Cost", "short"), Column("Of the whole", "percentunit")),
+        ),
+        Query(money(f"sum by ({labels}) (unitcost_training_cost_usd{{{HOST}}})")),
+        Query(
+            f"sum by ({labels}) (unitcost_training_cost_usd{{{HOST}}}) / on (trained_model) "
+            f"group_left () (sum by (trained_model) "
+            f"(unitcost_training_total_cost_usd{{{HOST}}}) > 0)"
+        ),
+    )
+
+
+def _spread() -> Panel:
+    each = f"max by (workload, model) (unitcost_request_training_cost_usd{{{HOST}, {REPORTED}}})"
+    expected = f"max by (workload, model) (unitcost_training_expected_requests{{{HOST}}})"
+    return table(
+        "Training in 1,000 requests ($currency)",
+        "What of a model's training falls on a thousand of the requests that the configuration "
+        "expects of it, which nobody measured. In no other figure: add it by hand where you want "
+        "it.",
+        Columns(
+            {"workload": Column("Workload"), "model": Column("Model")},
+            (Column("1,000 requests", "short"), Column("Expected requests", "short")),
+        ),
+        Query(money(f"1000 * {each}")),
+        Query(expected),
     )
 
 

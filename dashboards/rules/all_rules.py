@@ -3,6 +3,7 @@
 from unitcost.dashboards.rules.alerts_cost import cost_alerts, training_alerts
 from unitcost.dashboards.rules.alerts_drift import drift_alerts
 from unitcost.dashboards.rules.alerts_health import health_alerts, price_alerts
+from unitcost.dashboards.rules.budgets import budget_alerts, budget_group
 from unitcost.dashboards.rules.costs import cost_groups
 from unitcost.dashboards.rules.drift import drift_groups
 from unitcost.dashboards.rules.flows import flow_group
@@ -19,6 +20,7 @@ def all_groups(settings: Settings) -> tuple[Group, ...]:
         flow_group(settings),
         *drift_groups(settings),
         *cost_groups(settings),
+        budget_group(settings),
         *alert_groups(settings),
     )
 
@@ -28,6 +30,7 @@ def alert_groups(settings: Settings) -> tuple[Group, ...]:
     alerts = {
         "drift": drift_alerts(settings),
         "cost": cost_alerts(settings),
+        "budgets": budget_alerts(settings),
         "training": training_alerts(settings),
         "prices": price_alerts(settings),
         "exporter": health_alerts(settings),

@@ -13,7 +13,7 @@ from unitcost.dashboards.settings import Settings
 SHOWN = {
     "usd": 'printf "$%.2f"',
     "small_usd": 'printf "$%.3g"',
-    "ratio": 'printf "×%.2f"',  # noqa: RUF001 - a factor, for people
+    "ratio": 'printf "×%.2f"',
     "percent": 'printf "%.0f %%"',
     "number": 'printf "%.0f"',
     "time": "humanizeTimestamp",

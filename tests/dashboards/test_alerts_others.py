@@ -17,6 +17,9 @@ BACK = 120
 
 LAST = END + BACK
 NAMES = (
+    "UnitcostBudgetBurnFast",
+    "UnitcostBudgetBurnSlow",
+    "UnitcostBudgetExceeded",
     "UnitcostIdleDollars",
     "UnitcostUnallocatedDollars",
     "UnitcostRunOverProjection",
@@ -158,13 +161,29 @@ def _prices() -> Inputs:
         yield series("unitcost_price_source_up", up, source="aws_bulk", instance=name)
 
 
+def _budgets() -> Inputs:
+    """Budgets of $2,000 for 16 hours on two hosts, which spend $1 a minute each, and then more."""
+    paces = {"even": (1, 1, 1), "fast": (1, 5, 0), "slow": (0.9, 1.4, 0.3), "spent": (1, 30, 0)}
+    for name, (before, ill, after) in paces.items():
+        for host in ("host-1", "host-2"):
+            labels = {"budget": name, "instance": host}
+            spent = counter((BEFORE, before), (AFTER, ill), (BACK, after))
+            yield series("unitcost_budget_spent_usd", spent, **labels)
+            yield series("unitcost_budget_usd", gauge((LAST, 2000)), **labels)
+            for each in ("since", "period_start"):
+                metric = f"unitcost_budget_{each}_timestamp_seconds"
+                yield series(metric, gauge((LAST, 0)), **labels)
+            end = "unitcost_budget_period_end_timestamp_seconds"
+            yield series(end, gauge((LAST, 16 * 3600)), **labels)
+
+
 Found = dict[tuple[str, int], Alerts]
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory, real_tool: Callable[[str], Path]) -> Found:
     """Who fires what before, with and after a reason, as promtool finds it."""
-    inputs = [*_costs(), *_runs(), *_hosts(), *_prices()]
+    inputs = [*_costs(), *_runs(), *_hosts(), *_prices(), *_budgets()]
     moments = [(name, minute) for name in NAMES for minute in (BEFORE, END, LAST)]
     folder = tmp_path_factory.mktemp("others")
     return check_alerts(
@@ -187,7 +206,10 @@ def found(tmp_path_factory: pytest.TempPathFactory, real_tool: Callable[[str], P
 def test_each_alert_is_silent_before_and_after(found: Found, name: str) -> None:
     """Nothing fires without a reason, and nothing goes on when the reason is gone."""
     assert found[name, BEFORE] == []
-    assert found[name, LAST] == []
+    if name == "UnitcostBudgetExceeded":  # until the period ends
+        assert firing(found[name, LAST], "budget") == {("spent",)}
+    else:
+        assert found[name, LAST] == []
 
 
 @pytest.mark.real
@@ -196,6 +218,9 @@ def test_each_alert_is_silent_before_and_after(found: Found, name: str) -> None:
     [
         ("UnitcostIdleDollars", ("cluster", "workload", "owner"), ("a", "chat", "search")),
         ("UnitcostUnallocatedDollars", ("cluster", "owner"), ("a", "platform")),
+        ("UnitcostBudgetBurnFast", ("budget", "severity"), ("fast", "critical")),
+        ("UnitcostBudgetBurnSlow", ("budget", "severity"), ("slow", "warning")),
+        ("UnitcostBudgetExceeded", ("budget", "severity"), ("spent", "critical")),
         ("UnitcostRunOverProjection", ("workload", "run", "owner"), ("bad", "r1", "research")),
         ("UnitcostRunStalled", ("workload", "owner"), ("bad", "research")),
         ("UnitcostRunWaiting", ("workload", "run", "owner"), ("bad", "r1", "research")),

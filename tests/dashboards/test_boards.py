@@ -184,8 +184,12 @@ BY_RANGE = {
 """Panels of the whole time range, as their texts say; exceptions of target-rate-interval-rule."""
 
 
-SO_FAR = {"unitcost_run_stall_cost_usd_total", "unitcost_run_repeated_cost_usd_total"}
-"""Counters that are shown as they are: dollars of a run since it began."""
+SO_FAR = {
+    "unitcost_item_cost_usd_total",
+    "unitcost_run_repeated_cost_usd_total",
+    "unitcost_run_stall_cost_usd_total",
+}
+"""Counters that are shown as they are: dollars of a run, or booked, since it began."""
 
 
 @pytest.mark.parametrize("asked", queries(), ids=str)

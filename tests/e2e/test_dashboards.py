@@ -206,6 +206,7 @@ def world(
                 wait_for(lambda: _has(port, "unitcost_epoch_cost_usd"), "the demo's first epoch")
                 factors = f'{Recorded.FACTOR}{{window="6h"}}'
                 wait_for(lambda: len(running.query(factors)) >= 2 * len(FACTORS), "a baseline")
+                wait_for(lambda: running.query(Recorded.THRESHOLD), "thresholds")
                 yield World(running, f"127.0.0.1:{port}", f"127.0.0.1:{page}")
             finally:
                 child.kill()
@@ -255,6 +256,14 @@ NOT_IN_THE_DEMO = {
         "unitcost_cost_correction_",
     ),
     "it has no past to drift from": ("unitcost_drift_",),
+    "no budgets, no items, nobody to tell": (
+        "unitcost_budget_",
+        "unitcost_item",
+        "unitcost_memo_",
+        "unitcost_training_",
+        "unitcost_request_training_",
+        "unitcost_notifications_",
+    ),
     "the run has no goal and never waits": (
         "unitcost_run_projected_",
         "unitcost_run_progress_",
