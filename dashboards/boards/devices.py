@@ -1,9 +1,8 @@
 """Hosts and accelerators: how busy, at what power, what idles for how much, who holds what."""
 
-from grafanalib.core import Dashboard, Panel
-
 from unitcost.dashboards.boards import variables
 from unitcost.dashboards.boards.layout import Row, dashboard
+from unitcost.dashboards.boards.library import Board, Panel
 from unitcost.dashboards.boards.panels import Column, Columns, lines, number, table, timeline
 from unitcost.dashboards.boards.query import DAY, HOST, RANGE, Query, money, rate
 from unitcost.dashboards.names import Uid
@@ -13,7 +12,7 @@ DEVICE = "{{instance}} {{device}}"
 BY = "instance, device"
 
 
-def devices() -> Dashboard:
+def devices() -> Board:
     """The dashboard of hardware."""
     rows = (
         Row("Now", ((4, _now()),)),

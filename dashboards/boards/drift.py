@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from grafanalib.core import Dashboard, Panel, Template
-
 from unitcost.dashboards.boards import variables
 from unitcost.dashboards.boards.events import events
 from unitcost.dashboards.boards.layout import Row, dashboard
+from unitcost.dashboards.boards.library import Board, Panel, Variable, grafana
 from unitcost.dashboards.boards.panels import Column, Columns, lines, number, table
 from unitcost.dashboards.boards.query import DRIFTING, MODEL, Query, money
 from unitcost.dashboards.names import FACTORS, TOTAL, Recorded, Uid
@@ -17,7 +16,7 @@ BY = "workload, model"
 NAMED = "{{workload}} {{model}}"
 
 
-def drift() -> Dashboard:
+def drift() -> Board:
     """The dashboard of one workload's drift."""
     rows = (
         Row("Now", ((4, _now()), (8, (_told(),)))),
@@ -45,13 +44,15 @@ def drift() -> Dashboard:
     )
 
 
-def _window() -> Template:
+def _window() -> Variable:
     options: list[dict[str, Any]] = [
         {"selected": each == "1h", "text": each, "value": each}
         for each in ("10m", "30m", "1h", "6h")
     ]
     query = ",".join(str(each["value"]) for each in options)
-    return Template(name="window", label="Window", query=query, type="custom", options=options)
+    return grafana.Template(
+        name="window", label="Window", query=query, type="custom", options=options
+    )
 
 
 def _factor(name: str) -> str:

@@ -1,9 +1,8 @@
 """unitcost itself: does it see everything, is it fresh, what does it cost, is its ledger well."""
 
-from grafanalib.core import Dashboard, Panel
-
 from unitcost.dashboards.boards import variables
 from unitcost.dashboards.boards.layout import Row, dashboard
+from unitcost.dashboards.boards.library import Board, Panel
 from unitcost.dashboards.boards.panels import Column, Columns, lines, number, table, timeline
 from unitcost.dashboards.boards.query import HOST, RANGE, RATE, Query
 from unitcost.dashboards.names import Uid
@@ -12,7 +11,7 @@ HOSTS = "{{instance}}"
 GOOD_BAD = {"1": ("good", "green"), "0": ("fails", "red")}
 
 
-def exporter() -> Dashboard:
+def exporter() -> Board:
     """The dashboard of the exporters."""
     rows = (
         Row("Now", ((4, _now()),)),

@@ -1,9 +1,8 @@
 """Fleet, for FinOps: what everything costs, who pays for it, what of it is wasted; prices."""
 
-from grafanalib.core import Dashboard, Panel
-
 from unitcost.dashboards.boards import variables
 from unitcost.dashboards.boards.layout import Row, dashboard
+from unitcost.dashboards.boards.library import Board, Panel
 from unitcost.dashboards.boards.panels import (
     AMBER,
     GREEN,
@@ -22,7 +21,7 @@ COST = "unitcost_cost_usd_total"
 JOIN = f"{T}, workload"
 
 
-def fleet() -> Dashboard:
+def fleet() -> Board:
     """The dashboard of all hosts."""
     rows = (
         Row("Now", ((4, _now()),)),

@@ -1,10 +1,9 @@
 """Inference, for ML engineers: what a request and a token cost, against load and latency; waste."""
 
-from grafanalib.core import Dashboard, Panel
-
 from unitcost.dashboards.boards import variables
 from unitcost.dashboards.boards.events import events
 from unitcost.dashboards.boards.layout import Row, dashboard
+from unitcost.dashboards.boards.library import Board, Panel
 from unitcost.dashboards.boards.panels import Column, Columns, lines, table
 from unitcost.dashboards.boards.query import (
     BASIS,
@@ -28,7 +27,7 @@ NAMED = "{{workload}} {{model}}"
 DONE = f'{MODEL}, outcome="succeeded"'
 
 
-def inference() -> Dashboard:
+def inference() -> Board:
     """The dashboard of model servers."""
     rows = (
         Row("What a unit costs", ((10, (_request(), _token())), (10, (_variants(),)))),

@@ -4,18 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from grafanalib.core import (
-    Annotations,
-    Dashboard,
-    DashboardLink,
-    GridPos,
-    Panel,
-    RowPanel,
-    Template,
-    Templating,
-    Time,
-)
-
+from unitcost.dashboards.boards.library import Board, Panel, Variable, grafana
 from unitcost.dashboards.names import Uid
 
 WIDTH = 24
@@ -35,13 +24,13 @@ def dashboard(
     uid: Uid,
     title: str,
     description: str,
-    variables: Sequence[Template],
+    variables: Sequence[Variable],
     rows: Sequence[Row],
     since: str = "now-24h",
     annotations: Sequence[dict[str, Any]] = (),
-) -> Dashboard:
+) -> Board:
     """The whole dashboard. Panels get their ids in order: 1 is the first."""
-    return Dashboard(
+    return grafana.Dashboard(
         uid=str(uid),
         title=f"unitcost / {title}",
         description=description,
@@ -50,17 +39,17 @@ def dashboard(
         refresh="1m",
         graphTooltip=1,
         timezone="browser",
-        time=Time(since, "now"),
-        templating=Templating(list(variables)),
-        annotations=Annotations(list(annotations)),
+        time=grafana.Time(since, "now"),
+        templating=grafana.Templating(list(variables)),
+        annotations=grafana.Annotations(list(annotations)),
         links=[_links()],
         panels=list(_placed(rows)),
     )
 
 
-def _links() -> DashboardLink:
+def _links() -> Panel:
     """To all other dashboards of ours, with what is chosen here."""
-    return DashboardLink(
+    return grafana.DashboardLink(
         title="unitcost", tags=[TAG], includeVars=True, keepTime=True, asDropdown=True
     )
 
@@ -69,12 +58,14 @@ def _placed(rows: Sequence[Row]) -> Iterable[Panel]:
     """Every panel with its place and id; rows themselves have ids after all panels."""
     top, next_id, row_id = 0, 1, 1000
     for row in rows:
-        yield RowPanel(title=row.title, id=row_id, gridPos=GridPos(1, WIDTH, 0, top))
+        yield grafana.RowPanel(
+            title=row.title, id=row_id, gridPos=grafana.GridPos(1, WIDTH, 0, top)
+        )
         top, row_id = top + 1, row_id + 1
         for height, panels in row.lines:
             width, left = WIDTH // len(panels), 0
             for panel in panels:
-                panel.gridPos = GridPos(height, width, left, top)
+                panel.gridPos = grafana.GridPos(height, width, left, top)
                 panel.id = next_id
                 yield panel
                 left, next_id = left + width, next_id + 1

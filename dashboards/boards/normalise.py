@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from grafanalib.core import Dashboard
+from unitcost.dashboards.boards.library import Board
 
 SCHEMA_VERSION = 41
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
@@ -63,7 +63,7 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
 """Options that a kind of panel must have, and grafanalib does not know."""
 
 
-def normalised(board: Dashboard) -> dict[str, Any]:
+def normalised(board: Board) -> dict[str, Any]:
     """A dashboard's JSON, as current Grafana has it."""
     raw = json.loads(json.dumps(board, default=lambda part: part.to_json_data()))
     made = _only(raw, _DASHBOARD)

@@ -4,17 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from grafanalib.core import Stat, StateTimeline, Table, Target, TimeSeries
-
+from unitcost.dashboards.boards.library import Panel, grafana
 from unitcost.dashboards.boards.query import Query
 
 RED, AMBER, GREEN, BLUE = "red", "orange", "green", "blue"
 
 
-def _targets(queries: Sequence[Query], table: bool = False) -> list[Target]:
+def _targets(queries: Sequence[Query], table: bool = False) -> list[Any]:
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
     return [
-        Target(
+        grafana.Target(
             expr=query.expr,
             legendFormat=query.legend or "__auto",
             refId=letter,
@@ -37,14 +36,14 @@ def lines(
     stacked: bool = False,
     bars: bool = False,
     **more: Any,
-) -> TimeSeries:
+) -> Panel:
     """Values over time: lines, or areas or bars that are stacked."""
     options: dict[str, Any] = {"fillOpacity": 20 if stacked else 5, "lineWidth": 1}
     if stacked:
         options["stacking"] = {"mode": "normal", "group": "A"}
     if bars:
         options |= {"drawStyle": "bars", "fillOpacity": 80, "lineWidth": 0}
-    return TimeSeries(
+    return grafana.TimeSeries(
         title=title,
         description=description,
         targets=_targets(queries),
@@ -65,9 +64,9 @@ def number(
     query: Query,
     limits: Sequence[tuple[float | None, str]] = ((None, BLUE),),
     **more: Any,
-) -> Stat:
+) -> Panel:
     """One number, and how it came to be."""
-    return Stat(
+    return grafana.Stat(
         title=title,
         description=description,
         targets=_targets([query]),
@@ -82,13 +81,13 @@ def number(
 
 def timeline(
     title: str, description: str, query: Query, states: Mapping[str, tuple[str, str]]
-) -> StateTimeline:
+) -> Panel:
     """States over time; `states` are texts and colours by value."""
     mappings = {
         value: {"text": text, "color": color, "index": index}
         for index, (value, (text, color)) in enumerate(states.items())
     }
-    return StateTimeline(
+    return grafana.StateTimeline(
         title=title,
         description=description,
         targets=_targets([query]),
@@ -128,7 +127,7 @@ class Columns:
 
 def table(
     title: str, description: str, columns: Columns, *queries: Query, unit: str = "short"
-) -> Table:
+) -> Panel:
     """One row for each set of labels, one column for each query; the first number sorts."""
     fields = ["Value"] if len(queries) == 1 else [f"Value #{letter}" for letter in "ABCDEFGH"]
     names = dict(zip(fields, columns.values, strict=False))
@@ -136,7 +135,7 @@ def table(
     order = {name: index for index, name in enumerate(shown)}
     keep = {"include": {"names": list(shown)}}
     sort = [{"displayName": columns.values[0].title, "desc": True}] if columns.values else []
-    return Table(
+    return grafana.Table(
         title=title,
         description=description,
         targets=_targets(queries, table=True),

@@ -1,9 +1,8 @@
 """Training, for research: what runs cost so far and in the end, an epoch, waiting and restarts."""
 
-from grafanalib.core import Dashboard, Panel
-
 from unitcost.dashboards.boards import variables
 from unitcost.dashboards.boards.layout import Row, dashboard
+from unitcost.dashboards.boards.library import Board, Panel
 from unitcost.dashboards.boards.panels import Column, Columns, lines, number, table
 from unitcost.dashboards.boards.query import (
     DAY,
@@ -23,7 +22,7 @@ PROJECTED = "unitcost_run_projected_cost_usd"
 REPORTED = 'basis="${basis:text}"'
 
 
-def training() -> Dashboard:
+def training() -> Board:
     """The dashboard of training runs."""
     rows = (
         Row("Now", ((4, _now()), (9, (_runs(),)))),
