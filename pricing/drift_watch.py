@@ -44,7 +44,7 @@ def default_limits() -> Mapping[Factor, Limit]:
             Factor.MIX: Limit(0.08, 0.05),
             Factor.FAILURES: Limit(0.05, 0.02, follows=False),
             Factor.LOADING: Limit(0.10, 0.05, slots=hour, short=3, counted=False),
-            Factor.IDLE: Limit(0.25, 0.10, slots=hour, short=4, counted=False),
+            Factor.IDLE: Limit(0.35, 0.10, slots=hour, short=4, counted=False),
             Factor.SPEED: Limit(0.08, 0.03),
         }
     )

@@ -7,6 +7,7 @@ what it leads to lies in `Settler.books.pending` until somebody commits it.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from unitcost.exporter.settling.admission import Admission
 from unitcost.exporter.settling.batch import EventRow
 from unitcost.exporter.settling.books import Books
 from unitcost.exporter.settling.corrections import Corrector, known_time
@@ -28,12 +29,10 @@ from unitcost.pricing.attribute import RuleMatcher
 from unitcost.pricing.charge import Posting, post, residual
 from unitcost.pricing.charged_time import Layout
 from unitcost.pricing.currency import Rate
-from unitcost.pricing.floating import Ground, landed
 from unitcost.pricing.models import model_weights, split_by_model
 from unitcost.pricing.price_list import unit_prices
 from unitcost.pricing.quote import Quote
 from unitcost.pricing.sample import NS_PER_SECOND, EpochMark, Sample, Subject
-from unitcost.pricing.tenants import Identity
 from unitcost.pricing.timeline import (
     Advance,
     ClockReading,
@@ -45,7 +44,7 @@ from unitcost.pricing.timeline import (
 from unitcost.pricing.training_sources import doubles
 from unitcost.pricing.unit_points import forget
 from unitcost.pricing.units import Count, count
-from unitcost.pricing.workload import Account, WorkloadKind
+from unitcost.pricing.workload import WorkloadKind
 
 DAY_NS = 24 * 3600 * NS_PER_SECOND
 BIRTH_LIMIT_NS = DAY_NS
@@ -117,7 +116,8 @@ class Settler:
         self.state = followed
         since = _metered_since(self.state, step)
         self._correct(step)
-        observed = self._admitted(self._landed(observed), step.position.at_ns)
+        admission = self._admission()
+        observed = admission.admitted(observed, step.position.at_ns)
         twice = doubles(observed.subjects)
         counted = self._count(observed, since, clock, twice)
         observed = replace(
@@ -128,7 +128,7 @@ class Settler:
             observed,
             clock,
             counted.units,
-            lambda account, identity: self._book(account, identity, step.position.at_ns),
+            lambda account, identity: admission.book(account, identity, step.position.at_ns),
             self.state,
         )
         self.runs.meet(observed.subjects, since, step.position.at_ns)
@@ -189,48 +189,11 @@ class Settler:
         self.rules = replace(self.rules, planning=planning)
         self.plans.follow(planning)
 
-    def _landed(self, observed: Observed) -> Observed:
-        """The same, with servers that nobody configured under the workload they belong to."""
-        owners = self.host.owners
-        known = {} if owners is None else owners.account_of
-        named = frozenset(self.rules.workloads)
-        ground = Ground(known, observed.processes, observed.pods, named)
-        return replace(observed, subjects=landed(observed.subjects, ground))
-
-    def _admitted(self, observed: Observed, now_ns: int) -> Observed:
-        """The same, with workloads over the cap booked on ``__other__``."""
-        return replace(
-            observed, subjects=tuple(self._admit(each, now_ns) for each in observed.subjects)
-        )
-
-    def _admit(self, subject: Subject, now_ns: int) -> Subject:
-        owner = self._owner(subject.workload, self._identity(subject.workload))
-        name = self.books.admit(subject.workload, subject.kind, owner, self.rules, now_ns)
-        if name == subject.workload:
-            return subject
-        return replace(subject, workload=name, model="", run="", attempt=0)
-
-    def _book(self, account: Account, identity: Identity | None, now_ns: int) -> Account:
-        """The account one is booked on that holds something."""
-        rule = self.rules.workloads.get(account.workload)
-        kind = rule.kind if rule else identity.kind if identity else WorkloadKind.OTHER
-        owner = self._owner(account.workload, identity)
-        name = self.books.admit(account.workload, kind, owner, self.rules, now_ns)
-        return account if account.workload == name else Account(name)
-
-    def _owner(self, workload: str, identity: Identity | None) -> str:
-        rule = self.rules.workloads.get(workload)
-        return (rule.owner if rule else "") or (identity.owner if identity else "")
+    def _admission(self) -> Admission:
+        return Admission(self.books, self.host, self.rules)
 
     def _owner_of(self, workload: str) -> str:
-        """Who answers for a workload, whether or not it was ever here."""
-        row = self.books.workloads.get(workload)
-        return row.owner if row else self._owner(workload, None)
-
-    def _identity(self, workload: str) -> Identity | None:
-        """What pods said of a workload in the last tick."""
-        owners = self.host.owners
-        return owners.tenants.identities.get(workload) if owners else None
+        return self._admission().owner_of(workload)
 
     def _count(
         self, observed: Observed, since_ns: int, clock: ClockReading, unbilled: frozenset[str]

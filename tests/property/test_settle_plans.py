@@ -153,7 +153,7 @@ class PlanStory(Story):
 
 
 PLANNED = ("restate", "restate")
-FEWER = max(1, settings.default.max_examples // 3)
+FEWER = max(1, settings().max_examples // 3)
 """The audit of a step takes longer than the step."""
 
 
