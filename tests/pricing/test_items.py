@@ -16,7 +16,9 @@ from unitcost.pricing.sample import Outcome, Quantity, TokenType
 from unitcost.pricing.workload import Account
 
 SECOND = 10**9
-AMOUNTS = st.decimals(0, 10**9, places=12)
+# Whole pico-dollars: decimals of so many places may come out above their own maximum.
+AMOUNTS = st.integers(0, 10**21).map(lambda pico: Decimal(pico).scaleb(-12))
+TO_A_MILLION = st.integers(0, 10**18).map(lambda pico: Decimal(pico).scaleb(-12))
 INSTANTS = st.integers(0, 10**19)
 
 
@@ -54,10 +56,6 @@ def test_half_of_the_period_is_half_of_the_amount() -> None:
     """Straight line."""
     item = Item(key(), Decimal("42000"), 100 * SECOND, 300 * SECOND)
     assert item.due_pico(200 * SECOND) == to_pico(Decimal(21000))
-
-
-# Whole pico-dollars: decimals of so many places may come out above their own maximum.
-TO_A_MILLION = st.integers(0, 10**18).map(lambda pico: Decimal(pico).scaleb(-12))
 
 
 @given(TO_A_MILLION, st.lists(st.integers(0, 10**12), max_size=10))
