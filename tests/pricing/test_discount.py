@@ -2,6 +2,7 @@
 
 import itertools
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -151,3 +152,24 @@ def test_a_price_is_not_cut_where_a_discount_begins_that_is_not_taken() -> None:
     assert (paid.quote.per_hour, paid.quote.valid_from_ns) == (Decimal(9), 5)
     (dated,) = after_discounts(whole, [Discount("dated", Decimal(10), from_ns=3)]).chosen
     assert dated.discount_from_ns == 3
+
+
+@pytest.mark.parametrize(
+    ("fields", "fits"),
+    [
+        ({}, True),
+        ({"provider": "aws"}, True),
+        ({"provider": "azure"}, False),
+        ({"region": "us-east-1"}, True),
+        ({"region": "us-east-2"}, False),
+        ({"sku": "p5.48xlarge"}, True),
+        ({"sku": "p5.4xlarge"}, False),
+        ({"model": PriceModel.ON_DEMAND}, True),
+        ({"model": PriceModel.SPOT}, False),
+        ({"provider": "azure", "model": PriceModel.ON_DEMAND}, False),
+        ({"provider": "aws", "region": "us-east-1", "model": PriceModel.SPOT}, False),
+    ],
+)
+def test_a_discount_is_for_what_it_was_agreed_for(fields: dict[str, Any], fits: bool) -> None:
+    """All that it names must fit; what it does not name fits all."""
+    assert Discount("EDP", Decimal(100), **fields).fits(LIST.key) is fits

@@ -80,6 +80,7 @@ def test_a_metered_price_is_the_same_whenever_it_holds() -> None:
         0,
         0,
     )
+    assert (found.resource, found.component) == ("gpu:a", POWER)
     again = metered_price("gpu:a", POWER, HOUR_UNIT, 7, "tariff", "measured")
     assert again == found
     day = date(2026, 11, 20)
@@ -117,6 +118,7 @@ def test_charges_of_an_hour_are_its_amount_at_its_price(
     assert len(posting.accruals) == (2 if late and len(ticks) > 1 else 1)
     for key, row in posting.accruals.items():
         assert key.hour in (hour_of(NOON), hour_of(NOON) + 1)
+        assert (key.resource, key.component, key.price) == ("gpu:a", POWER, price.id)
         assert row.pico == (None if pico is None else cost_of(pico, row.elapsed_ns))
         assert row.quantity == round_half_even(row.elapsed_ns, 1000)
     assert sum(row.elapsed_ns for row in posting.accruals.values()) == sum(map(sum, ticks))

@@ -156,3 +156,9 @@ def test_an_allocation_of_what_cannot_be_is_refused() -> None:
     for wrong in ("-1", "NaN", "1000000001"):
         with pytest.raises(ValueError, match=r"^a weight"):
             allocate(D(1), {"a": D(1), "b": D(wrong)})
+
+
+def test_an_overhead_may_be_cents() -> None:
+    """And nothing at all."""
+    assert overhead_usd((Overhead(RACK, D("0.05")),), D(2), None) == {RACK: D("0.1")}
+    assert Overhead(RACK, D(0)).usd == 0

@@ -416,3 +416,12 @@ def test_unit_prices_say_whose_price_they_are_parts_of() -> None:
         (POWER, "meter", "override"),
         (Component.OVERHEAD, "", ""),
     }
+
+
+def test_what_a_list_price_would_have_been_is_a_part_of_the_price() -> None:
+    """Another one before the discount is another price; none is none."""
+    cpu = Resource(CPU, MICRO)
+    found = [unit_price(cpu, RENT, 5, price(), "rule", each) for each in (None, 5, 6)]
+    assert [each.list_pico_per_unit for each in found] == [None, 5, 6]
+    assert len({each.id for each in found}) == 3
+    assert found[0] == unit_price(cpu, RENT, 5, price(), "rule")

@@ -398,3 +398,19 @@ def test_a_small_peak_has_its_part_of_the_demand_charge() -> None:
     assert quarter is not None
     assert abs(quarter * 4 - whole) <= D("4e-12")
     assert DEMAND.demand_per_hour(D(0), NOON, DUBAI) == 0
+
+
+def test_a_slab_ends_where_the_local_hour_s_slabs_say() -> None:
+    """In the night of Dubai there is no end to them, while it is evening in Berlin."""
+    slabs = (Slab(D(2), D(100)), Slab(D(5)))
+    cheap = Tariff(slabs, (NIGHT,))
+    at = ns("2026-11-20T22:30+04:00")
+    assert cheap.slab_end(at, DUBAI, D(0)) is None
+    assert cheap.slab_end(at, BERLIN, D(0)) == 100
+
+
+def test_a_month_begins_at_a_whole_number_of_nanoseconds() -> None:
+    """A float has none left for them."""
+    found = month_start_ns(NOON, DUBAI)
+    assert isinstance(found, int)
+    assert found == ns("2026-11-01T00:00+04:00")
