@@ -29,9 +29,12 @@ OPTIONS = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(real_tool: Callable[[str], Path]) -> Iterator["Browser"]:
-    """Chromium as the distribution has it; where it or playwright is missing, see `real_tool`."""
+    """Chromium as the distribution has it; where it or playwright is missing, see `real_tool`.
+
+    Not for the whole session: while playwright is up, nobody else can have an event loop here.
+    """
     chromium = real_tool("chromium")
     try:
         playwright: Any = importlib.import_module("playwright.sync_api")
