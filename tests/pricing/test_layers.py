@@ -157,3 +157,36 @@ def test_names_are_worked_out_once_for_all_tenants(monkeypatch: pytest.MonkeyPat
         meter = found.meter
     assert len(found.tenants) == 50
     assert work_out.call_count == 2
+
+
+def test_what_is_renamed_keeps_its_run_and_attempt_and_adds_up() -> None:
+    """Two replicas' units of one model, under the name of the layer that leads."""
+    authority = authority_of(claims(gateway=(REQUESTS,), engine=(TOKENS,)))
+    names = {("chat", Layer.GATEWAY): {"large"}, ("chat", Layer.ENGINE): {"weights"}}
+    theirs = Account("chat", "weights", "run", 3)
+    also = Account("chat", "large", "run", 3)
+    given: dict[LayeredKey, int] = {
+        (Layer.ENGINE, theirs, TOKENS, OUT): 2,
+        (Layer.ENGINE, also, TOKENS, OUT): 5,
+    }
+    assert billed(given, authority, names) == {(also, TOKENS, OUT): 7}
+
+
+def test_names_follow_tokens_where_no_layer_counts_requests() -> None:
+    """And each workload's by itself, whatever the one before it was."""
+    both = [Claim("chat", Layer.GATEWAY, frozenset({TOKENS}))]
+    both += [Claim("chat", Layer.ENGINE, frozenset({PHASES}))]
+    authority = authority_of([Claim("first", Layer.ENGINE, frozenset({PHASES})), *both])
+    names = {
+        ("first", Layer.ENGINE): {"a"},
+        ("chat", Layer.GATEWAY): {"large"},
+        ("chat", Layer.ENGINE): {"weights"},
+    }
+    given: dict[LayeredKey, int] = {
+        (Layer.ENGINE, Account("first", "a"), PHASES, "decode"): 1,
+        (Layer.ENGINE, Account("chat", "weights"), PHASES, "decode"): 2,
+    }
+    assert billed(given, authority, names) == {
+        (Account("first", "a"), PHASES, "decode"): 1,
+        (Account("chat", "large"), PHASES, "decode"): 2,
+    }

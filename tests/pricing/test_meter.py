@@ -209,3 +209,34 @@ def test_a_reading_of_the_same_instant_or_an_earlier_one_adds_nothing() -> None:
     last = Point(10 * MICRO, 7)
     for at, event in ((7, Event.DUPLICATE), (6, Event.DISORDER)):
         assert read_counter(last, 50, at) == (last, Usage(0, 7, 7, event))
+
+
+@pytest.mark.parametrize(
+    ("value", "event", "added"),
+    [
+        (0, Event.WRAP, 10),
+        (117, Event.WRAP, 127),
+        (118, Event.RESET, 118),
+        (245, Event.RESET, 245),
+    ],
+)
+def test_a_wrap_is_below_half_of_the_range(value: float, event: Event, added: int) -> None:
+    """A counter of 8 bits that stood at 246."""
+    point, usage = read_counter(Point(246 * MICRO, 1), value, 2, wraps_at=256.0)
+    assert (usage.event, usage.micro) == (event, added * MICRO)
+    assert point == Point(round(value * MICRO), 2)
+
+
+def test_a_counter_that_wraps_to_where_it_stood_at_its_end_added_nothing() -> None:
+    """It stood at its range, which is its zero."""
+    _, usage = read_counter(Point(256 * MICRO, 1), 0, 2, wraps_at=256.0)
+    assert (usage.event, usage.micro) == (Event.WRAP, 0)
+
+
+def test_as_much_as_can_be_is_no_junk() -> None:
+    """A millionth more is."""
+    at_most = MAX_USAGE // MICRO
+    _, usage = read_counter(Point(0, 1), at_most, 2)
+    assert (usage.event, usage.micro) == (Event.COUNTED, MAX_USAGE)
+    _, usage = read_counter(Point(0, 1), at_most + 1, 2)
+    assert usage.event is Event.JUNK

@@ -135,3 +135,31 @@ def test_only_a_server_with_several_models_is_split_by_anything() -> None:
     assert split_methods(counted) == {"chat": "tokens"}
     assert split_methods({(BIG, *tokens): 0, (SMALL, *tokens): 0}) == {"chat": "equal"}
     assert split_methods({(BIG, *tokens): 1, (run, *tokens): 1}) == {}
+
+
+def test_a_model_s_work_is_the_sum_of_all_its_labels() -> None:
+    """Prefill and decode; input and output."""
+    counted: Counted = {
+        (BIG, Quantity.PHASE_SECONDS, Phase.PREFILL): 2,
+        (BIG, Quantity.PHASE_SECONDS, Phase.DECODE): 3,
+        (SMALL, Quantity.PHASE_SECONDS, Phase.DECODE): 7,
+    }
+    assert model_weights(counted) == {"chat": {BIG: 5, SMALL: 7}}
+
+
+def test_what_only_failed_or_was_only_waited_for_is_no_work() -> None:
+    """A model that did nothing else does not decide by what the others are split."""
+    tokens, seconds = (Quantity.TOKENS, TokenType.OUTPUT), (Quantity.PHASE_SECONDS, Phase.DECODE)
+    worked: Counted = {(BIG, *seconds): 7, (BIG, *tokens): 50}
+    others: Counted = {
+        (SMALL, Quantity.REQUESTS, Outcome.FAILED): 9,
+        (SMALL, Quantity.REQUEST_SECONDS, ""): 9,
+        (SMALL, Quantity.REQUESTS, Outcome.SUCCEEDED): 0,
+        (SMALL, *tokens): 0,
+    }
+    assert split_methods(worked | others) == {"chat": "phase_seconds"}
+    served: Counted = {**worked, **others, (SMALL, *tokens): 1}
+    assert split_methods(served) == {"chat": "tokens"}
+    answered: Counted = {(BIG, *seconds): 7, (BIG, Quantity.REQUESTS, Outcome.SUCCEEDED): 2}
+    answered[SMALL, Quantity.REQUESTS, Outcome.SUCCEEDED] = 1
+    assert split_methods(answered) == {"chat": "requests"}

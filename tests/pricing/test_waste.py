@@ -126,3 +126,12 @@ def test_savings_are_cached_tokens_at_the_price_of_computed_ones(
 def test_which_outcomes_are_waste() -> None:
     """Those that gave nobody anything."""
     assert WASTED == (Outcome.FAILED, Outcome.ABORTED)
+
+
+def test_memos_are_whole_pico_dollars() -> None:
+    """A third of a dollar has 12 digits after the point, and no float."""
+    wasted = wasted_pico(window({TIMED: 3}), FAILED, {LOST_SECONDS: 1})
+    saved = saved_pico(window({INPUT: 3, PREFILL: 1, DECODE: 0}), {CACHED: 1})
+    assert wasted == saved == 333_333_333_333
+    assert isinstance(wasted, int)
+    assert isinstance(saved, int)
