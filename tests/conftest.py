@@ -17,7 +17,7 @@ LOG_TAIL = 4_000
 # Examples cost time, and time is what a loaded machine has least of: no deadlines.
 _RELAXED = (HealthCheck.too_slow, HealthCheck.data_too_large)
 settings.register_profile(
-    "ci", max_examples=500, deadline=None, derandomize=True, suppress_health_check=_RELAXED
+    "ci", max_examples=200, deadline=None, derandomize=True, suppress_health_check=_RELAXED
 )
 settings.register_profile("quick", settings.get_profile("ci"), max_examples=15, database=None)
 settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=_RELAXED)
