@@ -34,6 +34,8 @@ class Recorded(StrEnum):
     FACTOR = "unitcost:drift_factor:ratio"
     FACTOR_USD = "unitcost:drift_factor:usd_per_day"
     IDLE_USD = "unitcost:drift_idle:usd_per_day"
+    LEVEL = "unitcost:drift_level:ratio"
+    JUDGED = "unitcost:drift_judged:ratio"
     SCATTER = "unitcost:drift_scatter:log"
     THRESHOLD = "unitcost:drift_threshold:ratio"
     ONSET = "unitcost:drift_onset:timestamp_seconds"

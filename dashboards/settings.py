@@ -44,15 +44,15 @@ class Settings:
     week: float = _setting(7 * DAY, "how far back the same hour of the week is")
     scatter_window: float = _setting(6 * DAY, "over what the usual scatter is measured")
     scatter_factor: float = _setting(
-        4, "how many times its usual scatter a factor must move; the floors below hold as well"
+        5, "how many times its usual scatter a factor must move; the floors below hold as well"
     )
     floor_price: float = _setting(0.05, "least drift of the price that is told, as a ratio less 1")
-    floor_mix: float = _setting(0.12, "least drift of work per request that is told")
+    floor_mix: float = _setting(0.08, "least drift of work per request that is told")
     floor_failures: float = _setting(0.05, "least drift of attempts per success that is told")
     floor_loading: float = _setting(0.25, "least drift by loading that is told")
-    floor_idle: float = _setting(0.25, "least drift by idle time that is told")
-    floor_speed: float = _setting(0.12, "least drift of busy time per work that is told")
-    floor_total: float = _setting(0.25, "least drift of the whole unit cost that is told")
+    floor_idle: float = _setting(0.15, "least drift by idle time that is told")
+    floor_speed: float = _setting(0.08, "least drift of busy time per work that is told")
+    floor_total: float = _setting(0.4, "least drift of the whole unit cost that is told")
     minimum_requests: float = _setting(100, "requests that a window must have seen to be judged")
     minimum_usd_per_day: float = _setting(5, "least dollars a day that a drift must cost")
     minimum_coverage: float = _setting(0.9, "least part of the units that was metered and priced")

@@ -207,13 +207,17 @@ def _own_dollars() -> Panel:
 
 
 def _thresholds() -> Panel:
-    threshold = f"max by (workload, model, factor, pace) ({Recorded.THRESHOLD}{{{DRIFTING}}})"
+    judged, threshold = (
+        f"max by (workload, model, factor, pace) ({series}{{{DRIFTING}}})"
+        for series in (Recorded.JUDGED, Recorded.THRESHOLD)
+    )
     return lines(
         "Thresholds",
-        "The ratio from which each factor has drifted: four times its usual scatter, at least its "
-        "floor. A high one is a factor that wanders by itself.",
+        "How far each factor has moved, and from where on it has drifted: five times its usual "
+        "scatter, at least its floor. A high threshold is a factor that wanders by itself.",
         "short",
-        Query(threshold, "{{pace}} {{factor}}"),
+        Query(judged, "{{pace}} {{factor}}"),
+        Query(threshold, "{{pace}} {{factor}} threshold"),
     )
 
 

@@ -2,7 +2,8 @@
 
 from unitcost.dashboards.names import FACTORS, GROUP, READY, G, Recorded, Uid
 from unitcost.dashboards.promql import block, owned
-from unitcost.dashboards.rules.drift import FAST, GF, IDLE, SLOW, Pace
+from unitcost.dashboards.rules.drift import GF
+from unitcost.dashboards.rules.drift_states import FAST, IDLE, SLOW, Pace
 from unitcost.dashboards.rules.model import Alert, Severity, Value
 from unitcost.dashboards.settings import Settings
 

@@ -5,7 +5,8 @@ from unitcost.dashboards.rules.alerts_drift import drift_alerts
 from unitcost.dashboards.rules.alerts_health import health_alerts, price_alerts
 from unitcost.dashboards.rules.budgets import budget_alerts, budget_group
 from unitcost.dashboards.rules.costs import cost_groups
-from unitcost.dashboards.rules.drift import drift_groups
+from unitcost.dashboards.rules.drift import factor_groups
+from unitcost.dashboards.rules.drift_states import state_groups
 from unitcost.dashboards.rules.flows import flow_group
 from unitcost.dashboards.rules.model import Alert, Group
 from unitcost.dashboards.settings import Settings
@@ -18,7 +19,8 @@ def all_groups(settings: Settings) -> tuple[Group, ...]:
     """Recording rules first, then the alerts that stand on them."""
     return (
         flow_group(settings),
-        *drift_groups(settings),
+        *factor_groups(settings),
+        *state_groups(settings),
         *cost_groups(settings),
         budget_group(settings),
         *alert_groups(settings),

@@ -39,6 +39,14 @@ def _drifting() -> tuple[Server, ...]:
     )
 
 
+def _steps(count: int, minutes: int, by: float) -> list[tuple[float, Load]]:
+    """Requests that get longer, little by little."""
+    return [
+        (minutes, USUAL.scaled(input_tokens=by**step, output_tokens=by**step))
+        for step in range(1, count + 1)
+    ]
+
+
 def _not_worth_telling() -> tuple[Server, ...]:
     """Too few requests, too few dollars, half of it not metered, a burst, one without a past."""
     dearer = {"usd_per_gpu_hour": 1.5}
@@ -51,6 +59,7 @@ def _not_worth_telling() -> tuple[Server, ...]:
         changed("unmetered", USUAL.scaled(**dearer), coverage=0.8),
         Server("burst", ((BEFORE, USUAL), (9, burst), (AFTER - 9, USUAL))),
         Server("new", ((99, USUAL),)),
+        Server("growing", ((BEFORE, USUAL), *_steps(7, 21, 1.03))),
     )
 
 
@@ -143,6 +152,12 @@ def test_a_drift_ends_without_flapping(found: Found) -> None:
 def test_what_is_no_drift_is_not_told(found: Found, name: str) -> None:
     """A restart, a replica that goes with its load, a burst that one window sees, a saving."""
     assert [alert for alert in ALL if (name,) in _who(found, alert)] == []
+
+
+@pytest.mark.real
+def test_what_moves_slowly_is_not_told_fast(found: Found) -> None:
+    """A mix that is 23 % up by the end, and never more than it was before by its threshold."""
+    assert ("growing",) not in _who(found, FAST)
 
 
 @pytest.mark.real

@@ -118,7 +118,7 @@ def test_the_six_factors_multiply_to_the_total_and_widen_with_their_scatter(
         f"{product} / sum({factor % 'total'})": (end, 1),
         f"sum({factor % 'price'})": (end, 1.1),
         f"sum({factor % 'speed'})": (end, 1.1),
-        f"{threshold % 'speed'} + 0 * 1": (end, 1.12),
+        f"{threshold % 'speed'} + 0 * 1": (end, 1.08),
         f"{threshold % 'mix'} > bool 1.3": (end, 1),
     }
     _asked(real_tool("promtool"), tmp_path, inputs, asked)
