@@ -85,7 +85,7 @@ class Settings:
         for each in fields(self):
             value = getattr(self, each.name)
             if isinstance(value, str):
-                if not value.isprintable() or "{{" in value or '"' in value:
+                if not value.isprintable() or set(value) & set(_NOT_PLAIN):
                     raise SettingError(f"{each.name}: {value!r} is no plain text")
             elif not math.isfinite(value) or value < 0 or (value == 0 and each.name in _NEVER_ZERO):
                 raise SettingError(f"{each.name}: a number above 0 is needed")
@@ -111,6 +111,9 @@ class Settings:
         """Seconds at this time scale, for comparisons with ``time()``."""
         return seconds / self.time_scale
 
+
+_NOT_PLAIN = '"`\\${}'
+"""What texts of rules and their templates would take for something else."""
 
 _NEVER_ZERO = frozenset(
     each.name

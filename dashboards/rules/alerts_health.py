@@ -60,8 +60,9 @@ def _stale_price(settings: Settings) -> Alert:
             """
             max by (<T>, source) (
               (time() - unitcost_price_as_of_timestamp_seconds)
-              * on (<T>, resource) group_left (source)
-              (unitcost_price_usd_per_hour{price_model<model>} * 0 + 1)
+              * on (<T>, resource) group_left (source) topk by (<T>, resource) (
+                1, unitcost_price_usd_per_hour{price_model<model>} * 0 + 1
+              )
             ) > <limit>
             """,
             T=T,

@@ -63,6 +63,16 @@ def test_a_folder_that_cannot_be_made_is_a_failure(tmp_path: Path) -> None:
     assert ran.stderr.count("\n") == 1
 
 
+def test_without_grafanalib_it_says_what_to_install(tmp_path: Path) -> None:
+    """It is in an extra: nothing else needs it."""
+    code = "import sys; sys.modules['grafanalib'] = None; from unitcost.exporter import cli; "
+    code += f"sys.exit(cli.main(['dashboards', 'build', '-o', {str(tmp_path / 'out')!r}]))"
+    ran = subprocess.run([sys.executable, "-Ic", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert "pip install 'unitcost[dashboards]'" in ran.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_tables_of_the_page_are_up_to_date(root: Path) -> None:
     """If not: `./dev docs`."""
     page = (root / "docs/alerts.md").read_text(encoding="utf-8")

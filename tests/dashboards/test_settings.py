@@ -64,6 +64,9 @@ def test_values_are_read_from_text() -> None:
         ("idle_share", "1.5"),
         ("team", 'a"b'),
         ("team", "{{ x }}"),
+        ("team", "a\\b"),
+        ("team", "$1"),
+        ("runbook_url", "`x`"),
         ("grafana_url", "https://x\n"),
     ],
 )
