@@ -12,7 +12,7 @@ from unitcost.pricing.currency import DOLLAR, Rate, day_ns
 from unitcost.pricing.metered import EnergyOverhead, stretches
 from unitcost.pricing.money import round_half_even
 from unitcost.pricing.price import Component, PriceUnit, metered_price
-from unitcost.pricing.tariff import Tariff, flat
+from unitcost.pricing.tariff import Slab, Tariff, Window, flat
 from unitcost.pricing.timeline import NS_PER_HOUR, hour_of
 from unitcost.pricing.use_price import UsePrice
 
@@ -54,9 +54,20 @@ def test_stretches_sum_to_what_was_used(used: int, one: list[int], other: list[i
             assert (part.resource, part.rule) == (whole.resource, whole.rule)
             for number, (share, micro) in enumerate(part.parts):
                 assert share == whole.parts[number][0]
+                assert isinstance(micro, int)
                 assert micro >= 0
                 sums[number] += micro
         assert sums == [micro for _, micro in whole.parts]
+
+
+def test_the_hours_of_a_tariff_are_local() -> None:
+    """Two in the night in Berlin is one in the night by UTC: cheap, and without a slab."""
+    night = Window(frozenset(range(7)), 120, 180, flat(D("0.05")))
+    price = power(Tariff((Slab(D("0.30"), D(100)), Slab(D(1))), (night,)), pue="1")
+    for hour, usd, left in ((0, "0.30", 100 * KWH), (1, "0.05", None), (2, "0.30", 100 * KWH)):
+        at = NOON - (12 - hour) * NS_PER_HOUR
+        assert price.pico(at, 0) == int(D(usd) * 10**12)
+        assert price.left(at, 0) == left
 
 
 def test_prices_say_at_which_rate_they_are_dollars() -> None:
