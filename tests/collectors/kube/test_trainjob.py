@@ -35,7 +35,9 @@ def make(
     account = str(service_account(tmp_path / "account", certificate[0]))
 
     def make_one(*pods: Pod) -> TrainJobs:
-        collector = make_collector(Options(service_account=account, period=1.0), Context())
+        # Patient: a loaded machine is not what is tested.
+        options = Options(service_account=account, period=1.0, timeout=8.0)
+        collector = make_collector(options, Context())
         collector.meet(Neighbours(pods=pods))
         return collector
 

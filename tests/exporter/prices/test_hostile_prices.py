@@ -1,11 +1,13 @@
 """Hostile prices and rates, from the configuration to the book: told, and what was known stays."""
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -273,7 +275,8 @@ def test_a_file_that_somebody_writes_just_now_is_not_half_believed(
             file.write(row(str(5 + len(grown)), start=f"20{30 + len(grown)}-01-01"))
         grown.append(more)
 
-    monkeypatch.setattr("unitcost.collectors.whole_file.time.sleep", more)
+    slept = SimpleNamespace(time_ns=time.time_ns, sleep=more)  # other threads sleep, too
+    monkeypatch.setattr("unitcost.collectors.whole_file.time", slept)
     os.utime(tmp_path / "p")
     looked = host.ask()
     assert error(looked) == "p changed while it was read"
