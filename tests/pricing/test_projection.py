@@ -226,3 +226,67 @@ def test_no_place_and_no_goal_is_too_odd(readings: list[tuple[float, int]], goal
             assert all(math.isfinite(each) for each in numbers if each is not None)
     steps = [each.units for each in pace.intervals]
     assert all(units >= SMALLEST for units in steps)
+
+
+def test_the_bounds_are_a_student_t_prediction_interval() -> None:
+    """Five steps of 8, 12, 10, 14 and 6: ten more cost 100, give or take 2.776 x √10 x √30."""
+    pace = paced([8, 12, 10, 14, 6])
+    found = project(pace, 50, 15.0)
+    assert found is not None
+    margin = 2.776 * math.sqrt(40 / 4) * math.sqrt(10 + 10**2 / 5)
+    assert found.expected == pytest.approx(150)
+    assert found.high == pytest.approx(150 + margin)
+    assert found.low == pytest.approx(150 - margin)
+    twice = replace(pace, intervals=tuple(Interval(2.0, 2 * i.pico) for i in pace.intervals))
+    wide = project(twice, 50, 15.0)
+    assert wide is not None
+    assert wide.high == pytest.approx(150 + 2.776 * math.sqrt(4 * 40 / 4) * math.sqrt(5 + 5**2 / 5))
+
+
+def test_as_many_intervals_as_are_too_many_become_half_of_twice_the_length() -> None:
+    """The next one takes two advances, and so on."""
+    pace = paced(list(range(1, MAX_INTERVALS + 1)))
+    merged = tuple(Interval(2.0, 4 * n + 3) for n in range(MAX_INTERVALS // 2))
+    assert (pace.intervals, pace.size, pace.count) == (merged, 2, 0)
+    half = paced([5], pace=pace)
+    assert (half.intervals, half.count, half.last) == (merged, 1, MAX_INTERVALS + 1.0)
+    whole = paced([6], pace=half)
+    assert (whole.intervals, whole.count) == ((*merged, Interval(2.0, 11)), 0)
+    full = paced([1] * MAX_INTERVALS, pace=pace)
+    assert (len(full.intervals), full.size, full.count) == (MAX_INTERVALS // 2, 4, 0)
+    assert paced([1], pace=full).count == 1
+    assert paced([1] * 3, pace=full).count == 3
+    assert paced([1] * 4, pace=full).count == 0
+
+
+def test_what_drops_an_interval_begins_its_advances_anew() -> None:
+    """Half of one that takes two is gone."""
+    half = paced([1] * (MAX_INTERVALS + 1))
+    assert half.count == 1
+    dropped = interrupt(half)
+    assert (dropped.count, dropped.since, dropped.last) == (0, None, half.last)
+    assert interrupt(dropped) is dropped
+    resumed = again(half, 7.0)
+    assert (resumed.count, resumed.since, resumed.last_pico, resumed.last) == (0, None, None, 7.0)
+    assert start(half, 40.0, 9).count == 0
+    assert priced(replace(half, prices={"cpu": 100}), {"cpu": 200}).unit is Progress.STEPS
+
+
+def test_what_a_unit_takes_longer_than_usual_is_not_taken_back() -> None:
+    """Twenty-five were spent on a unit that costs ten: nine more of ten follow, and none after."""
+    pace = paced([10] * MAX_INTERVALS)
+    assert (pace.size, pace.last_pico) == (2, 10 * MAX_INTERVALS)
+    spent = 10 * MAX_INTERVALS + 25
+    late = project(pace, spent, MAX_INTERVALS + 10.0)
+    assert late is not None
+    assert late.expected == pytest.approx(spent + 90)
+    near = project(pace, spent, MAX_INTERVALS + 0.5)
+    assert near is not None
+    assert near.expected == pytest.approx(spent)
+
+
+def test_the_smallest_advance_is_one() -> None:
+    """A little less is none."""
+    pace = start(Pace(Progress.STEPS), 0.0, 0)
+    assert advance(pace, SMALLEST, 9).last == SMALLEST
+    assert advance(pace, SMALLEST / 2, 9) is pace
