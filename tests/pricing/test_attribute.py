@@ -1,5 +1,6 @@
 """Whose process is whose: claims, rules, descendants, and odd process tables."""
 
+import itertools
 import re
 
 import pytest
@@ -149,7 +150,7 @@ def test_of_two_claims_alike_the_first_counts() -> None:
         (Rule(TRAIN, command="train", port=80), set()),
         (Rule(TRAIN), set()),
     ],
-    ids=str,
+    ids=itertools.count(),
 )
 def test_all_conditions_of_a_rule_must_hold(rule: Rule, expected: set[int]) -> None:
     """Expressions are searched for, the user is compared; no condition is no match."""
@@ -227,6 +228,7 @@ def test_a_worker_of_another_rule_is_the_other_workloads() -> None:
         "bash -e -o pipefail -c python train.py & python report.py",
         "bash -lc python train.py & python report.py",
     ],
+    ids=itertools.count(),
 )
 def test_a_shell_whose_argument_names_the_workload_is_not_the_workload(shell: str) -> None:
     """Else all that it starts besides would be the workload's."""

@@ -1,5 +1,7 @@
 """Containers and pods joined: by id, by uid, by name; and what each of them asked for."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -249,6 +251,7 @@ def test_what_was_found_in_paths_is_remembered_and_bounded() -> None:
         ("", "", "pid-7"),
         ("", "__system__", "___system__"),
     ],
+    ids=itertools.count(),
 )
 def test_a_process_without_a_name_is_called_by_its_unit_or_program(
     cgroup: str, command: str, name: str

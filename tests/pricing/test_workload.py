@@ -32,3 +32,10 @@ def test_nobody_takes_a_reserved_name(name: str, around: str) -> None:
 def test_a_plain_name_stays_as_it_is() -> None:
     """Umlauts and slashes included."""
     assert clean_name("namespace/Deployment/größe") == "namespace/Deployment/größe"
+
+
+def test_a_name_is_never_cut_inside_of_a_character() -> None:
+    """What is left of it would be no text; half a surrogate pair is none to begin with."""
+    assert clean_name("a" + "ü" * 100) == "a" + "ü" * 63
+    assert clean_name("x" * 126 + "€") == "x" * 126
+    assert clean_name("a\ud800b") == "a_b"
