@@ -38,6 +38,8 @@ def test_an_amount_over_the_end_of_a_slab_is_cut_there() -> None:
     before, after = stretches(price, NOON, 9_750 * KWH, used)
     assert before.amounts == (amount(150 * KWH, 50 * KWH), amount(50 * KWH, resource="cpu"))
     assert after.amounts == before.amounts
+    parts = [part for each in (*before.amounts, *after.amounts) for _, part in each.parts]
+    assert {type(part) for part in parts} == {int}
     assert (before.pico, after.pico) == (price.pico(NOON, 0), price.pico(NOON, 10_000 * KWH))
 
 

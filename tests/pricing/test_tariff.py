@@ -414,3 +414,13 @@ def test_a_month_begins_at_a_whole_number_of_nanoseconds() -> None:
     found = month_start_ns(NOON, DUBAI)
     assert isinstance(found, int)
     assert found == ns("2026-11-01T00:00+04:00")
+
+
+def test_a_window_past_the_end_of_the_week_holds_on_monday_from_midnight_on() -> None:
+    """To the first minute: nothing else may hold then, and just after it something may."""
+    sunday_night = Window(frozenset({6}), 23 * 60, 1, flat(D(1)))
+    first_minute = Window(frozenset({0}), 0, 1, flat(D(2)))
+    with pytest.raises(ValueError, match="two windows hold at the same time"):
+        Tariff(ONE, (sunday_night, first_minute))
+    after = Window(frozenset({0}), 1, 2, flat(D(2)))
+    assert len(Tariff(ONE, (sunday_night, after)).windows) == 2

@@ -103,3 +103,8 @@ def test_hours_that_cannot_be_are_refused() -> None:
     """Negative ones."""
     with pytest.raises(ValueError, match="hours"):
         by_hours(D(1), D(1), before=D(-1))
+
+
+def test_a_price_by_use_says_whose_it_is() -> None:
+    """As any price does."""
+    assert by_hours(D(100), D(10)).source == "test"
