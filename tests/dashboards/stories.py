@@ -103,7 +103,9 @@ class Server:
     name: str
     story: tuple[tuple[float, Load], ...]
     owner: str = "search"
-    coverage: float = 1
+    coverage: tuple[tuple[float, float], ...] = ()
+    """Like the story: (minutes, ratio); 1 all the time where there is none."""
+
     labels: Mapping[str, str] = field(default_factory=dict)
 
     def series(self) -> Iterable[tuple[str, str]]:
@@ -120,7 +122,8 @@ class Server:
         target = {"workload": self.name, **self.labels}
         info = {**target, "kind": "inference", "owner": self.owner}
         yield series("unitcost_workload_info", gauge((minutes, 1)), **info)
-        yield series("unitcost_unit_coverage_ratio", gauge((minutes, self.coverage)), **target)
+        coverage = gauge(*(self.coverage or ((minutes, 1),)))
+        yield series("unitcost_unit_coverage_ratio", coverage, **target)
 
 
 def promtool_test(

@@ -175,6 +175,16 @@ def _budgets() -> Inputs:
                 yield series(metric, gauge((LAST, 0)), **labels)
             end = "unitcost_budget_period_end_timestamp_seconds"
             yield series(end, gauge((LAST, 16 * 3600)), **labels)
+    # A period that began 66 minutes ago with a burst, which is over.
+    labels, began = {"budget": "burst", "instance": "host-1"}, END - 66
+    spent = counter((began, 0), (21, 12), (45, 0.3), (BACK, 0.3))
+    yield series("unitcost_budget_spent_usd", spent, **labels)
+    yield series("unitcost_budget_usd", gauge((LAST, 2000)), **labels)
+    for each in ("since", "period_start"):
+        metric = f"unitcost_budget_{each}_timestamp_seconds"
+        yield series(metric, gauge((LAST, began * 60)), **labels)
+    ends = "unitcost_budget_period_end_timestamp_seconds"
+    yield series(ends, gauge((LAST, (began + 16 * 60) * 60)), **labels)
 
 
 Found = dict[tuple[str, int], Alerts]
