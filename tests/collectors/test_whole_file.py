@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,7 +20,10 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Callable[[], ob
 
     def put(deeds: list[Callable[[], object]]) -> None:
         left = iter(deeds)
-        monkeypatch.setattr(time, "sleep", lambda _: next(left, lambda: None)())
+        slept = SimpleNamespace(  # the module's alone: threads of others sleep, too
+            time_ns=time.time_ns, sleep=lambda _: next(left, lambda: None)()
+        )
+        monkeypatch.setattr("unitcost.collectors.whole_file.time", slept)
 
     return put
 
