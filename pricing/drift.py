@@ -124,10 +124,6 @@ class Drift:
         """How much of the difference for one request is this factor's; all of them sum to it."""
         return _log_mean(self.unit_pico, self.baseline_pico) * math.log(self.factors[factor])
 
-    def by_size(self) -> list[Factor]:
-        """The factors, the one that changed most first."""
-        return sorted(self.factors, key=lambda each: -abs(math.log(self.factors[each])))
-
 
 def drift(now: Sums, baseline: Sums) -> Drift | None:
     """The present against the baseline; None where either has no work, no active time, no success.

@@ -1,11 +1,11 @@
 """What a configuration agrees on of a price that is looked up: discounts, and how it is split."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from unitcost.exporter.config.decode import Mistake, shown
+from unitcost.exporter.config.instants import day_or_instant
 from unitcost.exporter.config.settings import Price, PriceDiscount, SplitWeights
 from unitcost.exporter.config.yaml_strict import Path
 from unitcost.pricing.discount import Discount
@@ -14,7 +14,6 @@ from unitcost.pricing.price import PriceModel
 from unitcost.pricing.resource import DEFAULT_SPLIT, SplitRule
 
 MAX_DISCOUNTS = 100
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -102,15 +101,5 @@ def _instant_ns(text: str) -> int | None:
     """Unix nanoseconds of a day or an instant; None for none. Raises ValueError."""
     if not text:
         return None
-    wanted = "expected a day such as 2026-01-31, or an instant with its UTC offset"
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"{wanted}, got {shown(text)}") from None
-    if at.tzinfo is None:
-        if not _DAY.fullmatch(text):
-            raise ValueError(f"UTC offset missing, {wanted}")
-        at = at.replace(tzinfo=UTC)
-    if not 1970 < at.year < 2200:
-        raise ValueError(f"must be between the years 1971 and 2199, got {shown(text)}")
+    at = day_or_instant(text)
     return (at - _EPOCH) // timedelta(microseconds=1) * 1000

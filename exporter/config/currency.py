@@ -1,12 +1,12 @@
 """The exchange rates that a configuration states itself: checked, in the pricing core's type."""
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from unitcost.collectors.address import parse_url
 from unitcost.exporter.config.decode import Mistake, shown
+from unitcost.exporter.config.instants import day_or_instant
 from unitcost.exporter.config.settings import Currency, FixedRate, Price
 from unitcost.exporter.config.yaml_strict import Path
 from unitcost.pricing.currency import USD, Rate, is_code
@@ -15,7 +15,6 @@ from unitcost.pricing.sample import NS_PER_SECOND
 SOURCE = "configuration"
 MAX_RATES = 1000
 _PLACE: Path = ("price", "currency")
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -80,15 +79,5 @@ def _rate(stated: FixedRate) -> Rate:
 
 def _valid_from(text: str) -> tuple[date, int]:
     """The day, and the instant in Unix nanoseconds. Raises ValueError that says what is wrong."""
-    wanted = "expected a day such as 2026-01-31, or an instant with its UTC offset"
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"{wanted}, got {shown(text)}") from None
-    if at.tzinfo is None:
-        if not _DAY.fullmatch(text):
-            raise ValueError(f"UTC offset missing, {wanted}")
-        at = at.replace(tzinfo=UTC)
-    if not 1970 < at.year < 2200:
-        raise ValueError(f"must be between the years 1971 and 2199, got {shown(text)}")
+    at = day_or_instant(text)
     return at.date(), (at - _EPOCH) // timedelta(seconds=1) * NS_PER_SECOND

@@ -1,9 +1,11 @@
 """Instants as they are written in a configuration."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from unitcost.exporter.config.decode import shown
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -18,6 +20,22 @@ def instant(text: str) -> datetime:
         raise ValueError(f"UTC offset missing, {wanted}")
     if not 2000 <= at.year < 2200:
         raise ValueError(f"must be between the years 2000 and 2199, got {shown(text)}")
+    return at
+
+
+def day_or_instant(text: str) -> datetime:
+    """A day (from 00:00 UTC), or an instant with UTC offset. Raises ValueError that says which."""
+    wanted = "expected a day such as 2026-01-31, or an instant with its UTC offset"
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{wanted}, got {shown(text)}") from None
+    if at.tzinfo is None:
+        if not _DAY.fullmatch(text):
+            raise ValueError(f"UTC offset missing, {wanted}")
+        at = at.replace(tzinfo=UTC)
+    if not 1970 < at.year < 2200:
+        raise ValueError(f"must be between the years 1971 and 2199, got {shown(text)}")
     return at
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from unitcost.exporter.prices.explain import price_words
 from unitcost.exporter.prices.looked import Looked, SourceState
 from unitcost.exporter.prices.refresh import RateChange, Refreshed
-from unitcost.exporter.prices.words import at, iso, key_fields, name_of, plain
+from unitcost.exporter.prices.words import at, host_fields, iso, key_fields, name_of, plain
 from unitcost.pricing.conversion import Dollars, in_dollars
 from unitcost.pricing.currency import Rate
 from unitcost.pricing.price_changes import PriceChange
@@ -79,16 +79,8 @@ def document(found: Refreshed) -> dict[str, Any]:
 
 
 def _host(looked: Looked) -> dict[str, Any]:
-    identity = looked.identity
-    known = {
-        "provider": identity.provider,
-        "region": identity.region,
-        "zone": identity.zone,
-        "type": identity.sku,
-        "terms": str(identity.model or ""),
-    }
     missing, notes = list(looked.resolution.missing), list(looked.notes)
-    return known | {"missing": missing, "notes": notes}
+    return host_fields(looked.identity) | {"missing": missing, "notes": notes}
 
 
 def _price(looked: Looked, now_ns: int) -> dict[str, Any] | None:

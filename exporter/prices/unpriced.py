@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from unitcost.exporter.log import OncePer, fields
 from unitcost.exporter.prices.looked import Looked
+from unitcost.exporter.prices.words import host_fields
 from unitcost.pricing.price import Component, PriceBook
 from unitcost.pricing.quote import HostIdentity
 from unitcost.pricing.resolve import Chosen
@@ -107,14 +108,7 @@ def _around(chosen: tuple[Chosen, ...], now_ns: int) -> Iterator[str]:
 
 
 def _host(identity: HostIdentity) -> dict[str, str]:
-    known = {
-        "provider": identity.provider,
-        "region": identity.region,
-        "zone": identity.zone,
-        "type": identity.sku,
-        "terms": str(identity.model or ""),
-    }
-    return {name: value or "unknown" for name, value in known.items()}
+    return {name: value or "unknown" for name, value in host_fields(identity).items()}
 
 
 def _price(book: PriceBook, component: str, now_ns: int) -> dict[str, str]:

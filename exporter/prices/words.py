@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from unitcost.pricing.quote import PriceKey
+from unitcost.pricing.quote import HostIdentity, PriceKey
 
 NS_PER_SECOND = 10**9
 _DAY, _MINUTE = "%Y-%m-%d", "%Y-%m-%d %H:%M"
@@ -40,6 +40,17 @@ def name_of(key: PriceKey) -> str:
     """What is priced: whose, which type, where, under which terms."""
     place = "/".join(part for part in (key.region, key.zone) if part)
     return f"{key.provider} {key.sku} {place} {key.model}"
+
+
+def host_fields(identity: HostIdentity) -> dict[str, str]:
+    """What a host is, as the configuration calls it; "" where that is unknown."""
+    return {
+        "provider": identity.provider,
+        "region": identity.region,
+        "zone": identity.zone,
+        "type": identity.sku,
+        "terms": str(identity.model or ""),
+    }
 
 
 def key_fields(key: PriceKey) -> dict[str, Any]:

@@ -5,7 +5,7 @@ what is remembered of each factor. A tick belongs to the slot in which it began,
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from unitcost.exporter.settling.batch import SlotRow, WatchRow
@@ -13,7 +13,6 @@ from unitcost.exporter.settling.books import Books
 from unitcost.pricing.charge import Posting
 from unitcost.pricing.drift import Sums
 from unitcost.pricing.drift_watch import (
-    DAY_SLOTS,
     SLOTS_PER_HOUR,
     WEEKS,
     Memory,
@@ -28,7 +27,7 @@ from unitcost.pricing.sample import Outcome, Phase, Quantity, TokenType
 from unitcost.pricing.workload import RESERVED
 
 MAX_WATCHED = 512
-"""Workloads and models that are watched; one more has no drift of its own."""
+"""Workloads and models that are watched at a time; one more has no drift of its own."""
 STALE_SLOTS = 2
 """A verdict this old is not shown any more."""
 Key = tuple[str, str]
@@ -53,6 +52,11 @@ class Watching:
     memory: Memory = field(default_factory=dict)
     verdict: Verdict | None = None
     judged: int = 0
+
+    @property
+    def last_slot(self) -> int:
+        """When something was seen of it last; before all others where that is not known."""
+        return self.slots[-1][0] if self.slots else -1
 
 
 @dataclass(slots=True)
@@ -141,7 +145,7 @@ class DriftBook:
         self.open = {}
         start_ns = slot * self.slot_ns
         for key, sums in closed.items():
-            if key not in self.watched and len(self.watched) >= MAX_WATCHED:
+            if not self._room_for(key, closed):
                 continue
             self.watched.setdefault(key, Watching()).slots.append((slot, sums))
             books.pending.slots.append(SlotRow(*key, start_ns, sums))
@@ -178,15 +182,15 @@ class DriftBook:
             if each.verdict is not None and now - each.judged <= STALE_SLOTS
         }
 
-    def forget(self) -> None:
-        """Drop those of whom nothing was seen for a day."""
-        now = self.slot or 0
-        for key in [
-            key
-            for key, each in self.watched.items()
-            if not each.slots or now - each.slots[-1][0] > DAY_SLOTS
-        ]:
-            del self.watched[key]
+    def _room_for(self, key: Key, busy: Container[Key]) -> bool:
+        """Whether one can be watched; whoever was away longest makes room for one that is new."""
+        if key in self.watched or len(self.watched) < MAX_WATCHED:
+            return True
+        away = {name: each for name, each in self.watched.items() if name not in busy}
+        if not away:
+            return False
+        del self.watched[min(away, key=lambda name: away[name].last_slot)]
+        return True
 
 
 def _sums(found: Mapping[str, int]) -> Sums:

@@ -133,3 +133,16 @@ def test_a_clock_that_is_set_leaves_no_nonsense(site: Site) -> None:
         slots(site, 5)
     assert all(each.sums.cost >= 0 for each in site.ledger.slots)
     assert site.point(RATIO, "chat") is None
+
+
+def test_whoever_was_away_longest_makes_room(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models come and go for years; those that are here now are watched."""
+    monkeypatch.setattr("unitcost.exporter.settling.drift_book.MAX_WATCHED", 3)
+    for number in range(6):
+        for _ in range(2 * TICKS):
+            site.host.servers[8000].work(40, model=f"m{number}")
+            site.tick()
+    watched = site.settler.drift.watched
+    assert len(watched) <= 3
+    assert ("chat", "m5") in watched
+    assert ("chat", "m0") not in watched
