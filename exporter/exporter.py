@@ -80,7 +80,7 @@ class Exporter:
         self._watched: Watched | None = None
         self._teller = Teller()
         self._use(loaded)
-        self._show()
+        self._show(self._own_points())
 
     def _use(self, loaded: Loaded) -> None:
         self._settings = loaded.settings
@@ -184,8 +184,9 @@ class Exporter:
         self._progress.states = gathered.states
         self._progress.seconds = time.monotonic() - started
         now_ns = self._clock.read().wall_ns
-        self._teller.tick(self._settler, lambda: self._points | self._own_points(), now_ns)
-        self._show()
+        points = self._points | self._own_points()
+        self._teller.tick(self._settler, points, now_ns)
+        self._show(points | self._teller.points())
 
     def close(self) -> None:
         """Close the ledger and end the collectors' threads."""
@@ -258,9 +259,8 @@ class Exporter:
             if self._said.first("history", repr(error)):
                 _log.exception("the last hour cannot be kept for the live page")
 
-    def _show(self) -> None:
+    def _show(self, points: Points) -> None:
         """Render what this tick left, and keep what the live page is made from on demand."""
-        points = self._points | self._own_points()
         snapshot = Snapshot(self._clock.read().wall_ns, points)
         body = self._renderer.render(snapshot, extra=self._self_metrics.text())
         self._exposition = Exposition(body)
@@ -307,7 +307,6 @@ class Exporter:
             points["unitcost_clock_steps_total"] = [((), steps)]
         looked = self._lookup.current() if self._lookup is not None else None
         points |= lookup_points(looked, self._clock.read().wall_ns)
-        points |= self._teller.points()
         return points | collector_points(progress.states or {})
 
     def _item_points(self) -> Points:

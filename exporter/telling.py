@@ -1,7 +1,6 @@
 """Has people told what is wrong, where that is configured; a defect of it harms nothing else."""
 
 import logging
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from unitcost.exporter.config.load import Loaded
@@ -28,7 +27,7 @@ class Teller:
         self.close()
         self._loaded = loaded
 
-    def tick(self, settler: Settler | None, points: Callable[[], Points], now_ns: int) -> None:
+    def tick(self, settler: Settler | None, points: Points, now_ns: int) -> None:
         """Tell what is wrong by these points; what is to be remembered goes to the settler."""
         loaded = self._loaded
         notify = loaded.settings.notify if loaded is not None else None
@@ -40,7 +39,7 @@ class Teller:
                 from unitcost.exporter.notify.notifier import Notifier
 
                 self._notifier = Notifier(loaded, notify, settler.notify)
-            self._notifier.tick(points(), now_ns)
+            self._notifier.tick(points, now_ns)
             settler.notify = self._notifier.document
         except Exception as error:  # noqa: BLE001 - logged; costs and /metrics go on
             if self._said.first("notify", repr(error)):
