@@ -2,18 +2,16 @@
 
 import logging
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from unitcost.exporter.clock import Clock
 from unitcost.exporter.config.load import Loaded
-from unitcost.exporter.gathering.gather import CollectorState, Gathered, Gatherer
+from unitcost.exporter.gathering.gather import Gathered, Gatherer
 from unitcost.exporter.gathering.sources import make_sources
 from unitcost.exporter.ledger.keeper import Keeper
-from unitcost.exporter.log import OncePer, fields
+from unitcost.exporter.log import OncePer
 from unitcost.exporter.observe import Kept, kept_after, observed_of
 from unitcost.exporter.prices.book import book_of, unchanged
 from unitcost.exporter.prices.looked import Looked, Remember, to_remember
@@ -25,30 +23,17 @@ from unitcost.exporter.serving.live.history import History
 from unitcost.exporter.serving.live.view import About, View
 from unitcost.exporter.serving.publish import Points, ledger_points
 from unitcost.exporter.serving.publish_prices import lookup_points
+from unitcost.exporter.serving.publish_self import Progress, ledger_health_points, progress_points
 from unitcost.exporter.serving.selfmetrics import Answered, SelfMetrics
 from unitcost.exporter.serving.snapshot import Snapshot
 from unitcost.exporter.settling.holding import HostMeter
 from unitcost.exporter.settling.rules import Rules, matcher_of, rules_of
 from unitcost.exporter.settling.settle import Settler
+from unitcost.exporter.stated_items import StatedItems
 from unitcost.exporter.telling import Teller
-from unitcost.pricing.money import PICO
-from unitcost.pricing.sample import NS_PER_SECOND
 from unitcost.pricing.timeline import ClockReading
 
-if TYPE_CHECKING:
-    from unitcost.exporter.items.watch import ItemsFile, Watched
-
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Progress:
-    """How the ticks are going."""
-
-    ticks: int = 0
-    failed: int = 0
-    seconds: float = 0.0
-    states: Mapping[str, CollectorState] | None = None
 
 
 class Exporter:
@@ -76,8 +61,7 @@ class Exporter:
         self._history = History(loaded.settings.time_scale)
         self._started_ns = clock.read().wall_ns
         self._version = version("unitcost")
-        self._items_file: ItemsFile | None = None
-        self._watched: Watched | None = None
+        self._items = StatedItems()
         self._teller = Teller()
         self._use(loaded)
         self._show(self._own_points())
@@ -95,23 +79,14 @@ class Exporter:
             self._gatherer.pause(True)
         self._kept = Kept()
         self._look_up(loaded)
-        self._watch_items(loaded.settings.items_file)
-
-    def _watch_items(self, path: str) -> None:
-        """Have the items file read; one that was read already goes on as it is."""
-        if self._items_file is None or self._items_file.path != path:
-            if self._items_file is not None:
-                self._items_file.close()
-            self._items_file = _watched(path) if path else None
-        self._watched = None
+        self._items.use(loaded.settings.items_file)
         self._take_items()
 
     def _take_items(self) -> None:
         """From this tick on book what the items file says."""
-        if self._items_file is None or self._items_file.current() is self._watched:
+        planning = self._items.taken(self._rules.planning)
+        if planning is None:
             return
-        self._watched = self._items_file.current()
-        planning = replace(self._rules.planning, file_items=self._watched.items)
         self._rules = replace(self._rules, planning=planning)
         if self._settler is not None:
             self._settler.plan(planning)
@@ -193,8 +168,7 @@ class Exporter:
         self._teller.close()
         if self._lookup is not None:
             self._lookup.close()
-        if self._items_file is not None:
-            self._items_file.close()
+        self._items.close()
         self._gatherer.close()
         self._keeper.close()
 
@@ -286,77 +260,11 @@ class Exporter:
 
     def _own_points(self) -> Points:
         """Points about the exporter itself, which never stand still."""
-        health, progress = self._keeper.health, self._progress
-        points: Points = {
-            "unitcost_build_info": [((self._version,), 1.0)],
-            "unitcost_ledger_writable": [((), float(health.writable))],
-            "unitcost_ledger_write_errors_total": [((), float(health.write_errors))],
-            "unitcost_ledger_set_aside_total": [((), float(health.files_set_aside))],
-            "unitcost_ledger_size_bytes": [((), float(self._keeper.size_bytes()))],
-            "unitcost_tick_duration_seconds": [((), progress.seconds)],
-            "unitcost_tick_failures_total": [((), float(progress.failed))],
-        }
-        if health.last_commit_ns is not None:
-            stamp = health.last_commit_ns / NS_PER_SECOND
-            points["unitcost_ledger_last_commit_timestamp_seconds"] = [((), stamp)]
-            residual = health.residual_pico / PICO
-            points["unitcost_conservation_residual_usd"] = [((), residual)]
-        points |= self._item_points()
-        if self._settler is not None:
-            steps = float(self._settler.clock_steps)
-            points["unitcost_clock_steps_total"] = [((), steps)]
         looked = self._lookup.current() if self._lookup is not None else None
+        points = progress_points(self._progress, self._version)
+        points |= ledger_health_points(self._keeper.health, self._keeper.size_bytes())
         points |= lookup_points(looked, self._clock.read().wall_ns)
-        return points | collector_points(progress.states or {})
-
-    def _item_points(self) -> Points:
-        """How the stating of items is doing; nothing where none are."""
-        points: Points = {}
-        if self._items_file is None and not self._rules.planning.items:
-            return points
-        rejected = 0
-        if self._items_file is not None:
-            watched = self._items_file.current()
-            points["unitcost_items_file_up"] = [((), float(watched.up))]
-            rejected = watched.rejected
+        points |= self._items.points(self._rules.planning, self._settler)
         if self._settler is not None:
-            left_out = self._settler.plans.items.left_out
-            if left_out and self._said.first("items", str(left_out)):
-                _log.warning(
-                    "items are left out: their id is taken, or they are too many",
-                    extra=fields(items=left_out),
-                )
-            rejected += left_out
-        points["unitcost_items_rejected"] = [((), float(rejected))]
+            points["unitcost_clock_steps_total"] = [((), float(self._settler.clock_steps))]
         return points
-
-
-def _watched(path: str) -> "ItemsFile":
-    """The items file, looked at from now on."""
-    from unitcost.exporter.items.watch import ItemsFile  # most hosts have none
-
-    file = ItemsFile(path)
-    file.start()
-    return file
-
-
-def collector_points(states: Mapping[str, CollectorState]) -> Points:
-    """How each collector is doing."""
-    errors = "unitcost_collector_errors_total"
-    points: Points = {
-        "unitcost_collector_up": [((name,), float(s.up)) for name, s in states.items()],
-        "unitcost_collector_duration_seconds": [
-            ((name,), s.duration_seconds) for name, s in states.items()
-        ],
-        "unitcost_collector_last_success_timestamp_seconds": [
-            ((name,), s.last_success_wall_ns / NS_PER_SECOND)
-            for name, s in states.items()
-            if s.last_success_wall_ns is not None
-        ],
-    }
-    points[errors] = [
-        ((name, kind), float(count))
-        for name, state in states.items()
-        for kind, count in state.errors.items()
-    ]
-    return points

@@ -8,12 +8,12 @@ from tests.gpu_world import GpuHost
 from tests.sites import Site, owned, rented, rules, workload_rule
 from tests.worlds import Host, Server
 from unitcost.exporter.config.load import loads
-from unitcost.exporter.exporter import collector_points
 from unitcost.exporter.gathering.gather import CollectorState
 from unitcost.exporter.serving.exposition import Exposition, Renderer
 from unitcost.exporter.serving.live.history import History
 from unitcost.exporter.serving.live.view import About, View
 from unitcost.exporter.serving.publish import Points
+from unitcost.exporter.serving.publish_self import collector_points
 from unitcost.exporter.serving.snapshot import Point, Snapshot
 from unitcost.pricing.sample import NS_PER_SECOND, Outcome, Phase, Quantity, TokenType
 from unitcost.pricing.workload import WorkloadKind
