@@ -73,7 +73,7 @@ def _power_points(
         source = max(measured.sources(), key=_WEAKEST_LAST.index)
         points["unitcost_host_power_watts"] = [((str(source),), watts)]
     if meters:
-        rejected = float(settler.energy.rejected)
+        rejected = float(settler.power.meter.rejected)
         points["unitcost_energy_readings_rejected_total"] = [((), rejected)]
     return points
 

@@ -14,7 +14,7 @@ def metered_points(settler: Settler, now_ns: int) -> Points:
     power = settler.rules.metered.electricity
     if power is None:
         return {}
-    used = settler.metering.counted(Component.ELECTRICITY, power.counting_since(now_ns))
+    used = settler.power.metering.counted(Component.ELECTRICITY, power.counting_since(now_ns))
     price = power.at_meter(now_ns, used)
     points: Points = {}
     if price is not None:
@@ -27,7 +27,7 @@ def metered_points(settler: Settler, now_ns: int) -> Points:
 def with_metered(unpriced: list[Point], settler: Settler) -> list[Point]:
     """Which components are unpriced, those that are charged by energy included."""
     found = dict(unpriced)
-    for (resource, component), missing in settler.metering.unpriced.items():
+    for (resource, component), missing in settler.power.metering.unpriced.items():
         labels = (resource, str(component))
         found[labels] = max(found.get(labels, 0.0), float(missing))
     return list(found.items())

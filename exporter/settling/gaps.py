@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from unitcost.exporter.settling.batch import Batch, EventRow
 from unitcost.exporter.settling.holding import Held
 from unitcost.exporter.settling.rules import Rules
 from unitcost.exporter.settling.state import ResourceShares, State
@@ -133,3 +134,14 @@ def _down(interval: Interval, before: State, rules: Rules) -> Cost:
         components, gap = (), "unknown"
     shares = {each: unheld(1, name) for each in [r.id for r in resources] or [REST]}
     return Cost(interval, resources, shares, components, partly, gap)
+
+
+def note_gap(cost: Cost, pending: Batch) -> None:
+    """Record time that was not metered, and what became of it."""
+    period = cost.interval.period
+    pending.count("unitcost_gap_seconds_total", (cost.gap,), period.duration_ns // 1000)
+    detail: dict[str, str | int] = {
+        "cover": str(cost.interval.cover),
+        "duration_ns": period.duration_ns,
+    }
+    pending.events.append(EventRow(period.start_ns, f"gap_{cost.gap}", detail))

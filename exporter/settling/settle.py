@@ -11,14 +11,13 @@ from unitcost.exporter.settling.admission import Admission
 from unitcost.exporter.settling.batch import EventRow
 from unitcost.exporter.settling.books import Books
 from unitcost.exporter.settling.corrections import Corrector, known_time
+from unitcost.exporter.settling.counting import count_units, is_there, metered_since
 from unitcost.exporter.settling.drift_book import DriftBook
-from unitcost.exporter.settling.emissions import Emissions
-from unitcost.exporter.settling.energy import EnergyMeter
-from unitcost.exporter.settling.gaps import Cost, Shares, costs_of, shares_after
+from unitcost.exporter.settling.electricity import Electricity, electricity_of
+from unitcost.exporter.settling.gaps import Cost, Shares, costs_of, note_gap, shares_after
 from unitcost.exporter.settling.holding import Held, HostMeter, Observed
 from unitcost.exporter.settling.memos import Memos
-from unitcost.exporter.settling.metering import Metering, Sight, is_late, metering_of, shares_of
-from unitcost.exporter.settling.owed import Owed, owed_of
+from unitcost.exporter.settling.metering import shares_of
 from unitcost.exporter.settling.plan_book import PlanBook
 from unitcost.exporter.settling.planning import Planning
 from unitcost.exporter.settling.rules import Rules
@@ -32,24 +31,17 @@ from unitcost.pricing.currency import Rate
 from unitcost.pricing.models import model_weights, split_by_model
 from unitcost.pricing.price_list import unit_prices
 from unitcost.pricing.quote import Quote
-from unitcost.pricing.sample import NS_PER_SECOND, EpochMark, Sample, Subject
+from unitcost.pricing.sample import NS_PER_SECOND, EpochMark, Subject
 from unitcost.pricing.timeline import (
     Advance,
     ClockReading,
-    Cover,
     Period,
     advance,
     cut,
 )
 from unitcost.pricing.training_sources import doubles
-from unitcost.pricing.unit_points import forget
-from unitcost.pricing.units import Count, count
-from unitcost.pricing.workload import WorkloadKind
+from unitcost.pricing.units import Count
 
-DAY_NS = 24 * 3600 * NS_PER_SECOND
-BIRTH_LIMIT_NS = DAY_NS
-"""A birth longer ago proves nothing: its counters' points may have been forgotten."""
-FORGET_AFTER_NS = 2 * DAY_NS
 JUST_BORN_NS = 10 * NS_PER_SECOND
 """Who began so shortly before new rules is new, and was not yet counted under another name."""
 
@@ -78,19 +70,12 @@ class Settler:
     held: Held | None = None
     counted: Count | None = None
     clock_steps: int = 0
-    energy: EnergyMeter = field(init=False)
-    emissions: Emissions = field(init=False)
-    owed: Owed = field(init=False)
-    metering: Metering = field(init=False)
+    power: Electricity = field(init=False)
     plans: PlanBook = field(init=False)
 
     def __post_init__(self) -> None:
         """Windows, runs and meters start from the rules, the books and the state."""
-        state = self.state
-        self.energy = EnergyMeter(dict(state.energy), dict(state.floors), dict(state.places))
-        self.owed, self.metering = owed_of(state.owed), metering_of(state.counts)
-        left = dict(self.state.micrograms_left)
-        self.emissions = Emissions(self.state.picograms_per_kwh, left)
+        self.power = electricity_of(self.state)
         self.quotes, self.rates = self.state.quotes, self.state.rates
         self.sibling_quotes = self.state.sibling_quotes
         self.tally = Tally(self.rules.window_ns, self.rules.minimum_micro)
@@ -111,15 +96,14 @@ class Settler:
         step = advance(self.state.position, clock, present=self.present)
         followed = follow_clock(self.state, clock)
         if followed is not self.state:
-            self.energy.start_anew()
-            self.owed.keep(frozenset())
+            self.power.start_anew()
         self.state = followed
-        since = _metered_since(self.state, step)
+        since = metered_since(self.state, step)
         self._correct(step)
         admission = self._admission()
         observed = admission.admitted(observed, step.position.at_ns)
         twice = doubles(observed.subjects)
-        counted = self._count(observed, since, clock, twice)
+        counted = count_units(self.state, observed, since, clock, twice)
         observed = replace(
             observed, subjects=[each for each in observed.subjects if each.id not in twice]
         )
@@ -136,7 +120,8 @@ class Settler:
         measured = self._measured(held, counted)
         self.plans.begin(self.state.position, step.position.at_ns)
         costs = costs_of(step, self.state, self.rules, held, measured)
-        self._count_energy(observed, costs, clock.mono_ns)
+        self.power.count(observed, costs, self.books.pending, clock.mono_ns)
+        self.power.emissions.follow(self.rules.carbon)
         if costs:
             self._charge_late(costs[-1].interval.period)
         for cost in costs:
@@ -149,7 +134,7 @@ class Settler:
         unmetered = frozenset(self.tally.partly)
         self.drift.end(self.books, counted.units, unmetered, before.at_ns, step.position.at_ns)
         self.memos.count(self.books, self.tally, counted, self.rules, mono_ns)
-        for name in {subject.workload for subject in observed.subjects if _is_there(subject)}:
+        for name in {subject.workload for subject in observed.subjects if is_there(subject)}:
             self.books.charged(name, step.position.at_ns)
         self._note_step(step)
         self.held, self.counted, self.present = held or self.held, counted, True
@@ -195,16 +180,6 @@ class Settler:
     def _owner_of(self, workload: str) -> str:
         return self._admission().owner_of(workload)
 
-    def _count(
-        self, observed: Observed, since_ns: int, clock: ClockReading, unbilled: frozenset[str]
-    ) -> Count:
-        proven = max(since_ns, clock.wall_ns - BIRTH_LIMIT_NS)
-        samples: Sequence[Sample] = [s for s in observed.samples if s.subject != "host"]
-        counted = count(self.state.meter, observed.subjects, samples, proven, clock, unbilled)
-        keep = {subject.id for subject in observed.subjects}
-        meter = forget(counted.meter, keep, clock.boot_ns - FORGET_AFTER_NS)
-        return replace(counted, meter=meter)
-
     def _measured(self, held: Held | None, counted: Count) -> Shares:
         """The shares as measured, with each server's split over its models."""
         if held is None:
@@ -216,7 +191,7 @@ class Settler:
         """Charge one interval, cut at hours, price changes and epoch marks."""
         period = cost.interval.period
         if cost.gap and period.duration_ns:
-            self._note_gap(cost)
+            note_gap(cost, self.books.pending)
         due = self.runs.due(marks, subjects, period.end_ns)
         self.runs.mark([mark for mark in due if mark.wall_ns <= period.start_ns])
         self.tally.spoil(cost.partly)
@@ -235,13 +210,13 @@ class Settler:
     def _charge_late(self, tick: Period) -> None:
         """Charge energy that was drawn before the tick: it is no part of what units cost now."""
         metered = self.rules.metered
-        for part in self.metering.late_parts(metered, tick):
-            accounts = self.metering.late_accounts(tick)
+        for part in self.power.metering.late_parts(metered, tick):
+            accounts = self.power.metering.late_accounts(tick)
             self.tally.spoil(accounts)
             self.runs.spoil(accounts)
             for within in cut(part, self.plans.budgets.cuts(part)):
                 posting = Posting()
-                self.metering.post_late(posting, within, metered, self.books)
+                self.power.metering.post_late(posting, within, metered, self.books)
                 self._enter(posting, tick.start_ns)
                 self.plans.budgets.correct(posting, within)
 
@@ -254,7 +229,7 @@ class Settler:
             self.books.use(price)
             shares = shares_of(cost, resource.id)
             post(posting, part, resource, price, shares, self.books.elapsed_of)
-        self.metering.post(posting, part, cost, self.rules.metered, listed, self.books)
+        self.power.metering.post(posting, part, cost, self.rules.metered, listed, self.books)
         return posting
 
     def _enter(self, posting: Posting, at_ns: int) -> None:
@@ -265,35 +240,6 @@ class Settler:
         self.tally.charge(self.books, posting)
         self.drift.charge(posting, frozenset(self.tally.partly), self.books.is_hourly)
         self.runs.charge(posting, self.tally.unsignalled, at_ns)
-
-    def _count_energy(self, observed: Observed, costs: Sequence[Cost], mono_ns: int) -> None:
-        """Count the energy used since the last reading, by who held what then."""
-        used = self.energy.read(observed.meters)
-        if costs:
-            tick = costs[-1].interval.period
-            products = {each.id: (each.product, each.vendor) for each in observed.devices or ()}
-            waiting = self.energy.waiting()
-            self.owed.add(costs, waiting)
-            drawn = []
-            for late, shares in ((False, costs[-1].shares), (True, self.owed.shares())):
-                own = [each for each in used if is_late(each.span_ns, tick) is late]
-                pending = self.books.pending
-                drawn += self.energy.count(pending, own, shares, products, self.emissions)
-            self.owed.keep(waiting)
-            seen = frozenset(each.id for each in observed.devices or () if not each.lost)
-            sight = Sight(self.energy.metered(), self.energy.unknown(mono_ns), seen)
-            self.metering.begin(drawn, tick, sight)
-        self.emissions.follow(self.rules.carbon)
-
-    def _note_gap(self, cost: Cost) -> None:
-        """Record time that was not metered, and what became of it."""
-        period, pending = cost.interval.period, self.books.pending
-        pending.count("unitcost_gap_seconds_total", (cost.gap,), period.duration_ns // 1000)
-        detail: dict[str, str | int] = {
-            "cover": str(cost.interval.cover),
-            "duration_ns": period.duration_ns,
-        }
-        pending.events.append(EventRow(period.start_ns, f"gap_{cost.gap}", detail))
 
     def _note_step(self, step: Advance) -> None:
         """Record a wall clock that was set."""
@@ -321,39 +267,19 @@ class Settler:
             ready=held.ready if held else self.state.ready,
             points=tuple(counted.meter.points.items()),
             seen=tuple(counted.meter.seen.items()),
-            energy=tuple(self.energy.points.items()),
-            floors=tuple(self.energy.floors.items()),
+            energy=tuple(self.power.meter.points.items()),
+            floors=tuple(self.power.meter.floors.items()),
             quotes=self.quotes,
             charged=self.corrections.time,
             frozen=tuple(self.drift.frozen.items()),
             notify=self.notify,
-            picograms_per_kwh=self.emissions.picograms_per_kwh,
-            micrograms_left=tuple(self.emissions.left.items()),
+            picograms_per_kwh=self.power.emissions.picograms_per_kwh,
+            micrograms_left=tuple(self.power.emissions.left.items()),
             rates=self.rates,
             sibling_quotes=self.sibling_quotes,
-            places=tuple(self.energy.places.items()),
-            owed=self.owed.state(),
-            counts=self.metering.state(),
+            places=tuple(self.power.meter.places.items()),
+            owed=self.power.owed.state(),
+            counts=self.power.metering.state(),
             began_ns=self.plans.budgets.began_ns,
             budgets=self.plans.budgets.remembered(),
         )
-
-
-def _is_there(subject: Subject) -> bool:
-    """Whether a workload lives, though it may hold nothing of this host.
-
-    The state file of a training process is there long after its end.
-    """
-    over = subject.kind is WorkloadKind.TRAINING and subject.running is False
-    return subject.up and not over
-
-
-def _metered_since(state: State, step: Advance) -> int:
-    """Since when we have been metering without a break."""
-    if state.position is None:
-        return step.position.at_ns
-    broken = [each.period.end_ns for each in step.intervals if each.cover is not Cover.METERED]
-    if step.step_ns:
-        # Births from before the wall clock was set lie anywhere on it: they prove nothing.
-        broken.append(step.position.at_ns)
-    return max([state.metered_since_ns, *broken])

@@ -118,7 +118,7 @@ def test_what_was_used_meanwhile_is_theirs_who_held_then() -> None:
     assert sum(found.values()) == paid(site, resource=GPU)
     assert near(found["first"], IDLE * 35, 3)
     assert near(found["second"], IDLE * 75, 3)
-    assert site.settler.owed.held == {}
+    assert site.settler.power.owed.held == {}
     check_energy(site)
 
 
@@ -251,7 +251,7 @@ def test_a_resource_is_known_when_all_its_meters_are() -> None:
     host.silent = set()
     site.tick()
     assert float(joules(site, CPU)) == 7000
-    assert site.settler.owed.held == {}
+    assert site.settler.power.owed.held == {}
     check_energy(site)
 
 
@@ -349,10 +349,10 @@ def test_so_many_holders_of_a_silent_meter_are_remembered() -> None:
         site.tick()
         host.stop(pod.pod.name)
     host.silent = set()
-    owed = site.settler.owed.held[GPU]
+    owed = site.settler.power.owed.held[GPU]
     assert len(owed) <= MAX_SHARES + 1
     assert sum(owed.values()) == 5 * (MAX_SHARES + 5) * NS_PER_SECOND
-    assert owed_of(site.settler.state.owed).held == site.settler.owed.held
+    assert owed_of(site.settler.state.owed).held == site.settler.power.owed.held
     site.tick()
     assert paid_by(site, UNMETERED) > 0
     assert joules(site) == IDLE * 5 * (MAX_SHARES + 7)
@@ -369,7 +369,7 @@ def test_a_monotonic_clock_that_went_back_says_nothing_of_energy() -> None:
     host.silent = set()
     site.tick(2)
     assert joules(site) == IDLE * 10
-    assert site.settler.owed.held == {}
+    assert site.settler.power.owed.held == {}
 
 
 def test_what_an_older_version_left_is_gone_on_from() -> None:
