@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from unitcost.exporter.ledger import drift_rows
 from unitcost.exporter.ledger.item_rows import item_charge_rows, item_rows, read_items
 from unitcost.exporter.ledger.schema import Tables
+from unitcost.exporter.ledger.unit_rows import unit_rows
 from unitcost.exporter.settling.batch import MAX_RUNS, Batch, Opening, WorkloadRow
 from unitcost.pricing.allocate import Method, State
 from unitcost.pricing.charge import AccrualKey, Accrued, Amount, ChargeKey, Posting
@@ -41,6 +42,7 @@ class Statements:
         self.drift_watch = self._replace(tables.drift_watch)
         self.item = self._replace(tables.item)
         self.item_charge = self._add(tables.item_charge, ("usd", "pico", "units"), ("known_at_ns",))
+        self.unit_count = self._add(tables.unit_count, ("micro",), ())
 
     def _keep(self, table: Table) -> Executable:
         return self._insert(table).on_conflict_do_nothing()
@@ -77,6 +79,7 @@ class Statements:
             (self.drift_watch, drift_rows.watch_rows(batch)),
             (self.item, item_rows(batch)),
             (self.item_charge, item_charge_rows(batch, host)),
+            (self.unit_count, unit_rows(batch, host, scope)),
         )
         return ((statement, found) for statement, found in written if found)
 

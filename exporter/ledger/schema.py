@@ -238,6 +238,21 @@ def _item_charge(build: MetaData) -> Table:
     )
 
 
+def _unit_count(build: MetaData) -> Table:
+    """Units counted by clock hour, in millionths; 0 where somebody looked and there were none."""
+    names = ("host", "workload", "model", "run")
+    return _table(
+        build,
+        "unit_count",
+        _key("hour", BigInteger),
+        _key("scope", CODE),
+        *(_key(name, NAME) for name in names),
+        _key("quantity", CODE),
+        _key("label", CODE),
+        Column("micro", BigInteger, nullable=False),
+    )
+
+
 class Tables:
     """All tables of one ledger; made anew for each engine, so nothing is shared by modules."""
 
@@ -257,3 +272,4 @@ class Tables:
         self.drift_watch = _drift_watch(build)
         self.item = _item(build)
         self.item_charge = _item_charge(build)
+        self.unit_count = _unit_count(build)

@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, update
 from sqlalchemy.exc import DBAPIError
 
-from unitcost.exporter.ledger import drift_rows, item_rows
+from unitcost.exporter.ledger import drift_rows, item_rows, unit_rows
 from unitcost.exporter.ledger import rows as ledger_rows
 from unitcost.exporter.ledger.migrations import NoWay, migrate
 from unitcost.exporter.ledger.rows import Statements
@@ -136,7 +136,7 @@ class Ledger:
             return item_rows.read_past(connection, self._tables, from_ns, to_ns)
 
     def purge(self, before_hour: int, before_ns: int = 0) -> int:
-        """Delete charges and accruals of clock hours before; counters, runs and items stay.
+        """Delete charges, accruals and units of hours before; counters, runs and items stay.
 
         `before_ns`: drift's slots from before then go, too.
         """
@@ -147,6 +147,8 @@ class Ledger:
             # A ledger of an older version, before it is brought up to date, has no such table.
             if inspect(connection).has_table(tables.item_charge.name):
                 item_rows.fold(connection, tables.item_charge, add, before_hour)
+            if inspect(connection).has_table(tables.unit_count.name):
+                unit_rows.purge(connection, tables, before_hour)
             return ledger_rows.purge(connection, tables, before_hour)
 
     def verify(self) -> None:

@@ -10,6 +10,7 @@ from unitcost.pricing.drift_watch import Watched
 from unitcost.pricing.items import Booked, Item, ItemKey
 from unitcost.pricing.price import UnitPrice
 from unitcost.pricing.runs import Cost, Run
+from unitcost.pricing.sample import Quantity
 from unitcost.pricing.workload import WorkloadKind
 
 KEEP_HOURS = 2
@@ -109,9 +110,21 @@ class ItemAmount:
     units_micro: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class UnitRow:
+    """Units counted in a clock hour; `label`: outcome, token type or phase, else empty."""
+
+    hour: int
+    workload: str
+    model: str
+    run: str
+    quantity: Quantity
+    label: str
+
+
 @dataclass(slots=True)
 class Batch:
-    """Additions (postings, counters) and new states (the rest), merged until they are committed.
+    """Additions (postings, counters, units) and new states, merged until they are committed.
 
     `prices` are those the ledger does not have yet, `foreign` all in other currencies than the US
     dollar that the posting's charges refer to.
@@ -129,6 +142,7 @@ class Batch:
     watches: dict[tuple[str, str], WatchRow] = field(default_factory=dict)
     items: dict[ItemKey, ItemRow] = field(default_factory=dict)
     item_charges: dict[ItemChargeKey, ItemAmount] = field(default_factory=dict)
+    units: dict[UnitRow, int] = field(default_factory=dict)
     state: str = ""
     at_ns: int = 0
 
@@ -136,6 +150,10 @@ class Batch:
         """Add to a counter; adding 0 makes it exist."""
         key = (metric, labels)
         self.counters[key] = self.counters.get(key, 0) + value
+
+    def count_unit(self, key: UnitRow, micro: int) -> None:
+        """Add to the units of an hour; adding 0 says that they were looked at."""
+        self.units[key] = self.units.get(key, 0) + micro
 
     def charge_item(self, key: ItemChargeKey, pico: int, units_micro: int) -> None:
         """Add to an item's row, if there is something to add."""

@@ -140,11 +140,11 @@ class Books:
         """Whether a price in use is for time: then its rows tell how long."""
         return self.prices[price].unit is PriceUnit.HOUR
 
-    def count_units(self, metric: str, labels: tuple[str, ...], micro: int) -> None:
-        """Add units to a counter; one that would pass `MAX_TOTAL` stays where it is."""
-        key = (metric, labels)
-        total = self.committed.get(key, 0) + self.pending.counters.get(key, 0)
-        self.pending.count(metric, labels, micro if total + micro <= MAX_TOTAL else 0)
+    def count_units(self, metric: str, labels: tuple[str, ...], micro: int) -> int:
+        """Add units to a counter; one that would pass `MAX_TOTAL` stays. Returns what was added."""
+        added = micro if self.total(metric, labels) + micro <= MAX_TOTAL else 0
+        self.pending.count(metric, labels, added)
+        return added
 
     def total(self, metric: str, labels: tuple[str, ...]) -> int:
         """A counter, committed or not."""
@@ -236,6 +236,7 @@ class Books:
             workloads=dict(self.workloads),
             runs=dict(self.runs),
             epochs=list(self.pending.epochs),
+            units=dict(self.pending.units),
             events=list(self.pending.events),
             slots=list(self.pending.slots),
             watches=dict(self.pending.watches),

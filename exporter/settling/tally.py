@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from unitcost.exporter.settling.batch import UnitRow
 from unitcost.exporter.settling.books import Books
 from unitcost.exporter.settling.devices import Signals
 from unitcost.exporter.settling.holding import Held
@@ -11,7 +12,7 @@ from unitcost.pricing.charge import Posting
 from unitcost.pricing.layers import Counted
 from unitcost.pricing.price import Component
 from unitcost.pricing.sample import Quantity
-from unitcost.pricing.timeline import Position
+from unitcost.pricing.timeline import Position, hour_of
 from unitcost.pricing.unit_cost import Slice, UnitKey, Window
 from unitcost.pricing.units import Count
 from unitcost.pricing.workload import Account
@@ -51,6 +52,8 @@ class Tally:
     methods: dict[tuple[str, str], str] = field(default_factory=dict)
     signals: dict[str, str] = field(default_factory=dict)
     device_signals: Signals = field(default_factory=dict)
+    told: set[UnitRow] = field(default_factory=set)
+    told_hour: int = 0
 
     def use(self, window_ns: int, minimum_micro: int) -> None:
         """Take over another window length; windows that are open keep what they hold of it."""
@@ -114,13 +117,29 @@ class Tally:
         for (account, quantity, label), micro in counted.units.items():
             if metric := COUNTERS.get(quantity):
                 labels = (account.workload, account.model, *((label,) if label else ()))
-                books.count_units(metric, labels, micro)
+                added = books.count_units(metric, labels, micro)
+                self._in_hour(books, account, (quantity, label), added, now.at_ns)
             own = units.setdefault((account.workload, account.model), {})
             own[quantity, label] = own.get((quantity, label), 0) + micro
         for name in {workload for workload, _ in self.spent}:
             books.charged(name, now.at_ns)
         for key in self.spent.keys() | units.keys() | self.windows.keys():
             self._slide(key, units.get(key, {}), now.clock.mono_ns)
+
+    def _in_hour(
+        self, books: Books, account: Account, unit: UnitKey, micro: int, at_ns: int
+    ) -> None:
+        """Count units in the clock hour that ends or goes on at an instant.
+
+        That there were none is told once an hour: so it is known that somebody looked.
+        """
+        hour = hour_of(at_ns - 1)
+        if hour != self.told_hour:
+            self.told, self.told_hour = set(), hour
+        key = UnitRow(hour, account.workload, account.model, account.run, *unit)
+        if micro or key not in self.told:
+            self.told.add(key)
+            books.pending.count_unit(key, micro)
 
     def _slide(self, key: WindowKey, units: dict[UnitKey, int], mono_ns: int) -> None:
         window = self.windows.get(key)

@@ -5,7 +5,10 @@ servers and jobs come, work, fail and go, prices change and collectors fail. Aft
 auditor (`tests/audit.py`) checks all that must hold.
 """
 
+import sqlite3
 import tempfile
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -25,11 +28,12 @@ from tests.sites import (
 from tests.story import Step, Story
 from tests.worlds import Host
 from unitcost.exporter.ledger.store import Ledger
-from unitcost.exporter.settling.batch import RECENT_HOURS, Batch
+from unitcost.exporter.settling.batch import RECENT_HOURS, Batch, CounterKey
 from unitcost.exporter.settling.books import Books, open_books
 from unitcost.exporter.settling.rules import Rules
+from unitcost.exporter.settling.tally import COUNTERS
 from unitcost.pricing.price import PriceBook
-from unitcost.pricing.sample import NS_PER_SECOND
+from unitcost.pricing.sample import NS_PER_SECOND, Quantity
 from unitcost.pricing.timeline import hour_of
 
 CONFIGURED = (
@@ -108,6 +112,23 @@ def test_a_host_that_sleeps_after_a_tick_that_could_not_be_committed(then: list[
     Story(Site(rules_of((rented(), False)))).tell(asleep + then)
 
 
+def units_by_hour(path: Path) -> dict[CounterKey, int]:
+    """What a ledger's rows of all hours sum to, by counter."""
+    query = (
+        "SELECT workload, model, quantity, label, SUM(micro) FROM unit_count GROUP BY 1, 2, 3, 4"
+    )
+    with closing(sqlite3.connect(path)) as connection:
+        return {
+            (COUNTERS[Quantity(quantity)], (workload, model, *([label] if label else []))): micro
+            for workload, model, quantity, label, micro in connection.execute(query)
+        }
+
+
+def units_counted(counters: Mapping[CounterKey, int]) -> dict[CounterKey, int]:
+    """The counters of units alone."""
+    return {key: value for key, value in counters.items() if key[0] in COUNTERS.values()}
+
+
 class FileLedger(MemoryLedger):
     """The real ledger on a real file, compared with the one in memory at each start."""
 
@@ -138,6 +159,7 @@ class FileLedger(MemoryLedger):
             key: ns for key, ns in elapsed_by_row(self.posting).items() if key.hour >= since
         }
         assert self._file.residual(0) == 0
+        assert units_by_hour(self._path) == units_counted(self.counters)
         return open_books(found, self._file.elapsed, self._file.hour, since, hour)
 
     def close(self) -> None:
