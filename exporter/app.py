@@ -4,15 +4,15 @@ import logging
 import signal
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType
 
 from unitcost.exporter.clock import Clock, SystemClock
 from unitcost.exporter.config.load import ConfigError, Loaded, load, needs_restart
 from unitcost.exporter.exporter import Exporter
-from unitcost.exporter.ledger.keeper import CARE_SECONDS, Keeper, NoLedger
-from unitcost.exporter.ledger.store import LedgerConflict
+from unitcost.exporter.ledger.keeper import NoLedger
+from unitcost.exporter.ledger.places import keeper_of
+from unitcost.exporter.ledger.store import LedgerError
 from unitcost.exporter.log import fields
 from unitcost.exporter.schedule import Schedule
 from unitcost.exporter.serving.web import ListenError, WebServer
@@ -24,11 +24,11 @@ LOOK_UP_SECONDS = 1.0
 
 def run(loaded: Loaded) -> int:
     """Run until SIGTERM or SIGINT; SIGHUP reloads. Returns the exit code."""
-    app = App(loaded, SystemClock())
-    app.listen_to_signals()
     try:
+        app = App(loaded, SystemClock())
+        app.listen_to_signals()
         port = app.start()
-    except (ListenError, LedgerConflict) as error:
+    except (ListenError, LedgerError) as error:
         _log.error("cannot start: %s", error)
         return FAILED
     address = loaded.settings.web.address
@@ -54,10 +54,7 @@ class App:
     def __init__(self, loaded: Loaded, clock: Clock) -> None:
         settings = loaded.settings
         self._loaded = loaded
-        path = Path(settings.ledger.path)
-        days = settings.ledger.retention_days
-        care = CARE_SECONDS / settings.time_scale
-        self._keeper = Keeper(path, settings.host.name, settings.host.scope, days, care)
+        self._keeper = keeper_of(settings)
         self._exporter = Exporter(loaded, clock, self._keeper)
         self._schedule = Schedule(self._tick, settings.period)
         self._web = WebServer(settings.web.address, settings.web.port, self._exporter)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from unitcost.exporter.config.load import Loaded
+    from unitcost.exporter.ledger.engines import Place
 
 GOOD, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -268,40 +269,42 @@ def _dashboards(arguments: argparse.Namespace) -> int:
 
 
 def _ledger(arguments: argparse.Namespace) -> int:
-    path = arguments.path
-    if path is None:
-        loaded = _loaded(arguments.config)
-        if loaded is None:
-            return BAD_USAGE
-        path = loaded.settings.ledger.path
-    if not os.path.isfile(path):
-        return _fail(f"no ledger at {path}", FAILED)
-    import sqlite3
+    from pathlib import Path
 
-    from unitcost.exporter.ledger.store import LedgerError
+    from unitcost.exporter.ledger.engines import LedgerError, Place
 
+    place: Place = Path(arguments.path or "")
     try:
-        return _act(path, arguments)
-    except (OSError, LedgerError, sqlite3.Error) as error:
-        return _fail(f"{path}: {error}", FAILED)
+        if arguments.path is None:
+            loaded = _loaded(arguments.config)
+            if loaded is None:
+                return BAD_USAGE
+            from unitcost.exporter.ledger.places import place_of
+
+            place = place_of(loaded.settings.ledger)
+        if isinstance(place, Path) and not place.is_file():
+            return _fail(f"no ledger at {place}", FAILED)
+        return _act(place, arguments)
+    except (OSError, LedgerError) as error:
+        return _fail(f"{place}: {error}", FAILED)
 
 
-def _act(path: str, arguments: argparse.Namespace) -> int:
+def _act(place: "Place", arguments: argparse.Namespace) -> int:
     from unitcost.exporter.ledger import tools as ledger_tools
 
     if arguments.action == "backup":
-        ledger_tools.backup(path, arguments.destination)
-        print(f"{path}: copied to {arguments.destination}")
+        ledger_tools.backup(place, arguments.destination)
+        print(f"{place}: copied to {arguments.destination}")
     elif arguments.action == "purge":
-        count = ledger_tools.purge(path, arguments.older_than)
-        print(f"{path}: {count} charges older than {arguments.older_than} days removed")
+        count = ledger_tools.purge(place, arguments.older_than)
+        print(f"{place}: {count} charges older than {arguments.older_than} days removed")
     else:
-        problems = ledger_tools.check(path)
+        problems = ledger_tools.check(place)
         for problem in problems:
-            _fail(f"{path}: {problem}", FAILED)
+            _fail(f"{place}: {problem}", FAILED)
         if problems:
             return FAILED
-        print(f"{path}: ok")
+        print(f"{place}: ok")
     return GOOD
 
 

@@ -17,6 +17,7 @@ from unitcost.exporter.config.decode import Mistake, decode
 from unitcost.exporter.config.load import Loaded, path_text
 from unitcost.exporter.config.planned import item_mistakes, item_of
 from unitcost.exporter.config.planning import ItemSettings
+from unitcost.exporter.config.settings import Ledger
 from unitcost.exporter.items.append import append, read
 from unitcost.exporter.items.file import COLUMNS, Contents, NotRead
 from unitcost.pricing.items import Booked, Item, ItemKey
@@ -132,7 +133,7 @@ def _list(loaded: Loaded) -> int:
 
 
 def _lines(loaded: Loaded, contents: Contents) -> Iterator[Line]:
-    booked = _booked(loaded.settings.ledger.path)
+    booked = _booked(loaded.settings.ledger)
     configured = tuple(item_of(item) for item in loaded.settings.items)
     taken = {item.key.id for item in configured}
     stated = {item.key: (item, "configuration") for item in configured}
@@ -143,18 +144,18 @@ def _lines(loaded: Loaded, contents: Contents) -> Iterator[Line]:
         yield Line(key, None, "nobody", booked[key])
 
 
-def _booked(path: str) -> Mapping[ItemKey, Booked]:
+def _booked(ledger: Ledger) -> Mapping[ItemKey, Booked]:
     """What the ledger has, which may be in use; nothing where there is none."""
-    if not os.path.isfile(path):
+    if ledger.path and not os.path.isfile(ledger.path):
         return {}
-    import sqlite3
-
+    from unitcost.exporter.ledger.places import place_of
+    from unitcost.exporter.ledger.store import LedgerError
     from unitcost.exporter.ledger.tools import booked_items
 
     try:
-        return booked_items(path)
-    except (sqlite3.Error, ValueError) as error:
-        raise Refused(f"{path}: {error}") from None
+        return booked_items(place_of(ledger))
+    except (LedgerError, ValueError) as error:
+        raise Refused(f"{ledger.path}: {error}") from None
 
 
 def _fail(message: str) -> int:

@@ -4,12 +4,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Generator
+import tempfile
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests import postgres
+from tests.places import Databases, Files, Places, Where
+from unitcost.exporter.ledger.engines import Database
 
 ROOT = Path(__file__).parent.parent
 LOG_TAIL = 4_000
@@ -53,15 +58,50 @@ def real_tool() -> Callable[[str], Path]:
     """
 
     def require(name: str) -> Path:
-        found = find_tool(name)
-        if found is None:
-            message = f"{name} is not installed (CONTRIBUTING.md says how)"
-            if os.environ.get("UNITCOST_REQUIRE_REAL") == "1":
-                pytest.fail(message)
-            pytest.skip(message)
-        return found
+        return find_tool(name) or _lacking(name)
 
     return require
+
+
+def _lacking(name: str) -> NoReturn:
+    message = f"{name} is not installed (CONTRIBUTING.md says how)"
+    if os.environ.get("UNITCOST_REQUIRE_REAL") == "1":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    """A real PostgreSQL for all tests of this session, in a folder that another user may enter."""
+    programs = postgres.find_programs() or _lacking("postgresql")
+    folder = Path(tempfile.mkdtemp(prefix="unitcost-postgres-"))
+    try:
+        with postgres.server(programs, folder) as running:
+            yield running
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def database(postgres_server: postgres.Server) -> Database:
+    """An empty database in it."""
+    return postgres_server.database()
+
+
+@pytest.fixture(
+    scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)]
+)
+def places(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Places:
+    """Somewhere ledgers can lie: each test is run with files, and with databases."""
+    if request.param == "sqlite":
+        return Files(tmp_path_factory.mktemp("ledgers"))
+    return Databases(request.getfixturevalue("postgres_server"))
+
+
+@pytest.fixture
+def where(places: Places) -> Where:
+    """A new, empty place."""
+    return places.new()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -95,7 +95,9 @@ def _names(settings: Settings) -> Iterator[Mistake]:
 
 
 def _paths(settings: Settings) -> Iterator[Mistake]:
-    named: list[tuple[Path, str]] = [(("ledger", "path"), settings.ledger.path)]
+    named: list[tuple[Path, str]] = [
+        (("ledger", name), getattr(settings.ledger, name)) for name in ("path", "database_url_file")
+    ]
     for i, workload in enumerate(settings.workloads):
         for j, endpoint in enumerate(workload.endpoints):
             where: Path = ("workloads", i, "endpoints", j, "bearer_token_file")

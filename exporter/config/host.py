@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from unitcost.exporter.config.decode import Mistake
-from unitcost.exporter.config.settings import Settings
+from unitcost.exporter.config.settings import Ledger, Settings
 from unitcost.pricing.workload import MAX_NAME_BYTES
 
 LEDGER_NAME = "ledger.db"
@@ -27,7 +27,8 @@ def complete(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Se
     replace = msgspec.structs.replace
     name = settings.host.name or socket.gethostname()[:MAX_NAME_BYTES] or "localhost"
     path = settings.ledger.path
-    ledger = _absolute(path, folder) if path else str(default_ledger(environ))
+    database = _absolute(settings.ledger.database_url_file, folder)
+    ledger = _absolute(path, folder) if path or database else str(default_ledger(environ))
     workloads = tuple(
         replace(
             workload,
@@ -41,7 +42,7 @@ def complete(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Se
     return replace(
         settings,
         host=replace(settings.host, name=name),
-        ledger=replace(settings.ledger, path=ledger),
+        ledger=replace(settings.ledger, path=ledger, database_url_file=database),
         items_file=_absolute(settings.items_file, folder),
         workloads=workloads,
     )
@@ -82,9 +83,7 @@ def folder_problem(folder: Path) -> str | None:
 
 def host_mistakes(settings: Settings) -> Iterator[Mistake]:
     """Files and folders that a completed configuration needs and this host does not give."""
-    problem = _ledger_problem(Path(settings.ledger.path))
-    if problem:
-        yield Mistake(("ledger", "path"), problem)
+    yield from _ledger_mistakes(settings.ledger)
     if problem := _items_file_problem(settings.items_file):
         yield Mistake(("items_file",), problem)
     for i, workload in enumerate(settings.workloads):
@@ -92,6 +91,16 @@ def host_mistakes(settings: Settings) -> Iterator[Mistake]:
             problem = secret_problem(endpoint.bearer_token_file)
             if problem:
                 yield Mistake(("workloads", i, "endpoints", j, "bearer_token_file"), problem)
+
+
+def _ledger_mistakes(ledger: Ledger) -> Iterator[Mistake]:
+    if not ledger.database_url_file:
+        if problem := _ledger_problem(Path(ledger.path)):
+            yield Mistake(("ledger", "path"), problem)
+    elif ledger.path:
+        yield Mistake(("ledger", "path"), "the ledger is a file or in a database, not both")
+    elif problem := secret_problem(ledger.database_url_file):
+        yield Mistake(("ledger", "database_url_file"), problem)
 
 
 def _ledger_problem(path: Path) -> str | None:
@@ -147,7 +156,8 @@ def _reason(error: OSError) -> str:
 
 def host_warnings(settings: Settings, cpus: int, memory_bytes: int) -> Iterator[str]:
     """What is allowed and yet looks wrong, one line each, for a host of that capacity."""
-    if _read_only_ledger(Path(settings.ledger.path)):
+    ledger = settings.ledger
+    if ledger.path and _read_only_ledger(Path(ledger.path)):
         yield "ledger.path: on a read-only file system: no totals are served until it is writable"
     if settings.items_file and not os.path.exists(settings.items_file):
         yield f"items_file: {settings.items_file} is not there yet"

@@ -28,7 +28,15 @@ from unitcost.pricing.carbon import GridIntensity
 from unitcost.pricing.sample import Layer
 from unitcost.pricing.workload import WorkloadKind
 
-NEEDS_RESTART = ("host", "ledger.path", "web", "period", "gather_deadline", "time_scale")
+NEEDS_RESTART = (
+    "host",
+    "ledger.path",
+    "ledger.database_url_file",
+    "web",
+    "period",
+    "gather_deadline",
+    "time_scale",
+)
 """Settings that a running exporter cannot take over; all others change at a reload."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)

@@ -211,6 +211,8 @@ class Ledger(Section, frozen=True):
 
     path: str = ""
     """Default: /var/lib/unitcost/ledger.db if writable, else under the user's state folder."""
+    database_url_file: str = ""
+    """Instead: a file with the URL of a PostgreSQL database, which is a secret."""
     retention_days: Annotated[int, between("1", "36500")] = 400
 
 

@@ -83,7 +83,10 @@ def fold(connection: Connection, table: Table, add: Executable, before_hour: int
     totals = [func.sum(table.c[name]).label(name) for name in sums]
     latest = func.max(table.c.known_at_ns).label("known_at_ns")
     query = select(*keys, *totals, latest).where(old).group_by(*keys)
-    rows: Rows = [{"hour": 0, **row._mapping} for row in connection.execute(query)]
+    rows: Rows = [
+        {"hour": 0, **row._mapping, **{name: int(row._mapping[name]) for name in sums}}
+        for row in connection.execute(query)
+    ]
     connection.execute(delete(table).where(old))
     if rows:
         connection.execute(add, rows)
@@ -120,7 +123,9 @@ def _charged(connection: Connection, table: Table, first: int, last: int) -> dic
         .group_by(table.c.workload)
     )
     return {
-        workload: Sum(0 if high is None else high * _HALF + low, high is not None, unpriced)
+        workload: Sum(
+            0 if high is None else int(high) * _HALF + int(low), high is not None, int(unpriced)
+        )
         for workload, high, low, unpriced in connection.execute(query)
     }
 
@@ -140,7 +145,8 @@ def _booked(connection: Connection, table: Table, first: int, last: int) -> dict
         .where(table.c.hour >= first, table.c.hour <= last, table.c.hour != 0)
         .group_by(table.c.workload)
     )
-    return {workload: usd * PICO + pico for workload, usd, pico in connection.execute(query)}
+    found = connection.execute(query)
+    return {workload: int(usd) * PICO + int(pico) for workload, usd, pico in found}
 
 
 def read_run(connection: Connection, tables: Tables, workload: str, run: str) -> str | None:

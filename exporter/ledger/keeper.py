@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unitcost.exporter.ledger.drift_rows import KEEP_NS
+from unitcost.exporter.ledger.engines import Place
 from unitcost.exporter.ledger.store import (
+    Born,
     Ledger,
     LedgerConflict,
     LedgerCorrupt,
@@ -64,6 +66,8 @@ class Keeper:
         self._retention_hours = retention_days * 24
         self._ledger: Ledger | None = None
         self._inode: int | None = None
+        self._born: Born | None = None
+        self._anew = False
         self._care_ns = round(care_seconds * NS_PER_SECOND)
         self._cared_ns: int | None = None
         self._said = OncePer()
@@ -97,6 +101,7 @@ class Keeper:
     def open(self, now_ns: int) -> tuple[Books, State] | None:
         """The books and the state as the ledger has them; None if it cannot be opened now."""
         self._close_file()
+        self._anew = False
         self.lock()
         try:
             opening, state = self._opened(now_ns)
@@ -161,32 +166,47 @@ class Keeper:
 
     def _open_file(self, now_ns: int) -> tuple[Opening, State]:
         self._close_file()
-        self._ledger = Ledger(self._path, self._host, self._scope)
-        opening = self._ledger.open(now_ns)
-        self._inode = self._path.stat().st_ino
+        self._ledger = Ledger(self._place(), self._host, self._scope)
+        opening = self._ledger.open(now_ns, self._born if self._anew else None)
+        self._note_place()
+        self._born = Born(opening.ledger, opening.seq)
         try:
             return opening, decode(opening.state)
         except ValueError as error:
-            raise LedgerCorrupt(f"{self._path}: its state cannot be read: {error}") from error
+            raise LedgerCorrupt(f"{self._place()}: its state cannot be read: {error}") from error
+
+    def _place(self) -> Place:
+        """Where the ledger lies."""
+        return self._path
+
+    def _note_place(self) -> None:
+        self._inode = self._path.stat().st_ino
 
     def _write(self, books: Books, now_ns: int) -> None:
-        if self._ledger is None:
+        if self._ledger is None or self._anew:
             self._write_anew(books, now_ns)
             return
         try:
             if self._vanished():
                 raise LedgerCorrupt(f"{self._path}: the file was removed or replaced")
             self._ledger.commit(books.pending)
+            self._born = Born(self._born.ledger if self._born else "", self._ledger.seq)
         except LedgerCorrupt as error:
             self._set_aside(error, now_ns)
             self._write_anew(books, now_ns)
 
     def _write_anew(self, books: Books, now_ns: int) -> None:
-        """The totals and the open rows go into a new file; there must be none, or an empty one."""
+        """The totals and the open rows go into a new file; there must be none, or an empty one.
+
+        To the fleet's ledger it is the same one that goes on: it has most of these rows already.
+        """
+        self._anew, before = True, self._born
         opening, _ = self._open_file(now_ns)
-        if opening.seq or self._ledger is None:
-            raise LedgerConflict(f"{self._path}: another ledger has taken its place")
+        if self._ledger is None or opening.state or self._born != before:
+            raise LedgerConflict(f"{self._place()}: another ledger has taken its place")
         self._ledger.commit(books.whole())
+        self._born = Born(opening.ledger, self._ledger.seq)
+        self._anew = False
 
     def _look_after(self, books: Books, now_ns: int) -> None:
         """After a commit: check conservation in the file itself; now and then verify and purge.
@@ -226,7 +246,7 @@ class Keeper:
 
     def _elapsed(self, key: AccrualKey) -> int:
         if self._ledger is None:
-            raise LedgerError(f"{self._path}: not open")
+            raise LedgerError(f"{self._place()}: not open")
         return self._ledger.elapsed(key)
 
     def _hour(self, hour: int) -> Posting | None:
@@ -264,7 +284,7 @@ class Keeper:
         """For what can wait: raises LookupError where the ledger cannot be read now."""
         try:
             if self._ledger is None:
-                raise LedgerError(f"{self._path}: not open")
+                raise LedgerError(f"{self._place()}: not open")
             yield self._ledger
         except (LedgerError, ValueError) as error:
             if self._said.first("read", str(error)):

@@ -1,95 +1,25 @@
 """The ledger's statements: how a batch becomes rows, and what a start reads back."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Executable, Table, case, delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Executable, delete, func, select
 
 from unitcost.exporter.ledger import drift_rows
-from unitcost.exporter.ledger.item_rows import item_charge_rows, item_rows, read_items
+from unitcost.exporter.ledger.item_rows import read_items
 from unitcost.exporter.ledger.schema import Tables
-from unitcost.exporter.ledger.unit_rows import unit_rows
 from unitcost.exporter.settling.batch import MAX_RUNS, Batch, Opening, WorkloadRow
 from unitcost.pricing.allocate import Method, State
 from unitcost.pricing.charge import AccrualKey, Accrued, Amount, ChargeKey, Posting
 from unitcost.pricing.currency import USD
-from unitcost.pricing.drift import Sums
 from unitcost.pricing.price import Component, PriceUnit, UnitPrice
 from unitcost.pricing.runs import Run
 from unitcost.pricing.workload import Account, WorkloadKind
 
 Rows = list[dict[str, Any]]
-
-
-class Statements:
-    """The upserts of one ledger, built once so that their compiled form is cached."""
-
-    def __init__(self, tables: Tables, dialect: str) -> None:
-        self._insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
-        self.price = self._keep(tables.price)
-        self.accrual = self._add(tables.accrual, ("elapsed_ns", "quantity"), ())
-        self.charge = self._add(tables.charge, ("quantity",), ("known_at_ns",))
-        self.counter = self._add(tables.counter, ("value",), ())
-        self.workload = self._replace(tables.workload)
-        self.run = self._replace(tables.run)
-        self.epoch_mark = self._replace(tables.epoch_mark)
-        self.event = tables.event.insert()
-        self.drift_slot = self._add(tables.drift_slot, tuple(Sums.__slots__), ())
-        self.drift_watch = self._replace(tables.drift_watch)
-        self.item = self._replace(tables.item)
-        self.item_charge = self._add(tables.item_charge, ("usd", "pico", "units"), ("known_at_ns",))
-        self.unit_count = self._add(tables.unit_count, ("micro",), ())
-
-    def _keep(self, table: Table) -> Executable:
-        return self._insert(table).on_conflict_do_nothing()
-
-    def _replace(self, table: Table) -> Executable:
-        statement = self._insert(table)
-        new = {column.name: statement.excluded[column.name] for column in _values_of(table)}
-        return statement.on_conflict_do_update(index_elements=_keys_of(table), set_=new)
-
-    def _add(self, table: Table, sums: Sequence[str], latest: Sequence[str]) -> Executable:
-        """Add to whole-number columns; `pico` stays null until something priced is added."""
-        statement = self._insert(table)
-        new: dict[str, Any] = {name: table.c[name] + statement.excluded[name] for name in sums}
-        new |= {name: statement.excluded[name] for name in latest}
-        if "pico" in table.c:
-            more = statement.excluded.pico
-            new["pico"] = case(
-                (more.is_(None), table.c.pico), else_=func.coalesce(table.c.pico, 0) + more
-            )
-        return statement.on_conflict_do_update(index_elements=_keys_of(table), set_=new)
-
-    def of(self, batch: Batch, host: str, scope: str) -> Iterator[tuple[Executable, Rows]]:
-        """The statements a batch needs, each with its rows."""
-        written = (
-            (self.price, price_rows(batch)),
-            (self.accrual, accrual_rows(batch, host, scope)),
-            (self.charge, charge_rows(batch, host, scope)),
-            (self.counter, counter_rows(batch)),
-            (self.workload, workload_rows(batch)),
-            (self.run, run_rows(batch)),
-            (self.epoch_mark, epoch_rows(batch)),
-            (self.event, event_rows(batch)),
-            (self.drift_slot, drift_rows.slot_rows(batch)),
-            (self.drift_watch, drift_rows.watch_rows(batch)),
-            (self.item, item_rows(batch)),
-            (self.item_charge, item_charge_rows(batch, host)),
-            (self.unit_count, unit_rows(batch, host, scope)),
-        )
-        return ((statement, found) for statement, found in written if found)
-
-
-def _keys_of(table: Table) -> list[str]:
-    return [column.name for column in table.primary_key]
-
-
-def _values_of(table: Table) -> list[Any]:
-    return [column for column in table.c if not column.primary_key]
 
 
 def price_rows(batch: Batch) -> Rows:
@@ -198,6 +128,24 @@ def epoch_rows(batch: Batch) -> Rows:
     ]
 
 
+def epoch_part_rows(batch: Batch) -> Rows:
+    """What the epochs between two marks cost here."""
+    return [
+        {
+            "workload": row.workload,
+            "run": row.run,
+            "attempt": row.attempt,
+            "epoch": row.epoch,
+            "since_epoch": row.since_epoch,
+            "hosts": row.hosts,
+            "at_ns": row.at_ns,
+            "pico": None if row.cost is None else row.cost.pico,
+            "used_pico": None if row.cost is None else row.cost.used_pico,
+        }
+        for row in batch.epochs
+    ]
+
+
 def event_rows(batch: Batch) -> Rows:
     """Events, detail as JSON."""
     return [
@@ -243,6 +191,7 @@ def read_opening(
     slots = drift_rows.read_slots(connection, tables)
     watches = drift_rows.read_watches(connection, tables)
     items = read_items(connection, tables)
+    ledger = connection.scalar(select(tables.meta.c.value).where(tables.meta.c.name == "ledger"))
     return Opening(
         state.seq,
         state.document,
@@ -255,6 +204,7 @@ def read_opening(
         slots,
         watches,
         items,
+        ledger or "",
     )
 
 
@@ -338,7 +288,7 @@ def read_residual(connection: Connection, tables: Tables, since_hour: int) -> in
         )
         query = select(*groups, func.sum(table.c.pico)).where(table.c.hour >= since_hour)
         for *group, pico in connection.execute(query.group_by(*groups)):
-            sums[tuple(group)] = sums.get(tuple(group), 0) + sign * (pico or 0)
+            sums[tuple(group)] = sums.get(tuple(group), 0) + sign * int(pico or 0)
     return sum(abs(value) for value in sums.values())
 
 

@@ -253,6 +253,35 @@ def _unit_count(build: MetaData) -> Table:
     )
 
 
+def _epoch_part(build: MetaData) -> Table:
+    """What epochs cost here: those after one mark, up to the next. Null: not known."""
+    return _table(
+        build,
+        "epoch_part",
+        _key("workload", NAME),
+        _key("run", NAME),
+        _key("attempt", Integer),
+        _key("epoch", Float),
+        Column("since_epoch", Float, nullable=False),
+        Column("hosts", Integer, nullable=False),
+        Column("at_ns", BigInteger, nullable=False),
+        Column("pico", BigInteger),
+        Column("used_pico", BigInteger),
+    )
+
+
+def _unsent(build: MetaData) -> Table:
+    """Hours whose rows the fleet's ledger does not have as they are since this commit."""
+    return _table(
+        build,
+        "unsent",
+        _key("hour", BigInteger),
+        _key("host", NAME),
+        _key("scope", CODE),
+        Column("seq", BigInteger, nullable=False),
+    )
+
+
 class Tables:
     """All tables of one ledger; made anew for each engine, so nothing is shared by modules."""
 
@@ -273,3 +302,5 @@ class Tables:
         self.item = _item(build)
         self.item_charge = _item_charge(build)
         self.unit_count = _unit_count(build)
+        self.epoch_part = _epoch_part(build)
+        self.unsent = _unsent(build)

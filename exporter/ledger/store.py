@@ -1,26 +1,33 @@
 """The ledger: charges, counters and the meter's state, committed together or not at all.
 
-SQLite by default: write-ahead log, synchronous FULL, so a commit survives kill -9 and power loss.
-Every commit carries a sequence number that must follow the last one, so that a second writer is
-found out (`keeper.py` keeps one from starting).
+In a SQLite file by default (write-ahead log, synchronous FULL, so a commit survives kill -9 and
+power loss), or in a PostgreSQL database (`engines.py`). Every commit carries a sequence number that
+must follow the last one, so that a second writer is found out (`keeper.py` keeps one from
+starting).
 """
 
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from uuid import uuid4
 
 import msgspec
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, update
+from sqlalchemy import Connection, insert, inspect, select, update
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from unitcost.exporter.ledger import drift_rows, item_rows, unit_rows
+from unitcost.exporter.ledger import drift_rows, item_rows, unit_rows, unsent_rows
 from unitcost.exporter.ledger import rows as ledger_rows
+from unitcost.exporter.ledger.engines import LedgerConflict as LedgerConflict
+from unitcost.exporter.ledger.engines import LedgerCorrupt as LedgerCorrupt
+from unitcost.exporter.ledger.engines import LedgerError as LedgerError
+from unitcost.exporter.ledger.engines import Place, engine_of, ledger_error
 from unitcost.exporter.ledger.migrations import NoWay, migrate
-from unitcost.exporter.ledger.rows import Statements
 from unitcost.exporter.ledger.schema import SCHEMA_VERSION, Tables
+from unitcost.exporter.ledger.statements import Statements
 from unitcost.exporter.settling.batch import KEEP_HOURS, RECENT_HOURS, Batch, Opening
 from unitcost.pricing.budget import Past
 from unitcost.pricing.charge import AccrualKey, Posting
@@ -28,60 +35,34 @@ from unitcost.pricing.drift import Sums
 from unitcost.pricing.runs import Run
 from unitcost.pricing.timeline import hour_of
 
-BUSY_TIMEOUT_MS = 500
-"""How long a commit waits for a lock; longer would hold up the tick."""
-CORRUPT_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
+@dataclass(frozen=True, slots=True)
+class Born:
+    """What tells a ledger from all others, and how many commits its rows have behind them."""
 
-class LedgerError(Exception):
-    """The ledger could not be read or written now; nothing was changed."""
-
-
-class LedgerCorrupt(LedgerError):
-    """The file is not a whole SQLite database."""
-
-
-class LedgerConflict(LedgerError):
-    """Somebody else writes to this ledger, or a newer version made it."""
-
-
-def sqlite_engine(path: Path) -> Engine:
-    """An engine on one SQLite file: WAL, synchronous FULL, every transaction immediate."""
-    engine = create_engine(
-        f"sqlite:///{path}",
-        pool_size=1,
-        max_overflow=0,
-        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
-    )
-
-    @event.listens_for(engine, "connect")
-    def _configure(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # the driver must not begin transactions by itself
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
+    ledger: str
+    seq: int = 0
 
 
 class Ledger:
     """One ledger, one writer. Every method raises `LedgerError` and leaves the ledger whole."""
 
-    def __init__(self, path: Path, host: str, scope: str) -> None:
+    def __init__(self, path: Place, host: str, scope: str) -> None:
         self.path = path
         self._host, self._scope = host, scope
         self._tables = Tables()
-        self._engine = sqlite_engine(path)
+        self._engine = engine_of(path)
         self._statements = Statements(self._tables, self._engine.dialect.name)
+        self._sent = unsent_rows.sent_statement(self._tables)
         self.seq = 0
 
-    def open(self, now_ns: int) -> Opening:
-        """Make the tables where there are none, and read what a start needs."""
+    def open(self, now_ns: int, born: Born | None = None) -> Opening:
+        """Make the tables where there are none, and read what a start needs.
+
+        `born`: what a new ledger is called, and how many commits it goes on from.
+        """
         with self._transaction() as connection:
-            self._bring_up_to_date(connection)
+            self._bring_up_to_date(connection, born or Born(uuid4().hex))
             hour = hour_of(now_ns)
             opening = ledger_rows.read_opening(
                 connection, self._tables, hour - RECENT_HOURS, hour - KEEP_HOURS
@@ -102,7 +83,17 @@ class Ledger:
                 raise LedgerConflict(f"{self.path}: another process has written to this ledger")
             for statement, rows in self._statements.of(batch, self._host, self._scope):
                 connection.execute(statement, rows)
+            self._mark(connection, batch)
         self.seq += 1
+
+    def _mark(self, connection: Connection, batch: Batch) -> None:
+        """Note which hours the fleet's ledger has, and which it does not have any more."""
+        if batch.sent:
+            acknowledged = unsent_rows.sent_rows(batch, self._host, self._scope)
+            connection.execute(self._sent, acknowledged)
+        seq = self.seq + 1
+        if marks := unsent_rows.unsent_rows(batch, self._host, self._scope, seq):
+            connection.execute(self._statements.unsent, marks)
 
     def elapsed(self, key: AccrualKey) -> int:
         """Nanoseconds accrued so far in a row, and its revisions, too old to be in memory."""
@@ -149,19 +140,24 @@ class Ledger:
                 item_rows.fold(connection, tables.item_charge, add, before_hour)
             if inspect(connection).has_table(tables.unit_count.name):
                 unit_rows.purge(connection, tables, before_hour)
+            if inspect(connection).has_table(tables.unsent.name):
+                unsent_rows.purge(connection, tables, before_hour)
             return ledger_rows.purge(connection, tables, before_hour)
 
     def verify(self) -> None:
         """Read the whole file afresh. Raises `LedgerCorrupt` if it is damaged.
 
-        Our own connection would not notice: it has in memory the pages that it works on.
+        Our own connection would not notice: it has in memory the pages that it works on. A
+        database's pages its server looks after.
         """
+        if not isinstance(self.path, Path):
+            return
         uri = f"{self.path.absolute().as_uri()}?mode=ro"
         try:
             with closing(sqlite3.connect(uri, uri=True, timeout=0.5)) as connection:
                 (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         except sqlite3.Error as error:
-            raise _ledger_error(self.path, error) from error
+            raise ledger_error(self.path, error) from error
         if found != "ok":
             raise LedgerCorrupt(f"{self.path}: {found}")
 
@@ -175,9 +171,11 @@ class Ledger:
             with self._engine.begin() as connection:
                 yield connection
         except DBAPIError as error:
-            raise _ledger_error(self.path, error.orig or error) from error
+            raise ledger_error(self.path, error.orig or error) from error
+        except PoolTimeout as error:
+            raise ledger_error(self.path, error) from error
 
-    def _bring_up_to_date(self, connection: Connection) -> None:
+    def _bring_up_to_date(self, connection: Connection, born: Born) -> None:
         """Make tables where there are none, and those of an older version what they are now."""
         meta, state = self._tables.meta, self._tables.state
         version = self._version(connection)
@@ -192,11 +190,16 @@ class Ledger:
                 raise LedgerConflict(f"{self.path}: {error}") from error
             now = meta.c.name == "schema_version"
             connection.execute(update(meta).where(now).values(value=str(SCHEMA_VERSION)))
+        unmarked = version is not None and not inspect(connection).has_table("unsent")
         self._tables.metadata.create_all(connection)
+        if unmarked:
+            unsent_rows.mark_all(connection, self._tables)
         if version is None:
             fresh = [{"name": "schema_version", "value": str(SCHEMA_VERSION)}]
             connection.execute(insert(meta), fresh)
-            connection.execute(insert(state), [{"id": 1, "seq": 0, "document": ""}])
+            connection.execute(insert(state), [{"id": 1, "seq": born.seq, "document": ""}])
+        if connection.scalar(select(meta.c.value).where(meta.c.name == "ledger")) is None:
+            connection.execute(insert(meta), [{"name": "ledger", "value": born.ledger}])
 
     def _version(self, connection: Connection) -> int | None:
         """The version of the tables; None where there are none."""
@@ -207,13 +210,6 @@ class Ledger:
         if version is not None and not version.isdecimal():
             raise LedgerCorrupt(f"{self.path}: its version is no number")
         return None if version is None else int(version)
-
-
-def _ledger_error(path: Path, error: BaseException) -> LedgerError:
-    code = getattr(error, "sqlite_errorcode", None)
-    primary = code & 0xFF if isinstance(code, int) else None
-    kind = LedgerCorrupt if primary in CORRUPT_CODES else LedgerError
-    return kind(f"{path}: {error}")
 
 
 def set_aside(path: Path, now_ns: int) -> Path:

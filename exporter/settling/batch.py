@@ -37,7 +37,11 @@ class WorkloadRow:
 
 @dataclass(frozen=True, slots=True)
 class EpochRow:
-    """The run's total when an epoch ended."""
+    """The run's total when an epoch ended.
+
+    `cost`: what the epochs since `since_epoch` cost here, where that is known; `hosts`: on how many
+    hosts the run is.
+    """
 
     workload: str
     run: str
@@ -45,6 +49,9 @@ class EpochRow:
     epoch: float
     at_ns: int
     total: Cost
+    since_epoch: float = 0.0
+    cost: Cost | None = None
+    hosts: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +129,14 @@ class UnitRow:
     label: str
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The fleet's ledger has the rows of a clock hour as they were after commit `seq`."""
+
+    hour: int
+    seq: int
+
+
 @dataclass(slots=True)
 class Batch:
     """Additions (postings, counters, units) and new states, merged until they are committed.
@@ -143,6 +158,7 @@ class Batch:
     items: dict[ItemKey, ItemRow] = field(default_factory=dict)
     item_charges: dict[ItemChargeKey, ItemAmount] = field(default_factory=dict)
     units: dict[UnitRow, int] = field(default_factory=dict)
+    sent: list[Sent] = field(default_factory=list)
     state: str = ""
     at_ns: int = 0
 
@@ -165,7 +181,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What a ledger holds when it is opened."""
+    """What a ledger holds when it is opened; `ledger` is its name among all ledgers."""
 
     seq: int
     state: str
@@ -178,3 +194,4 @@ class Opening:
     slots: tuple[SlotRow, ...] = ()
     watches: tuple[WatchRow, ...] = ()
     items: dict[ItemKey, ItemRow] = field(default_factory=dict)
+    ledger: str = ""

@@ -237,6 +237,7 @@ class Books:
             runs=dict(self.runs),
             epochs=list(self.pending.epochs),
             units=dict(self.pending.units),
+            sent=list(self.pending.sent),
             events=list(self.pending.events),
             slots=list(self.pending.slots),
             watches=dict(self.pending.watches),

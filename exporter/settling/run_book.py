@@ -123,10 +123,21 @@ class RunBook:
             if after is before:
                 continue
             self.books.put_run(self._placed(after, before.last_epoch, at))
-            row = EpochRow(
-                after.workload, after.run, after.attempt, at.epoch, at.wall_ns, after.total
-            )
-            self.books.pending.epochs.append(row)
+            self.books.pending.epochs.append(self._row(before, after, at))
+
+    def _row(self, before: Run, after: Run, at: EpochMark) -> EpochRow:
+        """What the ledger keeps of a mark."""
+        return EpochRow(
+            after.workload,
+            after.run,
+            after.attempt,
+            at.epoch,
+            at.wall_ns,
+            after.total,
+            before.last_epoch,
+            after.epoch_cost,
+            self.hosts.get((after.workload, after.run), 1),
+        )
 
     def _placed(self, run: Run, epochs_before: float, at: EpochMark) -> Run:
         """The run at an epoch's mark: where it is then is known to the instant."""

@@ -1,13 +1,11 @@
 """The ledger's file: versions, retention, a second writer, and the tools for operators."""
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.crash.settling import ROUND, START, clock, observed, rules
+from tests.places import Places, Where
 from unitcost.exporter.ledger.keeper import Keeper
 from unitcost.exporter.ledger.schema import SCHEMA_VERSION
 from unitcost.exporter.ledger.store import LedgerConflict
@@ -31,26 +29,25 @@ def _settle(keeper: Keeper, rounds: range) -> Settler:
     return settler
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def settled(places: Places) -> Where:
     """A ledger of three hours."""
-    path = tmp_path / "ledger.db"
-    keeper = Keeper(path, "host", "host", 400)
+    made = places.new()
+    keeper = made.keeper()
     _settle(keeper, range(0, 60 * ROUNDS, 60))
     keeper.close()
-    return path
+    return made
 
 
 @pytest.fixture
-def change(ledger: Path) -> Iterator[sqlite3.Connection]:
-    """A hand in the ledger."""
-    with closing(sqlite3.connect(ledger, isolation_level=None)) as connection:
-        yield connection
+def ledger(places: Places, settled: Where) -> Where:
+    """A copy of it."""
+    return places.copy(settled)
 
 
-def test_check_says_nothing_of_a_good_ledger(ledger: Path) -> None:
+def test_check_says_nothing_of_a_good_ledger(ledger: Where) -> None:
     """Hours, resources, components and prices all balance."""
-    assert check(ledger) == []
+    assert check(ledger.place) == []
 
 
 @pytest.mark.parametrize(
@@ -67,12 +64,10 @@ def test_check_says_nothing_of_a_good_ledger(ledger: Path) -> None:
         ("DELETE FROM item WHERE id = 'data'", "item data"),
     ],
 )
-def test_check_finds_a_single_pico_dollar(
-    ledger: Path, change: sqlite3.Connection, tampering: str, said: str
-) -> None:
+def test_check_finds_a_single_pico_dollar(ledger: Where, tampering: str, said: str) -> None:
     """Whatever is changed by hand shows."""
-    change.execute(tampering)
-    problems = check(ledger)
+    ledger.change(tampering)
+    problems = check(ledger.place)
     assert problems
     assert all(said in problem for problem in problems)
 
@@ -97,73 +92,62 @@ def test_backup_copies_a_ledger_that_is_in_use(tmp_path: Path) -> None:
     keeper.close()
 
 
-def test_purge_takes_old_hours_and_leaves_the_totals(
-    ledger: Path, change: sqlite3.Connection
-) -> None:
+def test_purge_takes_old_hours_and_leaves_the_totals(ledger: Where) -> None:
     """The fake hours are long ago by now; counters stay as they were."""
-    counters = change.execute("SELECT * FROM counter").fetchall()
-    assert purge(ledger, 1) > 0
-    assert change.execute("SELECT COUNT(*) FROM charge").fetchone() == (0,)
-    assert change.execute("SELECT COUNT(*) FROM accrual").fetchone() == (0,)
-    assert change.execute("SELECT * FROM counter").fetchall() == counters
+    counters = sorted(ledger.rows("SELECT * FROM counter"))
+    assert purge(ledger.place, 1) > 0
+    assert ledger.rows("SELECT COUNT(*) FROM charge") == [(0,)]
+    assert ledger.rows("SELECT COUNT(*) FROM accrual") == [(0,)]
+    assert sorted(ledger.rows("SELECT * FROM counter")) == counters
 
 
-def test_purge_brings_forward_what_was_booked_of_items(
-    ledger: Path, change: sqlite3.Connection
-) -> None:
+def test_purge_brings_forward_what_was_booked_of_items(ledger: Where) -> None:
     """Their hours go, their sums stay; twice is as once."""
     query = "SELECT id, revision, SUM(usd), SUM(pico), SUM(units) FROM item_charge GROUP BY 1, 2"
-    before = change.execute(query).fetchall()
-    assert len(change.execute("SELECT DISTINCT hour FROM item_charge").fetchall()) > 1
+    before = sorted(ledger.rows(query))
+    assert len(ledger.rows("SELECT DISTINCT hour FROM item_charge")) > 1
     for _ in range(2):
-        purge(ledger, 1)
-        assert change.execute(query).fetchall() == before
-        assert change.execute("SELECT DISTINCT hour FROM item_charge").fetchall() == [(0,)]
-        assert check(ledger) == []
+        purge(ledger.place, 1)
+        assert sorted(ledger.rows(query)) == before
+        assert ledger.rows("SELECT DISTINCT hour FROM item_charge") == [(0,)]
+        assert check(ledger.place) == []
 
 
-def test_a_ledger_from_before_there_were_items_is_whole(
-    ledger: Path, change: sqlite3.Connection
-) -> None:
+def test_a_ledger_from_before_there_were_items_is_whole(ledger: Where) -> None:
     """It has no tables of them."""
-    change.execute("DROP TABLE item")
-    change.execute("DROP TABLE item_charge")
-    assert check(ledger) == []
+    ledger.change("DROP TABLE item")
+    ledger.change("DROP TABLE item_charge")
+    assert check(ledger.place) == []
 
 
-def test_retention_is_kept_while_running(tmp_path: Path) -> None:
+def test_retention_is_kept_while_running(where: Where) -> None:
     """Hours older than the days to keep go, the open ones stay."""
-    keeper = Keeper(tmp_path / "ledger.db", "host", "host", retention_days=0, care_seconds=3600)
+    keeper = where.keeper(retention_days=0, care_seconds=3600)
     settler = _settle(keeper, range(0, 60 * ROUNDS, 60))
-    with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
-        hours = {row[0] for row in connection.execute("SELECT hour FROM charge")}
+    hours = {row[0] for row in where.rows("SELECT hour FROM charge")}
     assert hours == {hour_of(clock(60 * ROUNDS - 60).wall_ns)}
     assert settler.state.position is not None
     keeper.close()
 
 
-def test_a_ledger_of_a_newer_version_is_left_alone(
-    ledger: Path, change: sqlite3.Connection
-) -> None:
+def test_a_ledger_of_a_newer_version_is_left_alone(ledger: Where) -> None:
     """Refused with both versions named, not migrated backwards."""
-    change.execute("UPDATE meta SET value = '99' WHERE name = 'schema_version'")
-    keeper = Keeper(ledger, "host", "host", 400)
+    ledger.change("UPDATE meta SET value = '99' WHERE name = 'schema_version'")
+    keeper = ledger.keeper()
     with pytest.raises(LedgerConflict, match=f"schema 99, we know {SCHEMA_VERSION}"):
         keeper.open(START)
     keeper.close()
 
 
-def test_a_batch_is_refused_where_somebody_else_has_written(
-    ledger: Path, change: sqlite3.Connection
-) -> None:
+def test_a_batch_is_refused_where_somebody_else_has_written(ledger: Where) -> None:
     """The sequence does not fit: nothing is added, and it is no ordinary write error."""
-    keeper = Keeper(ledger, "host", "host", 400)
+    keeper = ledger.keeper()
     first = 60 * ROUNDS
     settler = _settle(keeper, range(first, first + 60, 60))
-    change.execute("UPDATE state SET seq = seq + 1")
-    before = change.execute("SELECT SUM(pico) FROM charge").fetchone()
+    ledger.change("UPDATE state SET seq = seq + 1")
+    before = ledger.rows("SELECT SUM(pico) FROM charge")
     settler.tick(observed(first + 60), (), clock(first + 60))
     with pytest.raises(LedgerConflict, match="another process"):
         keeper.commit(settler.books, clock(first + 60).wall_ns)
-    assert change.execute("SELECT SUM(pico) FROM charge").fetchone() == before
+    assert ledger.rows("SELECT SUM(pico) FROM charge") == before
     keeper.close()

@@ -11,6 +11,7 @@ import pytest
 
 from tests.crash.learning import EVERY, LATE, book, clock, observed, rules
 from tests.fakes import FakeClock
+from tests.places import Places, Where
 from unitcost.exporter.config.load import loads
 from unitcost.exporter.exporter import Exporter
 from unitcost.exporter.ledger.keeper import Keeper
@@ -46,29 +47,34 @@ def settle(settler: Settler, keeper: Keeper, rounds: range) -> list[bool]:
     return committed
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def settled(places: Places) -> Where:
     """A ledger of a few hours whose prices were all learnt late."""
-    path = tmp_path / "ledger.db"
-    keeper = Keeper(path, "host", "host", 400)
+    made = places.new()
+    keeper = made.keeper()
     assert all(settle(started(keeper, 0), keeper, range(ROUNDS)))
     assert keeper.health.residual_pico == 0
     keeper.close()
-    return path
+    return made
 
 
-def test_check_says_nothing_of_corrections(ledger: Path) -> None:
+@pytest.fixture
+def ledger(places: Places, settled: Where) -> Where:
+    """A copy of it."""
+    return places.copy(settled)
+
+
+def test_check_says_nothing_of_corrections(ledger: Where) -> None:
     """They balance, and with them each hour costs its prices times its time."""
-    assert check(ledger) == []
-    with closing(sqlite3.connect(ledger)) as connection:
-        query = "SELECT COUNT(*), SUM(pico) FROM charge WHERE revision > 0"
-        count, corrected = connection.execute(query).fetchone()
-        query = f"SELECT SUM(value) FROM counter WHERE metric = '{METRIC}'"  # noqa: S608 - ours
-        assert connection.execute(query).fetchone() == (corrected,)
-        query = "SELECT COUNT(*) FROM event WHERE kind = 'price_correction'"
-        assert connection.execute(query).fetchone()[0] == LEARNT
-        query = "SELECT COUNT(*) FROM charge JOIN price ON price.id = charge.price"
-        assert connection.execute(f"{query} WHERE revision > 0").fetchone() == (count,)
+    assert check(ledger.place) == []
+    query = "SELECT COUNT(*), SUM(pico) FROM charge WHERE revision > 0"
+    ((count, corrected),) = ledger.rows(query)
+    query = f"SELECT SUM(value) FROM counter WHERE metric = '{METRIC}'"  # noqa: S608 - ours
+    assert ledger.rows(query) == [(corrected,)]
+    query = "SELECT COUNT(*) FROM event WHERE kind = 'price_correction'"
+    assert ledger.rows(query) == [(LEARNT,)]
+    query = "SELECT COUNT(*) FROM charge JOIN price ON price.id = charge.price"
+    assert ledger.rows(f"{query} WHERE revision > 0") == [(count,)]
     assert count > 0
 
 
@@ -80,42 +86,39 @@ def test_check_says_nothing_of_corrections(ledger: Path) -> None:
         ("UPDATE accrual SET elapsed_ns = elapsed_ns + 1000000000 WHERE revision = 1", "expected"),
     ],
 )
-def test_check_finds_what_was_changed_in_them(ledger: Path, tampering: str, said: str) -> None:
+def test_check_finds_what_was_changed_in_them(ledger: Where, tampering: str, said: str) -> None:
     """To a single pico-dollar, or second."""
-    with closing(sqlite3.connect(ledger, isolation_level=None)) as connection:
-        connection.execute(tampering)
-    problems = check(ledger)
+    ledger.change(tampering)
+    problems = check(ledger.place)
     assert problems
     assert all(said in problem for problem in problems)
 
 
 def test_it_waits_for_a_ledger_that_somebody_holds(
-    ledger: Path, caplog: pytest.LogCaptureFixture
+    ledger: Where, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A backup that locks it: nothing is committed meanwhile, and nothing is missed."""
-    keeper = Keeper(ledger, "host", "host", 400)
+    keeper = ledger.keeper()
     settler, learns = started(keeper, ROUNDS), ROUNDS // EVERY * EVERY + EVERY
     assert all(settle(settler, keeper, range(ROUNDS, learns)))
-    with closing(sqlite3.connect(ledger, isolation_level=None)) as other:
-        other.execute("BEGIN EXCLUSIVE")
+    with ledger.held():
         assert settle(settler, keeper, range(learns, learns + 2)) == [False, False]
         assert "ledger: cannot be read" in caplog.text
-        other.execute("ROLLBACK")
     assert settle(settler, keeper, range(learns + 2, learns + 3)) == [True]
     assert not settler.corrections.due
     keeper.close()
-    assert check(ledger) == []
+    assert check(ledger.place) == []
 
 
-def test_an_hour_is_read_back_as_it_was_written(ledger: Path) -> None:
+def test_an_hour_is_read_back_as_it_was_written(ledger: Where) -> None:
     """All revisions; of another host's rows in the same ledger none."""
     hour = hour_of(clock(LATE).wall_ns)
-    keeper = Keeper(ledger, "host", "host", 400)
+    keeper = ledger.keeper()
     rows = started(keeper, ROUNDS).books.rows_of(hour)
     assert rows is not None
     assert max(key.revision for key in rows.charges) > 0
     keeper.close()
-    other = Keeper(ledger, "another", "host", 400)
+    other = ledger.keeper(host="another")
     books = started(other, ROUNDS).books
     assert books.rows_of(hour) == Posting()
     other.close()

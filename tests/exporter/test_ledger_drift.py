@@ -1,9 +1,7 @@
 """Drift in the ledger's file: slots add up, memories are kept, and both go when of no use."""
 
-import sqlite3
-from contextlib import closing
-from pathlib import Path
-
+from tests.places import Where
+from unitcost.exporter.ledger.engines import Place
 from unitcost.exporter.ledger.store import Ledger
 from unitcost.exporter.settling.batch import Batch, SlotRow, WatchRow
 from unitcost.pricing.drift import Factor, Sums
@@ -19,16 +17,16 @@ def sums(number: int) -> Sums:
     return Sums(*(number * factor for factor in range(1, 11)))
 
 
-def open_ledger(path: Path) -> Ledger:
+def open_ledger(path: Place) -> Ledger:
     """Opened as at a start."""
     ledger = Ledger(path, "host", "host")
     ledger.open(NOW)
     return ledger
 
 
-def test_what_is_put_away_is_found_again(tmp_path: Path) -> None:
+def test_what_is_put_away_is_found_again(where: Where) -> None:
     """By spans whose ends are excluded; two of one time add up."""
-    ledger = open_ledger(tmp_path / "ledger.db")
+    ledger = open_ledger(where.place)
     rows = [SlotRow("chat", "m", NOW + n * SLOT, sums(n + 1)) for n in range(20)]
     other = SlotRow("embed", "", NOW + SLOT, sums(100))
     ledger.commit(
@@ -42,7 +40,7 @@ def test_what_is_put_away_is_found_again(tmp_path: Path) -> None:
     assert ledger.history([(0, NOW)]) == {}
     ledger.close()
 
-    again = Ledger(tmp_path / "ledger.db", "host", "host")
+    again = Ledger(where.place, "host", "host")
     opening = again.open(NOW)
     assert [(row.start_ns, row.sums) for row in opening.slots] == [
         (row.start_ns, row.sums) for row in rows[-12:]
@@ -52,9 +50,9 @@ def test_what_is_put_away_is_found_again(tmp_path: Path) -> None:
     again.close()
 
 
-def test_old_slots_go_and_memories_with_the_last_of_them(tmp_path: Path) -> None:
+def test_old_slots_go_and_memories_with_the_last_of_them(where: Where) -> None:
     """What somebody still has slots of is remembered."""
-    ledger = open_ledger(tmp_path / "ledger.db")
+    ledger = open_ledger(where.place)
     watches = {(name, ""): WatchRow(name, "", MEMORY) for name in ("old", "new")}
     slots = [SlotRow("old", "", NOW, sums(1)), SlotRow("new", "", NOW + SLOT, sums(2))]
     ledger.commit(Batch(slots=slots, watches=watches))
@@ -67,14 +65,12 @@ def test_old_slots_go_and_memories_with_the_last_of_them(tmp_path: Path) -> None
     ledger.close()
 
 
-def test_a_memory_that_cannot_be_read_is_learnt_anew(tmp_path: Path) -> None:
+def test_a_memory_that_cannot_be_read_is_learnt_anew(where: Where) -> None:
     """It is no reason not to start."""
-    path = tmp_path / "ledger.db"
-    ledger = open_ledger(path)
+    ledger = open_ledger(where.place)
     ledger.commit(Batch(watches={("chat", ""): WatchRow("chat", "", MEMORY)}))
     ledger.close()
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE drift_watch SET document = '{\"price\": 1}'")
-    again = Ledger(path, "host", "host")
+    where.change("UPDATE drift_watch SET document = '{\"price\": 1}'")
+    again = Ledger(where.place, "host", "host")
     assert again.open(NOW).watches == ()
     again.close()
