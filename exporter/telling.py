@@ -28,19 +28,24 @@ class Teller:
         self._loaded = loaded
 
     def tick(self, settler: Settler | None, points: Points, now_ns: int) -> None:
-        """Tell what is wrong by these points; what is to be remembered goes to the settler."""
+        """Tell what is wrong by these points; what is to be remembered goes to the settler.
+
+        Where ticks fail there is no settler, and that is told.
+        """
         loaded = self._loaded
         notify = loaded.settings.notify if loaded is not None else None
-        if loaded is None or notify is None or settler is None:
+        if loaded is None or notify is None:
             return
         try:
-            if self._notifier is None:
+            if self._notifier is None and settler is not None:
                 # Imported where it is used.
                 from unitcost.exporter.notify.notifier import Notifier
 
                 self._notifier = Notifier(loaded, notify, settler.notify)
-            self._notifier.tick(points, now_ns)
-            settler.notify = self._notifier.document
+            if self._notifier is not None:
+                self._notifier.tick(points, now_ns)
+                if settler is not None:
+                    settler.notify = self._notifier.document
         except Exception as error:  # noqa: BLE001 - logged; costs and /metrics go on
             if self._said.first("notify", repr(error)):
                 _log.exception("telling failed")

@@ -8,9 +8,12 @@ from unitcost.dashboards.names import Recorded, T
 
 
 def events() -> list[dict[str, Any]]:
-    """Prices, restarts, scale changes and drifts, each switched on or off above the panels."""
-    info = f"unitcost_workload_info{{{HOST}}}"
-    hosts = f"count by (workload) ({info}) != count by (workload) ({info} offset 1m)"
+    """Prices, restarts, scale changes and drifts, each switched on or off above the panels.
+
+    A drift is marked at the time it began, and its end when it was over.
+    """
+    holders = f"sum by (workload) (unitcost_workload_holders{{{HOST}}}"
+    starts = f"sum by (workload) (increase(unitcost_workload_starts_total{{{HOST}}}[2m]))"
     loading = f'rate(unitcost_held_seconds_total{{{HOST}, state="loading"}}[2m])'
     own = f"unitcost_drift_since_timestamp_seconds{{{MODEL}}}"
     since = f"{Recorded.SINCE}{{{DRIFTING}}}"
@@ -25,18 +28,31 @@ def events() -> list[dict[str, Any]]:
         _event(
             "Restarts",
             "purple",
-            f"changes(process_start_time_seconds{{{HOST}}}[2m]) > 0",
-            "The exporter restarted",
-            "{{instance}}",
+            f"{starts} > 0",
+            "Something of it began",
+            "{{workload}}",
         ),
         _event(
-            "Starts",
+            "Loading",
             "yellow",
             f"sum by (workload) ({loading}) > 0",
             "Servers are loading",
             "{{workload}}",
         ),
-        _event("Scale", "blue", hosts, "More or fewer hosts", "{{workload}}"),
+        _event(
+            "Scale",
+            "blue",
+            f"{holders}) != {holders} offset 1m)",
+            "More or fewer processes and containers",
+            "{{workload}}",
+        ),
+        _event(
+            "Exporter",
+            "purple",
+            f"changes(process_start_time_seconds{{{HOST}}}[2m]) > 0",
+            "The exporter restarted",
+            "{{instance}}",
+        ),
         *(
             {
                 **_event(name, "red", f"{each} * 1000", "Drift", "{{workload}} {{factor}}"),
@@ -44,7 +60,22 @@ def events() -> list[dict[str, Any]]:
             }
             for name, each in (("Drift", since), ("Drift by the exporter", own))
         ),
+        *(
+            _event(name, "green", each, "A drift is over", "{{workload}} {{factor}}")
+            for name, each in (
+                ("Drift over", _over(since)),
+                (
+                    "Drift over by the exporter",
+                    f"({_over(own)}) and on ({T}) unitcost_build_info{{{HOST}}}",
+                ),
+            )
+        ),
     ]
+
+
+def _over(since: str) -> str:
+    """That a drift was there a minute ago, and is not now."""
+    return f"{since} offset 1m unless {since}"
 
 
 def _event(name: str, color: str, expr: str, title: str, text: str) -> dict[str, Any]:

@@ -20,6 +20,8 @@ def notify_mistakes(notify: Notify) -> Iterator[Mistake]:
         yield Mistake(("notify", "digest_at"), "must be a time of day such as 09:00")
     if notify.link and not _is_link(notify.link):
         yield Mistake(("notify", "link"), "must be an http or https URL")
+    if not notify.runbook_url or not _is_plain(notify.runbook_url):
+        yield Mistake(("notify", "runbook_url"), "must be a folder or a URL")
 
 
 def _is_link(text: str) -> bool:
@@ -27,5 +29,8 @@ def _is_link(text: str) -> bool:
         parts = urlsplit(text)
     except ValueError:
         return False
-    plain = not any(sign in text for sign in "<>| \n")
-    return plain and parts.scheme in ("http", "https") and bool(parts.hostname)
+    return _is_plain(text) and parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def _is_plain(text: str) -> bool:
+    return not any(sign in text for sign in "<>| \n")

@@ -246,6 +246,8 @@ class Notify(Section, frozen=True):
     """A file with the address of whoever takes the same as JSON."""
     link: str = ""
     """Where a reader is sent: a dashboard, or this exporter's page."""
+    runbook_url: str = "docs/runbooks"
+    """Where the runbooks of the alerts are; a folder or a URL."""
     digest_at: str = ""
     """Local time (``HH:MM``) of the daily digest; none where it is empty."""
 

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 import msgspec
 
 from unitcost.exporter.notify.alerts import Alert
+from unitcost.exporter.notify.happened import Happened
+from unitcost.exporter.notify.latch import Begun
+from unitcost.exporter.notify.past import Remembered
 from unitcost.pricing.sample import NS_PER_SECOND
 
 MAX_WAITING = 200
@@ -45,8 +48,19 @@ class Active(msgspec.Struct, frozen=True):
     told_ns: int = 0
 
 
+class Allowed(msgspec.Struct, frozen=True):
+    """US dollars that a training run may cost: what was first projected for it, at the high end."""
+
+    workload: str
+    run: str
+    usd: float
+
+
 class Document(msgspec.Struct, frozen=True):
-    """All that is kept. `waiting` by channel; `costs` and `wasted` as at the last digest."""
+    """All that is kept. `waiting` by channel; `costs` and `wasted` as at the last digest.
+
+    `begun`, `allowed`, `past`, `happened`: what those who look for alerts go on from.
+    """
 
     active: tuple[Active, ...] = ()
     waiting: dict[str, tuple[Post, ...]] = {}
@@ -56,6 +70,10 @@ class Document(msgspec.Struct, frozen=True):
     digest_ns: int = 0
     costs: dict[str, float] = {}
     wasted: dict[str, float] = {}
+    begun: tuple[Begun, ...] = ()
+    allowed: tuple[Allowed, ...] = ()
+    past: Remembered = Remembered()
+    happened: Happened = Happened()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +91,18 @@ class Manners:
 
 @dataclass(slots=True)
 class NotifyBook:
-    """Turns what is wrong at each tick into posts. `changed`: the document is to be written."""
+    """Turns what is wrong at each tick into posts. `changed`: the document is to be written.
+
+    `resumed`: nothing was looked at since the document was read; what is not there at once may
+    only not be known yet.
+    """
 
     channels: Sequence[str]
     manners: Manners = field(default_factory=Manners)
     document: Document = field(default_factory=Document)
     changed: bool = False
     dropped: int = 0
+    resumed: bool = False
 
     def resume(self, text: str) -> None:
         """Go on from a document; one that cannot be read is begun anew."""
@@ -89,6 +112,7 @@ class NotifyBook:
             found = Document()
         kept = {name: found.waiting.get(name, ()) for name in self.channels}
         self.document = msgspec.structs.replace(found, waiting=kept)
+        self.resumed = True
 
     def encode(self) -> str:
         """The document as JSON."""
@@ -108,10 +132,13 @@ class NotifyBook:
                 active = msgspec.structs.replace(active, told_ns=now_ns)
             after.append(active)
         for gone in before.values():
+            if self.resumed:
+                gone = msgspec.structs.replace(gone, last_ns=now_ns)
             if 0 <= now_ns - gone.last_ns < self.manners.patience_ns:
                 after.append(gone)
             elif gone.told_ns:
                 told.append(Telling(gone.alert, resolved=True))
+        self.resumed = False
         self._keep(after, told, now_ns)
 
     def _due(self, active: Active, now_ns: int) -> bool:

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from unitcost.exporter.notify.alerts import Alert, Points, usd
+from unitcost.exporter.notify.alerts import Alert, Points
+from unitcost.exporter.notify.words import usd
 from unitcost.pricing.sample import NS_PER_SECOND
 
 TOP = 5
-COST, WASTE = "unitcost_cost_usd_total", "unitcost_waste_cost_usd_total"
+WASTE = "unitcost_waste_cost_usd_total"
 
 
 def due(at: str, last_ns: int, now_ns: int, zone: ZoneInfo) -> bool:

@@ -13,11 +13,11 @@ MAX_TEXT = 2_900
 Json = Mapping[str, Any]
 
 
-def slack(post: Post, host: str, link: str) -> Json:
+def slack(post: Post, host: str, link: str, runbooks: str = "") -> Json:
     """A message as Slack's incoming webhooks take it: text for the notification, then the cards."""
     if post.text:
         return {"text": _escaped(f"unitcost on {host}\n{post.text}")[:MAX_TEXT]}
-    cards = [_card(each) for each in post.tellings]
+    cards = [_card(each, runbooks) for each in post.tellings]
     first = post.tellings[0]
     text = _escaped(_line(first))
     if more := len(post.tellings) - 1 + post.more:
@@ -30,17 +30,27 @@ def slack(post: Post, host: str, link: str) -> Json:
     return {"text": text, "attachments": cards}
 
 
-def _card(telling: Telling) -> dict[str, Any]:
+def _card(telling: Telling, runbooks: str) -> dict[str, Any]:
     alert = telling.alert
     body = f"*{_escaped(_line(telling))}*"
     if alert.detail and not telling.resolved:
         body += f"\n{_escaped(alert.detail)}"
+    body = body[:MAX_TEXT]
+    if alert.name and not telling.resolved:
+        where = runbook(alert, runbooks)
+        is_link = where.startswith(("http://", "https://"))
+        body += f"\n<{where}|{alert.name}>" if is_link else f"\n{alert.name}: {where}"
     return {
         "color": OVER if telling.resolved else COLOURS[alert.severity],
         "fallback": _escaped(_line(telling)),
         "mrkdwn_in": ["text"],
-        "text": body[:MAX_TEXT],
+        "text": body,
     }
+
+
+def runbook(alert: Alert, runbooks: str) -> str:
+    """Where it says what to do about an alert; empty for one that the rules do not have."""
+    return f"{runbooks.rstrip('/')}/{alert.name}.md" if alert.name else ""
 
 
 def _line(telling: Telling) -> str:
@@ -56,7 +66,7 @@ def _escaped(text: str) -> str:
     return text
 
 
-def webhook(post: Post, host: str, link: str) -> Json:
+def webhook(post: Post, host: str, link: str, runbooks: str = "") -> Json:
     """The same as JSON, with every figure by itself."""
     return {
         "id": f"{host}/{post.id}",
@@ -66,15 +76,17 @@ def webhook(post: Post, host: str, link: str) -> Json:
         "text": post.text,
         "more": post.more,
         "alerts": [
-            _plain(each.alert) | {"status": "resolved" if each.resolved else "firing"}
+            _plain(each.alert, runbooks) | {"status": "resolved" if each.resolved else "firing"}
             for each in post.tellings
         ],
     }
 
 
-def _plain(alert: Alert) -> dict[str, Any]:
+def _plain(alert: Alert, runbooks: str) -> dict[str, Any]:
     return {
         "kind": alert.kind,
+        "name": alert.name,
+        "runbook": runbook(alert, runbooks),
         "subject": list(alert.subject),
         "severity": str(alert.severity),
         "headline": alert.headline,

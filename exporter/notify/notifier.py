@@ -6,12 +6,15 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from unitcost.dashboards.settings import Settings as Limits
 from unitcost.exporter.config.load import Loaded
 from unitcost.exporter.config.settings import Notify
-from unitcost.exporter.notify.alerts import Points, alerts_of
+from unitcost.exporter.notify.alerts import Points
 from unitcost.exporter.notify.book import Manners, NotifyBook, Post
-from unitcost.exporter.notify.digest import COST, WASTE, digest, due, since, totals
+from unitcost.exporter.notify.digest import WASTE, digest, due, since, totals
+from unitcost.exporter.notify.past import COST
 from unitcost.exporter.notify.sender import Sender, channels_of
+from unitcost.exporter.notify.watch import Watch
 
 
 class Notifier:
@@ -24,7 +27,8 @@ class Notifier:
         settings = loaded.settings
         folder = Path(loaded.source).absolute().parent
         files = {"slack": notify.slack_webhook_url_file, "webhook": notify.webhook_url_file}
-        channels = channels_of(files, folder, settings.host.name, notify.link)
+        link, runbooks = notify.link, notify.runbook_url
+        channels = channels_of(files, folder, settings.host.name, link, runbooks)
         scale = settings.time_scale
         usual = Manners()
         manners = replace(
@@ -37,6 +41,8 @@ class Notifier:
         self._digest_at = notify.digest_at
         self._book = NotifyBook([each.name for each in channels], manners)
         self._book.resume(document)
+        self._watch = Watch(self._zone, Limits(time_scale=scale))
+        self._watch.resume(self._book.document)
         self._sender = Sender(channels, scale)
         self._sender.offer(self._book.document.waiting)
         self.document = document
@@ -44,10 +50,10 @@ class Notifier:
     def tick(self, points: Points, now_ns: int) -> None:
         """Take in what is served now."""
         self._book.done(self._sender.sent())
-        alerts = alerts_of(points, self._zone)
-        self._book.update(alerts, now_ns)
+        self._book.update(self._watch.alerts(points, now_ns), now_ns)
         self._daily(points, now_ns)
-        if self._book.changed:
+        if self._book.changed or self._watch.news:
+            self._book.document = self._watch.remember(self._book.document)
             self._book.changed = False
             self.document = self._book.encode()
             self._sender.offer(self._book.document.waiting)

@@ -44,10 +44,16 @@ class Channel:
     compose: Callable[[Post], Json]
 
 
-def channels_of(files: Mapping[str, str], folder: Path, host: str, link: str) -> list[Channel]:
+def channels_of(
+    files: Mapping[str, str], folder: Path, host: str, link: str, runbooks: str = ""
+) -> list[Channel]:
     """The channels that are configured: the file with the address of each, by its name."""
     return [
-        Channel(name, folder / files[name], partial(compose, host=host, link=link))
+        Channel(
+            name,
+            folder / files[name],
+            partial(compose, host=host, link=link, runbooks=runbooks),
+        )
         for name, compose in (("slack", slack), ("webhook", webhook))
         if files.get(name)
     ]

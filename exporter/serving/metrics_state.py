@@ -33,6 +33,23 @@ WORKLOADS = (
         "hosts",
     ),
     Metric(
+        "unitcost_workload_holders",
+        "gauge",
+        "Processes (the topmost ones) and containers that make up the workload on this host now: "
+        "its replicas, and what runs beside them.",
+        ("workload",),
+        "processes and containers",
+    ),
+    Metric(
+        "unitcost_workload_starts_total",
+        "counter",
+        "Processes (the topmost ones) and containers of the workload that began on this host after "
+        "it was first seen: restarts, and more replicas. Those that began while this exporter was "
+        "away are counted when it is back.",
+        ("workload",),
+        "starts",
+    ),
+    Metric(
         "unitcost_workload_info",
         "gauge",
         "Always 1; what kind of workload it is and who owns it. One series for each workload.",

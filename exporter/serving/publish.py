@@ -14,6 +14,7 @@ from unitcost.exporter.serving.snapshot import Point
 from unitcost.exporter.settling.batch import CounterKey
 from unitcost.exporter.settling.observed import Observed
 from unitcost.exporter.settling.settle import Settler
+from unitcost.exporter.settling.starts import holders_of
 from unitcost.exporter.settling.tally import Tally
 from unitcost.pricing.allocate import State
 from unitcost.pricing.layers import Counted
@@ -125,6 +126,11 @@ def workload_points(settler: Settler, live: frozenset[str], now_ns: int) -> Poin
             ((name, resource, method, _signal(tally, name, resource)), 1.0)
             for (name, resource), method in sorted(tally.methods.items())
             if name in live
+        ],
+        "unitcost_workload_holders": [
+            ((workload,), float(count))
+            for workload, count in sorted(holders_of(settler.held).items())
+            if workload in live
         ],
         "unitcost_workload_hosts": [
             ((workload,), float(hosts))

@@ -22,6 +22,7 @@ from unitcost.exporter.settling.plan_book import PlanBook
 from unitcost.exporter.settling.planning import Planning
 from unitcost.exporter.settling.rules import Rules
 from unitcost.exporter.settling.run_book import RunBook
+from unitcost.exporter.settling.starts import count_starts
 from unitcost.exporter.settling.state import Holders, ResourceShares, State, encode, follow_clock
 from unitcost.exporter.settling.tally import Tally
 from unitcost.pricing.attribute import RuleMatcher
@@ -136,6 +137,7 @@ class Settler:
         self.memos.count(self.books, self.tally, counted, self.rules, mono_ns)
         for name in {subject.workload for subject in observed.subjects if is_there(subject)}:
             self.books.charged(name, step.position.at_ns)
+        count_starts(self.books, self.state, held, self.host, clock)
         self._note_step(step)
         self.held, self.counted, self.present = held or self.held, counted, True
         shares = shares_after(costs, self.state, held, measured)

@@ -19,7 +19,7 @@ def test_an_unpriced_host_is_told_once_and_when_it_has_a_price(tmp_path: Path) -
             "notify": {"slack_webhook_url_file": "slack-url"},
             "period": 0.2,
             "gather_deadline": 0.1,
-            "time_scale": 200,
+            "time_scale": 1500,
         }
         running = Exporter(tmp_path, settings)
         try:
@@ -38,6 +38,7 @@ def test_an_unpriced_host_is_told_once_and_when_it_has_a_price(tmp_path: Path) -
             )
             text = str(slack.got)
             assert "no price for rent" in text
+            assert "UnitcostHostUnpriced" in text
             assert slack.url not in running.log
             settings["price"] = {"usd_per_hour": 1}
             running.write_config()

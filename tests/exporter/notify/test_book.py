@@ -97,7 +97,7 @@ def test_what_comes_at_once_goes_in_one_post() -> None:
 
 
 def test_a_restart_goes_on_where_it_was() -> None:
-    """What was told stays told, what waits goes on waiting, and its end is told."""
+    """What was told stays told, what waits goes on waiting; its end is told after a look or two."""
     one = book()
     one.update([alert()], at(0))
     one.update([alert()], at(60))
@@ -110,6 +110,8 @@ def test_a_restart_goes_on_where_it_was() -> None:
     three = book()
     three.resume(two.encode())
     three.update([], at(200))
+    assert told(three) == []
+    three.update([], at(261))
     assert told(three) == [("a", True)]
     assert posts(three)[0].id > posts(one)[0].id
 
