@@ -8,15 +8,11 @@ from unitcost.dashboards.names import Recorded, T
 
 
 def events() -> list[dict[str, Any]]:
-    """Prices, restarts, scale changes and drifts, each switched on or off above the panels.
+    """Prices, restarts, scale changes and drifts, each switched on or off above the panels."""
+    return [*_of_hosts(), *_of_workloads(), *_of_drifts()]
 
-    A drift is marked at the time it began, and its end when it was over.
-    """
-    holders = f"sum by (workload) (unitcost_workload_holders{{{HOST}}}"
-    starts = f"sum by (workload) (increase(unitcost_workload_starts_total{{{HOST}}}[2m]))"
-    loading = f'rate(unitcost_held_seconds_total{{{HOST}, state="loading"}}[2m])'
-    own = f"unitcost_drift_since_timestamp_seconds{{{MODEL}}}"
-    since = f"{Recorded.SINCE}{{{DRIFTING}}}"
+
+def _of_hosts() -> list[dict[str, Any]]:
     return [
         _event(
             "Prices",
@@ -26,50 +22,62 @@ def events() -> list[dict[str, Any]]:
             "{{instance}}",
         ),
         _event(
-            "Restarts",
-            "purple",
-            f"{starts} > 0",
-            "Something of it began",
-            "{{workload}}",
-        ),
-        _event(
-            "Loading",
-            "yellow",
-            f"sum by (workload) ({loading}) > 0",
-            "Servers are loading",
-            "{{workload}}",
-        ),
-        _event(
-            "Scale",
-            "blue",
-            f"{holders}) != {holders} offset 1m)",
-            "More or fewer processes and containers",
-            "{{workload}}",
-        ),
-        _event(
             "Exporter",
             "purple",
             f"changes(process_start_time_seconds{{{HOST}}}[2m]) > 0",
             "The exporter restarted",
             "{{instance}}",
         ),
-        *(
-            {
-                **_event(name, "red", f"{each} * 1000", "Drift", "{{workload}} {{factor}}"),
-                "useValueForTime": True,
-            }
-            for name, each in (("Drift", since), ("Drift by the exporter", own))
+    ]
+
+
+def _of_workloads() -> list[dict[str, Any]]:
+    holders = f"sum by (workload) (unitcost_workload_holders{{{HOST}}}"
+    starts = f"increase(unitcost_workload_starts_total{{{HOST}}}[2m])"
+    loading = f'rate(unitcost_held_seconds_total{{{HOST}, state="loading"}}[2m])'
+    text = "{{workload}}"
+    return [
+        _event(
+            "Restarts",
+            "purple",
+            f"sum by (workload) ({starts}) > 0",
+            "Something of it began",
+            text,
         ),
-        *(
-            _event(name, "green", each, "A drift is over", "{{workload}} {{factor}}")
-            for name, each in (
-                ("Drift over", _over(since)),
-                (
-                    "Drift over by the exporter",
-                    f"({_over(own)}) and on ({T}) unitcost_build_info{{{HOST}}}",
-                ),
-            )
+        _event(
+            "Loading",
+            "yellow",
+            f"sum by (workload) ({loading}) > 0",
+            "Servers are loading",
+            text,
         ),
+        _event(
+            "Scale",
+            "blue",
+            f"{holders}) != {holders} offset 1m)",
+            "More or fewer processes and containers",
+            text,
+        ),
+    ]
+
+
+def _of_drifts() -> list[dict[str, Any]]:
+    """A drift is marked where it began, and its end where it was over."""
+    since = f"{Recorded.SINCE}{{{DRIFTING}}}"
+    own = f"unitcost_drift_since_timestamp_seconds{{{MODEL}}}"
+    there = f"and on ({T}) unitcost_build_info{{{HOST}}}"
+    text = "{{workload}} {{factor}}"
+    begun = (("Drift", since), ("Drift by the exporter", own))
+    over = (
+        ("Drift over", _over(since)),
+        ("Drift over by the exporter", f"({_over(own)}) {there}"),
+    )
+    return [
+        *(
+            {**_event(name, "red", f"{each} * 1000", "Drift", text), "useValueForTime": True}
+            for name, each in begun
+        ),
+        *(_event(name, "green", each, "A drift is over", text) for name, each in over),
     ]
 
 
