@@ -13,7 +13,7 @@ import msgspec
 from unitcost.collectors import procfs
 from unitcost.collectors.base import Context, NoData, Problem, Reading
 from unitcost.collectors.listeners import ListenerTable
-from unitcost.collectors.pci import gpu_drivers
+from unitcost.collectors.pci import bus_is_seen, gpu_drivers
 from unitcost.collectors.processes import ProcessTable
 from unitcost.pricing.sample import NS_PER_SECOND, Kind, Quantity, Sample
 
@@ -45,7 +45,7 @@ class HostCollector:
         self._listeners = ListenerTable(options.procfs, context.ports, now_ns)
         self._tick_seconds = os.sysconf("SC_CLK_TCK")
         self._sysfs = options.sysfs
-        self._present = 0
+        self._present: int | None = None
         self._present_ns: int | None = None
 
     def collect(self, deadline: float) -> Reading:
@@ -67,11 +67,13 @@ class HostCollector:
         )
 
     def _devices(self) -> tuple[Sample, ...]:
-        """How many accelerators there are, looked at once a minute; nothing where none is seen."""
+        """How many accelerators there are, looked at once a minute; nothing without a bus."""
         now = self._now_ns()
         if self._present_ns is None or now - self._present_ns >= LOOK_NS:
-            self._present, self._present_ns = len(gpu_drivers(self._sysfs)), now
-        if not self._present:
+            seen = bus_is_seen(self._sysfs)
+            self._present = len(gpu_drivers(self._sysfs)) if seen else None
+            self._present_ns = now
+        if self._present is None:
             return ()
         present = float(self._present)
         return (Sample(SUBJECT, Quantity.DEVICES_PRESENT, present, now, Kind.GAUGE),)

@@ -25,6 +25,15 @@ def _is_gpu(place: str) -> bool:
     return _text(f"{place}/vendor") == _VENDOR and _text(f"{place}/class").startswith(_DISPLAY)
 
 
+def bus_is_seen(sysfs: str) -> bool:
+    """Whether anything is seen on a PCI bus: else nobody knows whether there are GPUs on one."""
+    try:
+        with os.scandir(os.path.join(sysfs, "bus/pci/devices")) as entries:
+            return any(True for _ in entries)
+    except OSError:
+        return False
+
+
 def _driver(place: str) -> str:
     try:
         return os.path.basename(os.readlink(f"{place}/driver"))

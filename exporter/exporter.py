@@ -261,7 +261,8 @@ class Exporter:
     def _own_points(self) -> Points:
         """Points about the exporter itself, which never stand still."""
         looked = self._lookup.current() if self._lookup is not None else None
-        points = progress_points(self._progress, self._version)
+        first = self._first.host
+        points = progress_points(self._progress, self._version, (first.name, first.scope))
         points |= ledger_health_points(self._keeper.health, self._keeper.size_bytes())
         points |= lookup_points(looked, self._clock.read().wall_ns)
         points |= self._items.points(self._rules.planning, self._settler)

@@ -8,10 +8,11 @@ from unitcost.pricing.allocate import Method, Share, State
 from unitcost.pricing.currency import USD
 from unitcost.pricing.figures import multiply
 from unitcost.pricing.money import distribute, round_half_even, to_pico, to_usd
+from unitcost.pricing.pod import held_weights
 from unitcost.pricing.price import Component, UnitPrice
 from unitcost.pricing.resource import Resource
 from unitcost.pricing.timeline import NS_PER_HOUR, Period, hour_of
-from unitcost.pricing.workload import Account
+from unitcost.pricing.workload import UNALLOCATED, Account
 
 NS_PER_MICRO = 1000
 
@@ -160,6 +161,29 @@ def post(
     after = before + period.duration_ns
     quantity = quantity_of(resource, after) - quantity_of(resource, before)
     _enter(posting, key, price, (before, after), quantity, [(s, s.weight) for s in shares])
+
+
+def post_held(
+    posting: Posting,
+    period: Period,
+    resource: Resource,
+    price: UnitPrice,
+    shares: Sequence[Share],
+    amount_before: Callable[[AccrualKey], int],
+) -> None:
+    """Charge what is held of a resource, and nobody for the rest of it: a pod's part of a host.
+
+    Its row's time is the period times the part that is held, to the nanosecond below.
+    """
+    held, whole = held_weights(shares)
+    if not held:
+        return
+    key = AccrualKey(resource.id, price.component, price.id, hour_of(period.start_ns))
+    before = amount_before(key)
+    after = before + period.duration_ns * held // whole
+    quantity = quantity_of(resource, after) - quantity_of(resource, before)
+    parts = [(s, s.weight) for s in shares if s.account.workload != UNALLOCATED]
+    _enter(posting, key, price, (before, after), quantity, parts)
 
 
 def post_amount(

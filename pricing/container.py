@@ -37,6 +37,7 @@ class Pod:
     several controllers that are one workload together (tensor or pipeline parallel), `hosts` on how
     many hosts that workload runs. `address` is its own IP address, empty where it has none (yet) or
     shares the host's. `scrape`: what it says of its metrics page, None where it says nothing.
+    `counts_itself`: it says that a sidecar of its own counts its units.
     """
 
     uid: str
@@ -50,6 +51,7 @@ class Pod:
     containers: tuple[PodContainer, ...] = ()
     address: str = ""
     scrape: Scrape | None = None
+    counts_itself: bool = False
 
     @property
     def workload(self) -> str:

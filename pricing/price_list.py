@@ -18,7 +18,8 @@ def unit_prices(
     All components are split alike, by the parts of the host's whole price: by that of its sibling
     where the book has one that fits, else by the rule's weights, and each unit price names which.
     A component without a price at that instant is unpriced on every resource. A host whose
-    resources are unknown has its whole price on `rest`.
+    resources are unknown has its whole price on `rest`. Where nobody knows how many GPUs a host
+    has (`rest` has a capacity of 0) these are unpriced, and all else too unless it surely has some.
     """
     found = [(component, book.at(component, instant_ns)) for component in book.components]
     total = sum(price.pico_per_hour for _, price in found if price)
@@ -26,17 +27,28 @@ def unit_prices(
     fits = takes_sibling(total, resources, rule, sibling)
     name = book.sibling.rule_name if fits and book.sibling else rule.name
     parts = split_host(total, resources, rule, sibling)
+    hidden = _without_price(resources)
     everything = [resource for resource in resources if resource.id != REST]
-    if REST in parts or not everything:
+    if REST in parts or REST in hidden or not everything:
         everything.append(REST_RESOURCE)
     listed = []
     for component, price in found:
         amounts = _amounts(price.pico_per_hour if price else None, everything, parts)
         before = _amounts(price.list_pico_per_hour if price else None, everything, parts)
         for resource, pico, list_pico in zip(everything, amounts, before, strict=True):
+            if resource.id in hidden:
+                pico = list_pico = None
             each = unit_price(resource, component, pico, price, name, list_pico)
             listed.append((resource, each))
     return listed
+
+
+def _without_price(resources: Sequence[Resource]) -> set[str]:
+    """Resources whose part of a host's price cannot be known, by id."""
+    if not any(each.id == REST and not each.capacity_micro for each in resources):
+        return set()
+    gpus = {each.id for each in resources if each.is_gpu}
+    return gpus | {REST} if gpus else {REST, *(each.id for each in resources)}
 
 
 def sibling_pico(book: PriceBook, rule: SplitRule, instant_ns: int) -> int | None:

@@ -75,6 +75,7 @@ class Watched:
         last = self.now_ns / NS_PER_SECOND
         own: Points = {
             "unitcost_build_info": [((self.about.version,), 1.0)],
+            "unitcost_host_info": [((self.about.name, self.about.scope), 1.0)],
             "unitcost_ledger_writable": [((), 1.0)],
             "unitcost_ledger_last_commit_timestamp_seconds": [((), last)],
             "unitcost_ledger_size_bytes": [((), 421_888.0)],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from unitcost.collectors.kube import quantity
 from unitcost.collectors.kube.api_types import Container, ContainerStatus, PodObject
-from unitcost.collectors.kube.scrape import Refused, address_of, scrape_of
+from unitcost.collectors.kube.scrape import Refused, address_of, counts_itself, scrape_of
 from unitcost.pricing.container import Pod, PodContainer, Scrape
 from unitcost.pricing.workload import WorkloadKind, clean_name
 
@@ -54,8 +54,8 @@ def _row(pod: PodObject, labels: Labels, local: Mapping[tuple[str, str], int]) -
     meta = pod.metadata
     kind, name, is_job = _controller(pod)
     namespace, group = _group(pod, labels)
-    scrape = _scrape(pod)
-    other = WorkloadKind.OTHER if scrape is None else WorkloadKind.INFERENCE
+    scrape, itself = _scrape(pod), _counts_itself(pod)
+    other = WorkloadKind.INFERENCE if scrape or itself else WorkloadKind.OTHER
     return Pod(
         uid=clean_name(pod.says(_ON_NODE) or meta.uid),
         namespace=namespace,
@@ -68,6 +68,7 @@ def _row(pod: PodObject, labels: Labels, local: Mapping[tuple[str, str], int]) -
         containers=tuple(_containers(pod)),
         address="" if ended(pod) else address_of(pod),
         scrape=scrape,
+        counts_itself=itself,
     )
 
 
@@ -77,6 +78,14 @@ def _scrape(pod: PodObject) -> Scrape | None:
         return None if ended(pod) else scrape_of(pod)
     except Refused:
         return None
+
+
+def _counts_itself(pod: PodObject) -> bool:
+    """Whether its units are its sidecar's to count; not where what it says cannot be used."""
+    try:
+        return counts_itself(pod)
+    except Refused:
+        return False
 
 
 def _first(pod: PodObject, names: Iterable[str]) -> str:

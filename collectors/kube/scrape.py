@@ -13,6 +13,7 @@ _PATH = re.compile(r"/[A-Za-z0-9._~%/?=&,;:+-]*", re.ASCII)
 _SERVER = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 _SCHEMES = ("http", "https")
+_UNITS = {"sidecar": True, "": False}
 _SAID = {"true": True, "false": False, "": False}
 
 
@@ -23,8 +24,10 @@ class Refused(ValueError):
 def scrape_of(pod: PodObject) -> Scrape | None:
     """Where its page is, as its annotations or labels say; None if it does not ask to be read.
 
-    Raises Refused.
+    Nobody need read one whose sidecar counts its units. Raises Refused.
     """
+    if counts_itself(pod):
+        return None
     wanted = _SAID.get(pod.says(f"{PREFIX}scrape"))
     if wanted is None:
         raise Refused(f"{PREFIX}scrape must be true or false")
@@ -43,6 +46,14 @@ def scrape_of(pod: PodObject) -> Scrape | None:
     if scheme not in _SCHEMES:
         raise Refused(f"{PREFIX}scheme must be http or https")
     return Scrape(int(port), path, server, scheme)
+
+
+def counts_itself(pod: PodObject) -> bool:
+    """Whether it says that a sidecar of its own counts its units. Raises Refused."""
+    said = _UNITS.get(pod.says(f"{PREFIX}units"))
+    if said is None:
+        raise Refused(f"{PREFIX}units must be sidecar")
+    return said
 
 
 def address_of(pod: PodObject) -> str:

@@ -27,7 +27,9 @@ def exporter() -> Board:
             ),
         ),
         Row("Telling and items", ((8, (_told(), _waiting(), _items())),)),
-        Row("What it takes", ((8, (_cpu(), _memory(), _requests())), (8, (_versions(),)))),
+        Row(
+            "What it takes", ((8, (_cpu(), _memory(), _requests())), (8, (_versions(), _scopes())))
+        ),
     )
     return dashboard(
         Uid.EXPORTER,
@@ -299,4 +301,14 @@ def _versions() -> Panel:
         "Which version runs where. After an upgrade there should be one.",
         Columns({"version": Column("Version")}, (Column("Hosts", "short"),)),
         Query(f"count by (version) (unitcost_build_info{{{HOST}}})"),
+    )
+
+
+def _scopes() -> Panel:
+    return table(
+        "What is charged",
+        "How many exporters charge a whole host, one pod of a host, or nothing (they count units). "
+        "Dollars of a pod whose host is charged as a whole are counted once, on the host.",
+        Columns({"scope": Column("Scope")}, (Column("Exporters", "short"),)),
+        Query(f"count by (scope) (unitcost_host_info{{{HOST}}})"),
     )

@@ -16,6 +16,7 @@ from unitcost.exporter.config.currency import currency_mistakes
 from unitcost.exporter.config.decode import Mistake, shown
 from unitcost.exporter.config.instants import instant
 from unitcost.exporter.config.notify import notify_mistakes
+from unitcost.exporter.config.pod import pod_mistakes
 from unitcost.exporter.config.regex import MAX_REGEX_LENGTH, regex_problem
 from unitcost.exporter.config.settings import (
     Instance,
@@ -50,6 +51,7 @@ def mistakes(
     yield from _names(settings)
     yield from _paths(settings)
     yield from _price(settings.price)
+    yield from pod_mistakes(settings)
     yield from _times(settings)
     if settings.notify is not None:
         yield from notify_mistakes(settings.notify)
@@ -78,6 +80,8 @@ def name_problem(name: str, *, empty: bool = False) -> str | None:
 
 def _names(settings: Settings) -> Iterator[Mistake]:
     named: list[tuple[Path, str, bool]] = [(("host", "name"), settings.host.name, True)]
+    for key in ("workload", "namespace", "name", "uid") if settings.host.pod else ():
+        named.append((("host", "pod", key), getattr(settings.host.pod, key), True))
     for i, workload in enumerate(settings.workloads):
         named.append((("workloads", i, "name"), workload.name, False))
         named.append((("workloads", i, "owner"), workload.owner, True))

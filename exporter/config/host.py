@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from unitcost.exporter.config.decode import Mistake
+from unitcost.exporter.config.pod import NODE, completed_pod
 from unitcost.exporter.config.settings import Ledger, Settings
 from unitcost.pricing.workload import MAX_NAME_BYTES
 
@@ -25,7 +26,9 @@ def complete(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Se
     Paths in a configuration file are relative to its `folder`.
     """
     replace = msgspec.structs.replace
-    name = settings.host.name or socket.gethostname()[:MAX_NAME_BYTES] or "localhost"
+    name = settings.host.name or environ.get(NODE, "") or socket.gethostname()[:MAX_NAME_BYTES]
+    host = replace(settings.host, name=name or "localhost")
+    only = settings.workloads[0].name if len(settings.workloads) == 1 else ""
     path = settings.ledger.path
     database = _absolute(settings.ledger.database_url_file, folder)
     ledger = _absolute(path, folder) if path or database else str(default_ledger(environ))
@@ -41,7 +44,7 @@ def complete(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Se
     )
     return replace(
         settings,
-        host=replace(settings.host, name=name),
+        host=replace(host, pod=completed_pod(host, only, environ)),
         ledger=replace(settings.ledger, path=ledger, database_url_file=database),
         items_file=_absolute(settings.items_file, folder),
         workloads=workloads,

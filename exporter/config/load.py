@@ -22,6 +22,7 @@ from unitcost.exporter.config.decode import Mistake, decode, shown
 from unitcost.exporter.config.host import complete, host_mistakes, host_warnings
 from unitcost.exporter.config.owned import owned_costs, owned_warnings
 from unitcost.exporter.config.planned import planning_mistakes
+from unitcost.exporter.config.pod import pod_warnings
 from unitcost.exporter.config.price_sources import wanted_sources
 from unitcost.exporter.config.settings import Settings
 from unitcost.pricing.carbon import GridIntensity
@@ -134,7 +135,7 @@ def _checked(value: Any, source: str, folder: Path, environ: Mapping[str, str]) 
         raise mistake
     if settings.price.owned is not None:
         owned_costs(settings.price.owned, settings.price.currency, settings.timezone)
-    enabled = _enabled(settings.collectors, present.collectors)
+    enabled = _enabled(_in_pod(settings), present.collectors)
     enabled, options = plugins.with_options(enabled, settings.collectors)
     sources = wanted_sources(settings.price.lookup, present.price_sources)
     wanted = tuple(item for item, _ in sources)
@@ -150,6 +151,14 @@ def _checked(value: Any, source: str, folder: Path, environ: Mapping[str, str]) 
         price_sources=sources,
         carbon=grid_intensity(settings),
     )
+
+
+def _in_pod(settings: Settings) -> Mapping[str, dict[str, Any]]:
+    """The collectors' sections; in a pod the node's other pods are no business of ours."""
+    sections, name = settings.collectors, "kubernetes"
+    if settings.host.pod is None or "enabled" in sections.get(name, {}):
+        return sections
+    return {**sections, name: {**sections.get(name, {}), "enabled": False}}
 
 
 def _enabled(sections: Mapping[str, dict[str, Any]], found: tuple[Found, ...]) -> tuple[Found, ...]:
@@ -180,6 +189,7 @@ def _warnings(
     cpus = os.cpu_count() or 1
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     yield from host_warnings(settings, cpus, memory)
+    yield from pod_warnings(settings)
     yield from plugins.warnings(settings, enabled, present)
     for item in sources:
         if item.error is not None:

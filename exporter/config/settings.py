@@ -16,6 +16,7 @@ from unitcost.exporter.config.planning import (
     Opportunity,
     TrainedModelSettings,
 )
+from unitcost.exporter.config.pod_settings import HostSize, Pod
 from unitcost.exporter.config.section import Section, UsdPerHour, between
 
 PORT = 9841
@@ -202,8 +203,10 @@ class Host(Section, frozen=True):
     """Which host this is and whose bill we keep."""
 
     name: str = ""
-    """Instance id or node name; the host name where empty."""
-    scope: Literal["host", "units"] = "host"
+    """Instance id or node name; where empty NODE_NAME of the environment, else the host name."""
+    scope: Literal["host", "pod", "units"] = "host"
+    pod: Pod | None = None
+    size: HostSize | None = None
 
 
 class Ledger(Section, frozen=True):

@@ -101,6 +101,8 @@ def pod_fault(pod: Pod) -> str:
     """What is wrong with a pod, empty if nothing is."""
     if type(pod.kind) is not WorkloadKind:
         return f"kind {short(pod.kind)} is unknown"
+    if type(pod.counts_itself) is not bool:
+        return f"counts_itself {short(pod.counts_itself)} is unknown"
     names = (pod.uid, pod.namespace, pod.name, pod.controller, pod.owner, pod.group, pod.address)
     return (
         wrong_integers(pod.hosts)

@@ -184,6 +184,15 @@ EXPORTER = (
         "ticks",
     ),
     Metric(
+        "unitcost_host_info",
+        "gauge",
+        "Always 1; the host that charges are kept under, and what is charged: all of it (host), "
+        "what one pod holds (pod), or nothing (units). Dollars of a pod on a host that is charged "
+        "as a whole are in the host's already.",
+        ("host", "scope"),
+        "always 1",
+    ),
+    Metric(
         "unitcost_build_info",
         "gauge",
         "Always 1; the version of this exporter.",

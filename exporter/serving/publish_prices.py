@@ -1,18 +1,22 @@
 """What resources cost an hour, by list and after discounts, and how those who say so are doing."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 from unitcost.exporter.prices.book import on_demand_at
 from unitcost.exporter.prices.looked import Looked
 from unitcost.exporter.serving.publish_metered import with_metered
 from unitcost.exporter.serving.snapshot import Point
 from unitcost.exporter.settling.settle import Settler
+from unitcost.pricing.allocate import Share
 from unitcost.pricing.money import PICO
+from unitcost.pricing.pod import held_weights
 from unitcost.pricing.price import PriceBook, UnitPrice
 from unitcost.pricing.price_list import list_prices, unit_prices
 from unitcost.pricing.sample import NS_PER_SECOND
 
 Points = dict[str, list[Point]]
+ALL = Fraction(1)
 
 
 def price_points(settler: Settler, now_ns: int) -> Points:
@@ -20,6 +24,8 @@ def price_points(settler: Settler, now_ns: int) -> Points:
     book = settler.rules.book
     resources = tuple(each.resource for each in settler.state.shares)
     listed = unit_prices(book, resources, settler.rules.split, now_ns)
+    parts = {each.resource.id: _part(settler, each.shares) for each in settler.state.shares}
+    listed = [each for each in listed if parts.get(each[0].id, ALL)]
     by_resource: dict[str, list[UnitPrice]] = {}
     for resource, price in listed:
         by_resource.setdefault(resource.id, []).append(price)
@@ -40,16 +46,24 @@ def price_points(settler: Settler, now_ns: int) -> Points:
         labels = _labels(name, prices, book, now_ns)
         amounts = [price.pico_per_unit for price in prices if price.pico_per_unit is not None]
         if len(amounts) == len(prices):
-            point = (labels, sum(amounts) / PICO)
+            point = (labels, float(sum(amounts) * parts.get(name, ALL)) / PICO)
             points.setdefault("unitcost_price_usd_per_hour", []).append(point)
         if name in before_discounts:
-            point = (labels, before_discounts[name] / PICO)
+            point = (labels, float(before_discounts[name] * parts.get(name, ALL)) / PICO)
             points.setdefault("unitcost_list_price_usd_per_hour", []).append(point)
         now = (book.at(price.component, now_ns) for price in prices)
         if as_of := max((price.stated_ns for price in now if price), default=0):
             stamped = ((name,), as_of / NS_PER_SECOND)
             points.setdefault("unitcost_price_as_of_timestamp_seconds", []).append(stamped)
     return points
+
+
+def _part(settler: Settler, shares: Sequence[Share]) -> Fraction:
+    """Which part of a resource is charged: in a pod, what it holds just now; else all of it."""
+    if settler.rules.scope != "pod":
+        return ALL
+    held, whole = held_weights(shares)
+    return Fraction(held, whole) if whole else Fraction(0)
 
 
 def _labels(

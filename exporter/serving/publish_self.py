@@ -20,10 +20,11 @@ class Progress:
     states: Mapping[str, CollectorState] | None = None
 
 
-def progress_points(progress: Progress, version: str) -> Points:
-    """How the ticks and the collectors are doing."""
+def progress_points(progress: Progress, version: str, host: tuple[str, str]) -> Points:
+    """How the ticks and the collectors are doing. `host`: its name, and the scope."""
     points: Points = {
         "unitcost_build_info": [((version,), 1.0)],
+        "unitcost_host_info": [(host, 1.0)],
         "unitcost_tick_duration_seconds": [((), progress.seconds)],
         "unitcost_tick_failures_total": [((), float(progress.failed))],
     }

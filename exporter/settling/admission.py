@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 
 from unitcost.exporter.settling.books import Books
 from unitcost.exporter.settling.holding import HostMeter, Observed
+from unitcost.exporter.settling.pod import seen_from
 from unitcost.exporter.settling.rules import Rules
+from unitcost.pricing.elsewhere import counted_elsewhere
 from unitcost.pricing.floating import Ground, landed
 from unitcost.pricing.sample import Subject
 from unitcost.pricing.tenants import Identity
@@ -22,7 +24,8 @@ class Admission:
 
     def admitted(self, observed: Observed, now_ns: int) -> Observed:
         """The same, each subject under the workload that it is booked on."""
-        subjects = tuple(self._admit(each, now_ns) for each in self._landed(observed).subjects)
+        observed = self._landed(_counted_here(seen_from(self.rules.pod, observed)))
+        subjects = tuple(self._admit(each, now_ns) for each in observed.subjects)
         return replace(observed, subjects=subjects)
 
     def book(self, account: Account, identity: Identity | None, now_ns: int) -> Account:
@@ -43,6 +46,8 @@ class Admission:
         owners = self.host.owners
         known = {} if owners is None else owners.account_of
         named = frozenset(self.rules.workloads)
+        if self.rules.pod is not None:
+            named |= {self.rules.pod.account.workload}
         ground = Ground(known, observed.processes, observed.pods, named)
         return replace(observed, subjects=landed(observed.subjects, ground))
 
@@ -62,3 +67,15 @@ class Admission:
         """What pods said of workloads in the last tick."""
         owners = self.host.owners
         return owners.tenants.identities if owners else {}
+
+
+def _counted_here(observed: Observed) -> Observed:
+    """The same without what pods' own sidecars count."""
+    others = counted_elsewhere(observed.subjects, observed.processes, observed.pods)
+    if not others:
+        return observed
+    return replace(
+        observed,
+        subjects=[each for each in observed.subjects if each.id not in others],
+        samples=[each for each in observed.samples if each.subject not in others],
+    )

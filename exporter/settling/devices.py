@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from unitcost.exporter.settling.observed import Observed
 from unitcost.exporter.settling.owners import Owners
+from unitcost.exporter.settling.pod import pod_places
 from unitcost.exporter.settling.rules import Rules
 from unitcost.exporter.settling.state import ResourceShares
 from unitcost.pricing.allocate import Busy, Method, Share, unheld
@@ -19,6 +20,7 @@ from unitcost.pricing.device_holders import (
     parts_of,
 )
 from unitcost.pricing.device_shares import device_shares
+from unitcost.pricing.pod import own_part
 from unitcost.pricing.resource import MICRO, Resource
 from unitcost.pricing.sm_time import sm_millionths
 from unitcost.pricing.workload import SYSTEM, Account
@@ -70,6 +72,7 @@ class DeviceMeter:
         self.signals = {key: each for key, each in self.signals.items() if key[0] in names}
         grants = self._granted(observed, owners, ready)
         configured = _configured(rules, devices, owners)
+        replicas = rules.pod.replicas if rules.pod else 1
         found = {
             each.resource.id: _still_held(each.shares, owners)
             for each in before
@@ -81,7 +84,8 @@ class DeviceMeter:
             sm = self._sm_time(device, owners)
             holdings = Holdings(grants.holds, _by_process(device, owners, sm), configured)
             split = device_shares(parts_of(device, holdings, sm), device.slices or 1, loading, busy)
-            found[device.id] = _carried(split.shares) if observed.stale else split.shares
+            now = own_part(split.shares, replicas) if rules.pod else split.shares
+            found[device.id] = _carried(now) if observed.stale else now
             for account, signal in split.signals.items():
                 self.signals[account.workload, device.id] = signal
         self.accounts = owners.account_of_pid
@@ -157,6 +161,9 @@ def _configured(rules: Rules, devices: Sequence[Device], owners: Owners) -> Clai
                     found.setdefault((device.id, ""), {})[account] = 1
                 elif wanted in ids:
                     found.setdefault((device.id, wanted), {})[account] = 1
+    if rules.pod is not None:
+        for place in pod_places(rules.pod, devices):
+            found.setdefault(place, {rules.pod.account: 1})
     return found
 
 

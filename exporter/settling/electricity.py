@@ -21,6 +21,7 @@ class Electricity:
     owed: Owed
     metering: Metering
     emissions: Emissions
+    scope: str = "host"
 
     def start_anew(self) -> None:
         """Forget where counters stood: the host booted, or its clocks were changed."""
@@ -30,7 +31,12 @@ class Electricity:
     def count(
         self, observed: Observed, costs: Sequence[Cost], pending: Batch, mono_ns: int
     ) -> None:
-        """Count the energy used since the last reading, by who held what then."""
+        """Count the energy used since the last reading, by who held what then.
+
+        With scope `units` another agent does.
+        """
+        if self.scope == "units":
+            return
         used = self.meter.read(observed.meters)
         if not costs:
             return
@@ -48,10 +54,12 @@ class Electricity:
         self.metering.begin(drawn, tick, sight)
 
 
-def electricity_of(state: State) -> Electricity:
+def electricity_of(state: State, scope: str) -> Electricity:
     """Go on from the state."""
+    floors, places = dict(state.floors), dict(state.places)
     return Electricity(
-        meter=EnergyMeter(dict(state.energy), dict(state.floors), dict(state.places)),
+        meter=EnergyMeter(dict(state.energy), floors, places, scope == "pod"),
+        scope=scope,
         owed=owed_of(state.owed),
         metering=metering_of(state.counts),
         emissions=Emissions(state.picograms_per_kwh, dict(state.micrograms_left)),

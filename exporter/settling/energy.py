@@ -53,13 +53,15 @@ class EnergyMeter:
     """Counters' last points, and the least power each resource was seen to draw while idle.
 
     `floors` are microwatts. `rejected` counts readings that no hardware can have meant. `places`:
-    the meters that were read since the host booted. Of the last reading: `fresh` are the meters
+    the meters that were read since the host booted. `pod`: what nobody here held is not counted,
+    for it is of other pods. Of the last reading: `fresh` are the meters
     that said something new, `broken` the resources of which some of that says nothing.
     """
 
     points: dict[str, Point] = field(default_factory=dict)
     floors: dict[str, int] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
+    pod: bool = False
     rejected: int = 0
     fresh: set[str] = field(default_factory=set)
     broken: set[str] = field(default_factory=set)
@@ -157,6 +159,8 @@ class EnergyMeter:
                 pending.count(DEVICE_ENERGY, labels, used.micro)
             drawn.append(self.draw(used, shares.get(used.resource, ())))
             parts = by_workload(drawn[-1])
+            if self.pod:
+                parts.pop(UNALLOCATED, None)
             for workload, micro in parts.items():
                 pending.count(WORKLOAD_ENERGY, (workload, used.resource, used.source), micro)
             emissions.count(pending, used.resource, used.source, parts)

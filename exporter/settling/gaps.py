@@ -55,7 +55,7 @@ def costs_of(
 
 
 def shares_after(
-    costs: list[Cost], before: State, held: Held | None, measured: Shares
+    costs: list[Cost], before: State, rules: Rules, held: Held | None, measured: Shares
 ) -> tuple[ResourceShares, ...]:
     """What an interval that cannot be measured will be charged by: the last shares there are.
 
@@ -67,11 +67,21 @@ def shares_after(
         if cost.interval.cover is Cover.AWAY:
             shares |= cost.shares
         elif cost.interval.cover is Cover.REBOOTED:
-            shares = {name: unheld(1, UNMETERED) for name in shares}
+            shares = {name: _nobody_there(each, rules) for name, each in shares.items()}
     shares |= measured
     resources = held.resources if held else _resources(before)
-    never = unheld(1, UNMETERED)
+    never = unheld(1, _never_read(rules))
     return tuple(ResourceShares(each, tuple(shares.get(each.id, never))) for each in resources)
+
+
+def _never_read(rules: Rules) -> str:
+    """On whom a resource is that was never read: seen from a pod it may be anybody's."""
+    return UNALLOCATED if rules.scope == "pod" else UNMETERED
+
+
+def _nobody_there(last: list[Share], rules: Rules) -> list[Share]:
+    """Shares of a resource while the host itself was away; of a pod only what it held."""
+    return carried(last, {}) if rules.scope == "pod" else unheld(1, UNMETERED)
 
 
 def last_shares(state: State) -> dict[str, list[Share]]:
@@ -90,7 +100,7 @@ def _metered(
     resources = held.resources if held else _resources(before)
     shares = {name: _as_before(each) for name, each in last_shares(before).items()} | dict(measured)
     if not resources:
-        shares = {REST: unheld(1, UNMETERED)}
+        shares = {REST: unheld(1, _never_read(rules))}
     return Cost(interval, resources, shares, rules.book.components)
 
 
@@ -117,7 +127,7 @@ def _away(interval: Interval, before: State, rules: Rules, held: Held | None) ->
     }
     shares = {name: carried(each, by_share) for name, each in last.items()}
     if not shares:
-        shares = {REST: unheld(1, UNMETERED)}
+        shares = {REST: unheld(1, _never_read(rules))}
     partly = frozenset(account for account, (now, count) in by_share.items() if now < count)
     gap = "carried" if any(now for now, _ in kept.values()) else "unmetered"
     return Cost(interval, _resources(before), shares, rules.book.components, partly, gap)
@@ -125,14 +135,16 @@ def _away(interval: Interval, before: State, rules: Rules, held: Held | None) ->
 
 def _down(interval: Interval, before: State, rules: Rules) -> Cost:
     """The host itself was away: suspended or rebooted."""
-    resources = _resources(before)
-    partly = frozenset(s.account for each in last_shares(before).values() for s in each)
+    resources, last = _resources(before), last_shares(before)
+    partly = frozenset(share.account for each in last.values() for share in each)
     name, components, gap = UNMETERED, rules.book.components, "unmetered"
     if rules.owned:
         name, components, gap = UNALLOCATED, AWAY_COMPONENTS, "down"
     elif interval.period.duration_ns > rules.reboot_limit_ns:
         components, gap = (), "unknown"
     shares = {each: unheld(1, name) for each in [r.id for r in resources] or [REST]}
+    if rules.scope == "pod":
+        shares = {each: _nobody_there(held, rules) for each, held in last.items()}
     return Cost(interval, resources, shares, components, partly, gap)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from unitcost.exporter.settling.devices import DeviceMeter, Signals
 from unitcost.exporter.settling.observed import Observed
 from unitcost.exporter.settling.owners import Book, Owners, grounds_of, owners_of, reserved
+from unitcost.exporter.settling.pod import PodRule, rest_shares, unseen_gpus
 from unitcost.exporter.settling.rules import Rules
 from unitcost.exporter.settling.state import State
 from unitcost.exporter.settling.states import (
@@ -27,6 +28,7 @@ from unitcost.pricing.allocate import (
 )
 from unitcost.pricing.attribute import RuleMatcher
 from unitcost.pricing.layers import Counted
+from unitcost.pricing.pod import pooled
 from unitcost.pricing.resource import CPU, GIB, MEMORY, MICRO, REST, Resource
 from unitcost.pricing.sample import Quantity, Subject
 from unitcost.pricing.tenants import ContainerFinder, Request
@@ -89,7 +91,7 @@ class HostMeter:
         elif self.host is None:
             return None
         seen = replace(observed, processes=self.host.processes, listeners=self.host.listeners)
-        owners = self._owners(seen, book, _device_holders(state, observed))
+        owners = self._owners(seen, book, _device_holders(state, observed), rules.pod)
         ready = now_ready(observed.subjects, owners.holders, units, state.ready, owners.ready)
         loading = still_loading(rules, observed.subjects, owners.holders, ready, owners.seen())
         span_ns = self._span(clock)
@@ -99,9 +101,13 @@ class HostMeter:
         if host:
             shares |= self._host_shares(rules, observed, owners, clock, loading, signals)
         if span_ns:
-            shares |= self.devices.shares(
+            devices = self.devices.shares(
                 rules, observed, owners, ready, loading, signals, state.shares
             )
+            shares |= devices
+            for each in resources if rules.pod else ():
+                if rules.pod and each.id == REST:
+                    shares[REST] = rest_shares(rules.pod, each, devices, loading, signals)
         return Held(
             resources,
             shares,
@@ -118,13 +124,18 @@ class HostMeter:
         host = _host_is_read(observed)
         own = resources_of(observed) if host else _without_devices(before)
         gpus = self.devices.resources(observed, before, clock.mono_ns, rules.retire_after_ns)
-        return own + gpus + _unseen(_present(observed, host, before) - len(gpus))
+        present = _present(observed, host, before)
+        if rules.pod is not None:
+            return own + gpus + unseen_gpus(present, len(gpus))
+        return own + gpus + _unseen((present or 0) - len(gpus))
 
-    def _owners(self, seen: Observed, book: Book, known: Mapping[str, Account]) -> Owners:
+    def _owners(
+        self, seen: Observed, book: Book, known: Mapping[str, Account], pod: PodRule | None
+    ) -> Owners:
         """Whose everything is; worked out again only when something came, went or changed."""
-        grounds = (self.matcher, grounds_of(seen), known)
+        grounds = (self.matcher, grounds_of(seen), known, pod)
         if self.owners is None or grounds != self.grounds:
-            self.owners = owners_of(seen, self.matcher, self.finder, book, known)
+            self.owners = owners_of(seen, self.matcher, self.finder, book, known, pod)
             self.grounds = grounds
         return self.owners
 
@@ -152,8 +163,8 @@ class HostMeter:
         requests = reserved(rules, owners)
         cpu, memory = resources_of(observed)
         return {
-            cpu.id: _cpu(cpu, use, requests, owners, loading),
-            memory.id: _memory(observed, requests, owners, loading, signals),
+            cpu.id: _cpu(cpu, use, requests, owners, loading, rules.pod),
+            memory.id: _memory(observed, requests, owners, loading, signals, rules.pod),
         }
 
     def _signals(
@@ -218,13 +229,17 @@ def _without_devices(resources: Sequence[Resource]) -> tuple[Resource, ...]:
     return tuple(each for each in resources if not each.is_gpu and each.id != REST)
 
 
-def _present(observed: Observed, host: bool, before: Sequence[Resource]) -> int:
-    """How many accelerators are on the bus; as many as before where the host cannot be read."""
+def _present(observed: Observed, host: bool, before: Sequence[Resource]) -> int | None:
+    """How many accelerators the host has; as many as before where the host cannot be read.
+
+    None where nobody knows.
+    """
     if not host:
         known = [each for each in before if each.is_gpu or each.id == REST]
-        return sum(each.capacity_micro for each in known) // MICRO
+        unknown = any(not each.capacity_micro for each in known)
+        return None if unknown else sum(each.capacity_micro for each in known) // MICRO
     sample = observed.host(Quantity.DEVICES_PRESENT)
-    return int(sample.value) if sample else 0
+    return int(sample.value) if sample else None
 
 
 def _unseen(count: int) -> tuple[Resource, ...]:
@@ -238,6 +253,7 @@ def _cpu(
     requests: Mapping[Account, Request],
     owners: Owners,
     loading: set[Account],
+    pod: PodRule | None,
 ) -> list[Share]:
     capacity = cpu.capacity_micro * use.span_ns // MICRO
     nothing = Request()
@@ -249,6 +265,9 @@ def _cpu(
         )
         for account in accounts
     }
+    if pod is not None:
+        holdings[Account(SYSTEM)] = Holding(use.used_ns.get(Account(SYSTEM), 0))
+        return cpu_shares(capacity, pooled(holdings), loading)
     holdings[Account(SYSTEM)] = Holding(use.system_ns)
     return cpu_shares(capacity, holdings, loading)
 
@@ -259,6 +278,7 @@ def _memory(
     owners: Owners,
     loading: set[Account],
     signals: Mapping[Account, Busy],
+    pod: PodRule | None,
 ) -> list[Share]:
     capacity = observed.host(Quantity.MEMORY_CAPACITY)
     nothing = Request()
@@ -266,4 +286,5 @@ def _memory(
         account: Holding(bytes_used, requests.get(account, nothing).memory_bytes)
         for account, bytes_used in memory_used(observed, owners).items()
     }
+    holdings = holdings if pod is None else pooled(holdings)
     return memory_shares(int(capacity.value) if capacity else 0, holdings, loading, signals)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from unitcost.exporter.settling.observed import Observed
+from unitcost.exporter.settling.pod import PodRule, pod_tenants, requests_of
 from unitcost.exporter.settling.rules import Rules
 from unitcost.exporter.settling.states import holding_account
 from unitcost.pricing.attribute import NOBODY, Claim, RuleMatcher, attribute
@@ -57,14 +58,19 @@ def owners_of(
     finder: ContainerFinder,
     book: Book,
     known: Mapping[str, Account] = NOBODY,
+    pod: PodRule | None = None,
 ) -> Owners:
     """Everything on this host that belongs to somebody, under the accounts that are booked.
 
-    `known`: who held devices before, by identity, while these cannot be seen.
+    `known`: who held devices before, by identity, while these cannot be seen. `pod`: the one we are
+    in, which holds something whether or not we see any of its processes.
     """
-    tenants = tenants_of(
-        observed.processes, observed.pods, observed.containers or (), observed.kubelet, finder
-    )
+    if pod is not None:
+        tenants = pod_tenants(pod, observed.processes)
+    else:
+        tenants = tenants_of(
+            observed.processes, observed.pods, observed.containers or (), observed.kubelet, finder
+        )
     claims = [claim_of(subject) for subject in observed.subjects]
     found = attribute(
         observed.processes,
@@ -84,6 +90,8 @@ def owners_of(
             holders[account] = own
     for identity, account in _tenant_holders(observed, tenants):
         holders.setdefault(account, set()).add(identity)
+    if pod is not None:
+        holders.setdefault(pod.account, {pod.id})
     said = tenants.identities
     runs = adopted(observed.subjects)
     names = {
@@ -198,6 +206,8 @@ def reserved(rules: Rules, owners: Owners) -> dict[Account, Request]:
         if rule is not None:
             count, held = sharing[account.workload], rule.reservation
             found[account] = Request(held.milli_cores // count, held.memory_bytes // count)
+    if rules.pod is not None:
+        return requests_of(rules.pod, found)
     for container, request in owners.tenants.requests.items():
         tenant = owners.tenants.account_of_container.get(container)
         if tenant and f"container:{container}" in owners.holders.get(tenant, ()):

@@ -12,6 +12,7 @@ from unitcost.exporter.config.settings import (
     WorkloadSettings,
 )
 from unitcost.exporter.settling.planning import Planning, planning_of
+from unitcost.exporter.settling.pod import PodRule, pod_rule
 from unitcost.pricing.attribute import Rule, RuleMatcher
 from unitcost.pricing.carbon import GridIntensity
 from unitcost.pricing.metered import NOT_METERED, Metered
@@ -61,7 +62,10 @@ class WorkloadRule:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Everything that settling needs to know from the configuration."""
+    """Everything that settling needs to know from the configuration.
+
+    `pod`: the one we are in, where we are beside a workload.
+    """
 
     book: PriceBook
     split: SplitRule
@@ -77,6 +81,7 @@ class Rules:
     carbon: GridIntensity | None = None
     metered: Metered = NOT_METERED
     planning: Planning = field(default_factory=Planning)
+    pod: PodRule | None = None
 
 
 def rules_of(settings: Settings, carbon: GridIntensity | None = None) -> Rules:
@@ -95,6 +100,7 @@ def rules_of(settings: Settings, carbon: GridIntensity | None = None) -> Rules:
         carbon=carbon,
         metered=metered_prices(settings),
         planning=planning_of(settings),
+        pod=pod_rule(settings),
     )
 
 

@@ -17,16 +17,16 @@ from unitcost.exporter.settling.electricity import Electricity, electricity_of
 from unitcost.exporter.settling.gaps import Cost, Shares, costs_of, note_gap, shares_after
 from unitcost.exporter.settling.holding import Held, HostMeter, Observed
 from unitcost.exporter.settling.memos import Memos
-from unitcost.exporter.settling.metering import shares_of
 from unitcost.exporter.settling.plan_book import PlanBook
 from unitcost.exporter.settling.planning import Planning
+from unitcost.exporter.settling.posting import post_hours
 from unitcost.exporter.settling.rules import Rules
 from unitcost.exporter.settling.run_book import RunBook
 from unitcost.exporter.settling.starts import count_starts
 from unitcost.exporter.settling.state import Holders, ResourceShares, State, encode, follow_clock
 from unitcost.exporter.settling.tally import Tally
 from unitcost.pricing.attribute import RuleMatcher
-from unitcost.pricing.charge import Posting, post, residual
+from unitcost.pricing.charge import Posting, residual
 from unitcost.pricing.charged_time import Layout
 from unitcost.pricing.currency import Rate
 from unitcost.pricing.models import model_weights, split_by_model
@@ -76,7 +76,7 @@ class Settler:
 
     def __post_init__(self) -> None:
         """Windows, runs and meters start from the rules, the books and the state."""
-        self.power = electricity_of(self.state)
+        self.power = electricity_of(self.state, self.rules.scope)
         self.quotes, self.rates = self.state.quotes, self.state.rates
         self.sibling_quotes = self.state.sibling_quotes
         self.tally = Tally(self.rules.window_ns, self.rules.minimum_micro)
@@ -140,7 +140,7 @@ class Settler:
         count_starts(self.books, self.state, held, self.host, clock)
         self._note_step(step)
         self.held, self.counted, self.present = held or self.held, counted, True
-        shares = shares_after(costs, self.state, held, measured)
+        shares = shares_after(costs, self.state, self.rules, held, measured)
         self.state = self._next_state(step, since, counted, held, shares)
         self.books.pending.state = encode(self.state)
         self.books.pending.at_ns = clock.wall_ns
@@ -225,12 +225,7 @@ class Settler:
     def _post(self, part: Period, cost: Cost) -> Posting:
         posting = Posting()
         listed = unit_prices(self.rules.book, cost.resources, self.rules.split, part.start_ns)
-        for resource, price in listed:
-            if price.component not in cost.components:
-                continue
-            self.books.use(price)
-            shares = shares_of(cost, resource.id)
-            post(posting, part, resource, price, shares, self.books.elapsed_of)
+        post_hours(posting, part, cost, listed, self.books, pod=self.rules.scope == "pod")
         self.power.metering.post(posting, part, cost, self.rules.metered, listed, self.books)
         return posting
 

@@ -31,7 +31,7 @@ def test_only_gpus_of_nvidia_count_whatever_driver_has_them(tmp_path: Path) -> N
 
 
 def test_the_host_tells_how_many_there_are_and_looks_once_a_minute(tmp_path: Path) -> None:
-    """Where none is seen it tells nothing: the bus may be hidden."""
+    """Where nothing is on the bus it tells nothing: that may be hidden; else none is a 0."""
     now = [10**9]
     collector = HostCollector(Options(sysfs=str(tmp_path)), Context(), lambda: now[0])
 
@@ -40,7 +40,10 @@ def test_the_host_tells_how_many_there_are_and_looks_once_a_minute(tmp_path: Pat
         return [each.value for each in samples if each.quantity is Quantity.DEVICES_PRESENT]
 
     assert present() == []
-    device(tmp_path, "0000:07:00.0", "0x10de", "0x030200")
+    device(tmp_path, "0000:05:00.0", "0x1af4", "0x020000", "virtio-pci")
     assert present() == []
+    now[0] += 60 * 10**9
+    assert present() == [0.0]
+    device(tmp_path, "0000:07:00.0", "0x10de", "0x030200")
     now[0] += 60 * 10**9
     assert present() == [1.0]

@@ -20,6 +20,7 @@ LABEL_VALUES: dict[str, tuple[str, ...]] = {
     "currency": ("EUR",),
     "device": ("gpu:GPU-1",),
     "factor": ("price", "idle"),
+    "host": ("node-1",),
     "item": ("data_acquisition", "labelling"),
     "kind": ("inference",),
     "layer": ("engine", "gateway"),

@@ -181,7 +181,7 @@ BAD: dict[str, tuple[str, str, str]] = {
         "workloads[0].kind",
         "expected inference or training or other, got 'batch'",
     ),
-    "an unknown scope": ("host: {scope: node}", "host.scope", "host or units"),
+    "an unknown scope": ("host: {scope: node}", "host.scope", "host or pod or units"),
     "an unknown level": ("log: {level: trace}", "log.level", "debug or info"),
     # ranges
     "a negative price": (
