@@ -36,7 +36,7 @@ if not os.access(ROOT, os.W_OK):  # another user's checkout: no place to keep ex
     settings.load_profile("unkept")
 
 # Where a tool is not on PATH under its own name.
-_TOOL_VARIABLES = {"mlserver": "UNITCOST_MLSERVER"}
+_TOOL_VARIABLES = {"mlserver": "UNITCOST_MLSERVER", "helm": "UNITCOST_HELM"}
 
 
 def find_tool(name: str) -> Path | None:
@@ -54,7 +54,8 @@ def find_tool(name: str) -> Path | None:
 def real_tool() -> Callable[[str], Path]:
     """``real_tool("promtool")``: its path; else skip, or fail under UNITCOST_REQUIRE_REAL=1.
 
-    ``mlserver`` is looked for in the virtual environment (or file) named by UNITCOST_MLSERVER.
+    ``mlserver`` is looked for in the folder (or file) named by UNITCOST_MLSERVER, ``helm`` in that
+    of UNITCOST_HELM.
     """
 
     def require(name: str) -> Path:

@@ -40,10 +40,12 @@ def fences(root: Path, candidates: tuple[str, ...]) -> list[tuple[str, str, str]
 
 
 def test_every_yaml_example_says_which_file_it_is(fences: list[tuple[str, str, str]]) -> None:
-    """So that there is a test that reads it: test_config_docs.py, or the one below."""
+    """So that there is a test that reads it: test_config_docs.py, tests/helm, or the ones below."""
     first_lines = {text.split("\n")[0] for _, language, text in fences if language == "yaml"}
     assert "# unitcost.yaml" in first_lines
     known = {"# unitcost.yaml", "# prometheus.yml", "# a pod template", "# prices.yaml"}
+    known |= {"# values.yaml", "# values.yaml of your chart"}
+    known |= {"# in the pod template of the workload"}
     assert {line.split(":")[0] for line in first_lines} <= known
 
 

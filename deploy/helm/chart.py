@@ -1,0 +1,106 @@
+"""Makes the chart ready to install: `python chart.py FOLDER [NAME=VALUE ..]`, as ./dev chart does.
+
+The chart in the repository has no dashboards and rules, for these are generated. This copies the
+chart into FOLDER/unitcost, adds them, and packages it where there is a `helm`. Settings of alerts
+(docs/alerts.md) may follow. `python chart.py --readme` writes the table of values in README.md.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from unitcost.dashboards.build import build
+from unitcost.dashboards.settings import Settings
+
+CHART = Path(__file__).parent / "unitcost"
+BEGIN, END = "<!-- values -->\n", "<!-- end of values -->\n"
+_KEY = re.compile(r"( *)([A-Za-z]+):")
+_COMMENT = re.compile(r" *# ?(-- )?(.*)")
+
+
+def generated(settings: Settings) -> Iterator[tuple[str, str]]:
+    """What goes into the chart's `files`: dashboards, without the white space, and rules."""
+    for path, text in build(settings).items():
+        if path.startswith("dashboards/"):
+            yield path, json.dumps(json.loads(text), separators=(",", ":"), sort_keys=True) + "\n"
+        elif path == "rules/unitcost.yaml":
+            yield "rules.yaml", text
+
+
+def make(folder: Path, settings: Settings) -> Path:
+    """The whole chart as FOLDER/unitcost. Raises OSError."""
+    chart = folder / "unitcost"
+    shutil.rmtree(chart, ignore_errors=True)
+    shutil.copytree(CHART, chart)
+    for name, text in generated(settings):
+        path = chart / "files" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return chart
+
+
+def rows(text: str) -> Iterator[tuple[str, str]]:
+    """Each value of values.yaml that has a comment, and what that says."""
+    path: list[str] = []
+    said: list[str] = []
+    for line in text.splitlines():
+        if comment := _COMMENT.fullmatch(line):
+            begins, words = comment.groups()
+            said = [words] if begins else [*said, words] if said else []
+        elif key := _KEY.match(line):
+            path[len(key[1]) // 2 :] = [key[2]]
+            if said:
+                yield ".".join(path), " ".join(said)
+            said = []
+
+
+def table(text: str) -> str:
+    """The rows of README.md."""
+    values = yaml.safe_load(text)
+    lines = ["| value | default | meaning |", "|---|---|---|"]
+    for key, said in rows(text):
+        value: Any = values
+        for part in key.split("."):
+            value = value[part]
+        lines.append(f"| `{key}` | {_shown(value)} | {said} |")
+    return "\n".join(lines) + "\n"
+
+
+def _shown(value: Any) -> str:
+    return f"`{json.dumps(value)}`" if value not in ("", [], {}) else ""
+
+
+def readme() -> str:
+    """README.md with the table of today's values."""
+    before, _, rest = (CHART / "README.md").read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    values = (CHART / "values.yaml").read_text(encoding="utf-8")
+    return f"{before}{BEGIN}{table(values)}{END}{after}"
+
+
+def main(arguments: list[str]) -> int:
+    """Run; return the exit code."""
+    if arguments == ["--readme"]:
+        (CHART / "README.md").write_text(readme(), encoding="utf-8")
+        return 0
+    if not arguments or arguments[0].startswith("-"):
+        print(__doc__, file=sys.stderr)
+        return 2
+    settings = Settings().with_values(dict(each.split("=", 1) for each in arguments[1:]))
+    folder = Path(arguments[0])
+    chart = make(folder, settings)
+    if helm := shutil.which("helm"):
+        return subprocess.run([helm, "package", chart, "-d", folder], check=False).returncode  # noqa: S603
+    print(chart)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
