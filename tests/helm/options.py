@@ -29,6 +29,7 @@ DAEMONSET: dict[str, Values] = {
     "api": {
         "kubernetes": {"dra": True, "nodeIdentity": True, "trainJobs": True, "podLogs": True},
     },
+    "another kubelet": {"kubernetes": {"kubeletPath": "/var/lib/k0s/kubelet"}},
     "host": {"host": {"pid": True, "network": True, "proc": True, "sys": True}},
     "profiling": {"nvidia": {"profiling": True, "visibleDevices": "0,1"}},
     "a driver on the host": {
@@ -87,6 +88,7 @@ DAEMONSET: dict[str, Values] = {
 
 SIDECAR: dict[str, Values] = {
     "units": {"sidecar": {"scope": "units"}},
+    "the cluster's user": {"sidecar": {"runAsUser": 0}},
     "processes": {"sidecar": {"shareProcessNamespace": True, "visibleDevices": "all"}},
     "an ordinary container": {"sidecar": {"native": "never"}},
     "training": {"training": {"enabled": True}},

@@ -76,7 +76,7 @@ seccompProfile:
 {{/* What of the host is read, each read-only: name, path on the host, where it is seen. */}}
 {{- define "unitcost.hostPaths" -}}
 {{- if .Values.kubernetes.podResources }}
-- {name: pod-resources, path: /var/lib/kubelet/pod-resources, mount: /var/lib/kubelet/pod-resources}
+- {name: pod-resources, path: "{{ .Values.kubernetes.kubeletPath }}/pod-resources", mount: /var/lib/kubelet/pod-resources}
 {{- end }}
 {{- if .Values.kubernetes.podLogs }}
 - {name: pod-logs, path: /var/log/pods, mount: /var/log/pods}
@@ -123,6 +123,7 @@ nodeAffinity:
       - matchExpressions: [{key: nvidia.com/gpu.present, operator: In, values: ["true"]}]
       - matchExpressions: [{key: cloud.google.com/gke-accelerator, operator: Exists}]
       - matchExpressions: [{key: k8s.amazonaws.com/accelerator, operator: Exists}]
+      - matchExpressions: [{key: eks.amazonaws.com/instance-gpu-count, operator: Exists}]
       - matchExpressions: [{key: karpenter.k8s.aws/instance-gpu-count, operator: Exists}]
       - matchExpressions: [{key: kubernetes.azure.com/accelerator, operator: Exists}]
 {{- end -}}

@@ -100,8 +100,10 @@ readinessProbe:
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
+{{- if .Values.sidecar.runAsUser }}
+runAsUser: {{ .Values.sidecar.runAsUser | int }}
+runAsGroup: {{ .Values.sidecar.runAsUser | int }}
+{{- end }}
 capabilities:
   drop: [ALL]
 seccompProfile:

@@ -27,8 +27,8 @@ unitcost {{ .Chart.AppVersion }} ({{ .Values.mode }}). What to look at next:
     kubectl -n {{ .Release.Namespace }} exec daemonset/{{ $name }} -- unitcost doctor --config /etc/unitcost/unitcost.yaml
 * What does it cost?
     kubectl -n {{ .Release.Namespace }} port-forward daemonset/{{ $name }} {{ .Values.web.port }}   # then http{{ if .Values.web.tls }}s{{ end }}://127.0.0.1:{{ .Values.web.port }}/
-{{- if not (or .Values.host.pid .Values.host.proc) }}
-* GPUs that several pods share are split equally: `host.proc` (or `host.pid`) lets the agent see whose SM time it was.
+{{- if not .Values.host.pid }}
+* GPUs that several pods share are split equally: `host.pid` lets the agent see whose SM time it was.
 {{- end }}
 {{- if not (or .Values.podMonitor.enabled .Values.serviceMonitor.enabled) }}
 * Nobody scrapes it yet: set `podMonitor.enabled`, or let Prometheus relabel `instance` to the node's name itself.
