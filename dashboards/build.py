@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from unitcost.dashboards.boards.all_boards import all_boards, board_provisioning
+from unitcost.dashboards.rules.alertmanager import SLACK, TEMPLATE, alertmanager
 from unitcost.dashboards.rules.all_rules import alert_groups, all_groups
 from unitcost.dashboards.rules.grafana import alert_provisioning
 from unitcost.dashboards.rules.prometheus import operator_manifest, rule_file
@@ -22,13 +23,15 @@ def build(settings: Settings) -> dict[str, str]:
         "grafana/provisioning/alerting/unitcost.yaml": alert_provisioning(
             alert_groups(settings), settings
         ),
+        "alertmanager/alertmanager.yml": alertmanager(settings),
     }
     yaml_files["grafana/provisioning/dashboards/unitcost.yaml"] = board_provisioning()
     boards = {
         f"dashboards/{board['uid']}.json": json.dumps(board, indent=2, sort_keys=True) + "\n"
         for board in all_boards()
     }
-    return boards | {path: HEADER + dump(content) for path, content in yaml_files.items()}
+    texts = {f"alertmanager/{TEMPLATE}": f"{{{{/* {HEADER[2:-1]} */}}}}\n{SLACK}"}
+    return boards | texts | {path: HEADER + dump(each) for path, each in yaml_files.items()}
 
 
 def write(settings: Settings, folder: Path) -> list[Path]:

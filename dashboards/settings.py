@@ -76,9 +76,15 @@ class Settings:
     spot_above_after: float = _setting(HOUR, "how long Spot may cost more than on demand")
     stale_data_after: float = _setting(5 * MINUTE, "how long nothing may be committed")
     collector_down_after: float = _setting(15 * MINUTE, "how long a collector may fail")
+    group_wait: float = _setting(30, "how long Alertmanager gathers before it tells")
+    group_interval: float = _setting(5 * MINUTE, "how long it then waits before it tells changes")
+    repeat_interval: float = _setting(DAY, "how long before it tells again what goes on")
     team: str = _text("platform", "owner of what no workload's owner answers for")
     grafana_url: str = _text("", "where Grafana is, such as https://grafana.example.com")
     runbook_url: str = _text("docs/runbooks", "where the runbooks are; a folder or a URL")
+    slack_url_file: str = _text(
+        "/etc/alertmanager/slack-url", "the file in which Alertmanager finds its Slack webhook"
+    )
     datasource_uid: str = _text("prometheus", "uid of the data source of Grafana-managed alerts")
 
     def __post_init__(self) -> None:

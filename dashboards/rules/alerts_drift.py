@@ -1,6 +1,8 @@
 """Alerts about drift: each names the factor, its size, since when, and the dollars a day."""
 
-from unitcost.dashboards.names import FACTORS, GROUP, READY, G, Recorded, Uid
+from collections.abc import Mapping
+
+from unitcost.dashboards.names import FACTORS, GROUP, READY, TOTAL, G, Recorded, Uid
 from unitcost.dashboards.promql import block, owned
 from unitcost.dashboards.rules.drift import GF
 from unitcost.dashboards.rules.drift_states import FAST, IDLE, SLOW, Pace
@@ -11,15 +13,25 @@ FACTOR, SINCE = Recorded.FACTOR, Recorded.SINCE
 BY_FACTOR = (*GROUP, "factor")
 OPEN = ("cluster", "workload", "model")
 
-WHY = {
-    "price": "each hour of what it holds costs more: a price changed, or other hardware is used",
-    "mix": "requests ask for more work: longer prompts or answers, or less comes from the cache",
-    "failures": "more attempts are made for each one that succeeds: they fail or are given up",
-    "loading": "more is paid before servers are ready: restarts, scale-ups, slow starts",
-    "idle": "more of what it holds does nothing: less load, or more replicas than the load needs",
-    "speed": "the same work takes more busy time: another version, smaller batches, throttling",
+BECAUSE = {
+    "price": "the price of what it holds rose",
+    "mix": "its requests ask for more work",
+    "failures": "{failed|percent} of its requests now fail",
+    "loading": "more of its time goes into loading",
+    "idle": "{unused|percent} of what it holds is now idle",
+    "speed": "the same work takes it longer",
 }
 """What each factor says when it is up."""
+
+CAUSES = {
+    "price": "a price that changed, other hardware",
+    "mix": "longer prompts or answers, less from the cache",
+    "failures": "requests that fail or are given up, and are sent again",
+    "loading": "restarts, scale-ups, slow starts",
+    "idle": "less load, more replicas than the load needs",
+    "speed": "another version, smaller batches, throttling",
+}
+"""What usually is behind it."""
 
 
 def drift_alerts(settings: Settings) -> tuple[Alert, ...]:
@@ -32,47 +44,53 @@ def _series(name: str, labels: str, on: tuple[str, ...] = GROUP) -> Value:
     return Value(f"max{{by}} ({name}{{{{{labels},{{match}}}}}})", on)
 
 
+def _sum(window: str, quantity: str, side: str = "now") -> str:
+    labels = f'window="{window}",side="{side}",quantity="{quantity}"'
+    return f"max{{by}} ({Recorded.SUM}{{{{{labels},{{match}}}}}})"
+
+
 def _thousand(window: str, side: str) -> Value:
     """What 1,000 requests cost."""
-    labels = f'window="{window}",side="{side}"'
-    cost, done = (
-        f'max{{by}} ({Recorded.SUM}{{{{{labels},quantity="{each}",{{match}}}}}})'
-        for each in ("cost", "succeeded")
-    )
+    cost, done = (_sum(window, each, side) for each in ("cost", "succeeded"))
     return Value(f"1000 * {cost} / {done}", GROUP)
 
 
-def _values(window: str) -> dict[str, Value]:
-    """What every text about a drift names."""
-    factors = {each: _series(FACTOR, f'window="{window}",factor="{each}"') for each in FACTORS}
+def _values(window: str, pace: Pace, total: str = TOTAL) -> dict[str, Value]:
+    """What every text about a drift names; `total` is what the cost of a request is taken by."""
+    idle, active, tried, done = (
+        _sum(window, each) for each in ("idle", "active", "attempted", "succeeded")
+    )
+    whose, on = (f',factor="{READY}"', GROUP) if total == READY else ("", BY_FACTOR)
+    whole = f'{FACTOR}{{{{window="{window}",factor="{total}",{{match}}}}}}'
     return {
-        "total": _series(FACTOR, f'window="{window}",factor="total"'),
+        "since": _series(SINCE, f'pace="{pace.name}"{whose}', on),
+        "total": Value(f"100 * (max{{by}} ({whole}) - 1)", GROUP),
+        "ratio": _series(FACTOR, f'window="{window}"', BY_FACTOR),
         "now": _thousand(window, "now"),
         "usual": _thousand(window, "baseline"),
-        **factors,
+        "failed": Value(f"100 * (1 - {done} / {tried})", GROUP),
+        "unused": Value(f"100 * {idle} / ({idle} + {active})", GROUP),
+        **{each: _series(FACTOR, f'window="{window}",factor="{each}"') for each in FACTORS},
     }
 
 
+def _of_factor(texts: Mapping[str, str], test: str = "eq") -> str:
+    """The text of the alert's factor (`ne`: of the others), as every ruler can choose it."""
+    return "".join(
+        f'{{{{ if {test} $labels.factor "{factor}" }}}}{texts[factor]}{{{{ end }}}}'
+        for factor in FACTORS
+    )
+
+
 _NAME = "{workload}{{ if $labels.model }} ({model}){{ end }}"
-_FACTORS = ", ".join(f"{factor} {{{factor}|ratio}}" for factor in FACTORS)
-_ALL = (
-    f"1,000 requests cost {{now|small_usd}}, usually {{usual|small_usd}} ({{total|ratio}}): "
-    f"{_FACTORS}."
-)
-
-
-_REASONS = "".join(
-    f'{{{{ if eq $labels.factor "{factor}" }}}}{why}{{{{ end }}}}' for factor, why in WHY.items()
-)
-"""A sentence for whichever factor it is, as a template that every ruler understands."""
-
+_OTHERS = _of_factor({each: f"; {each} {{{each}|moved}}" for each in FACTORS}, "ne")
 _SUMMARY = (
-    f"{_NAME}: a request costs {{total|ratio}} its usual, {{factor}} {{ratio|ratio}}, "
-    "since {since|time}: {value|usd} a day"
+    f"cost per request of {_NAME} {{total|change}} since {{since|time}}, {{value|usd}} a day, "
+    f"because {_of_factor(BECAUSE)} ({{factor}} {{ratio|ratio}}{_OTHERS})"
 )
 _DESCRIPTION = (
-    "{factor} was {ratio|ratio} what is usual at this time, and {value|usd} a day of what "
-    f"{_NAME} costs comes of that: {_REASONS}. {_ALL}"
+    f"1,000 requests of {_NAME} cost {{now|small_usd}}, usually {{usual|small_usd}} at this time. "
+    f"{{value|usd}} a day of what it costs come of {{factor}}. Usual causes: {_of_factor(CAUSES)}."
 )
 
 
@@ -92,6 +110,15 @@ def _alert_of(settings: Settings, pace: Pace, dollars: str, also: str = "") -> s
     return owned(expr + also, settings)
 
 
+def _told_lately(settings: Settings, *paces: Pace) -> str:
+    """What was told at these paces as long as the slow windows remember it.
+
+    They do so for hours after a drift is over, which is no news.
+    """
+    names = "|".join(pace.name for pace in paces)
+    return f'last_over_time({SINCE}{{pace=~"{names}"}}[{settings.span(settings.window_6h)}])'
+
+
 def _fast(settings: Settings) -> Alert:
     window = FAST.long
     return Alert(
@@ -104,37 +131,25 @@ def _fast(settings: Settings) -> Alert:
         description=f"Over the last half hour {_DESCRIPTION}",
         dashboard=Uid.DRIFT,
         variables=OPEN,
-        values={
-            "ratio": _own_factor(window),
-            "since": _series(SINCE, 'pace="fast"', BY_FACTOR),
-            **_values(window),
-        },
+        values=_values(window, FAST),
     )
-
-
-def _own_factor(window: str) -> Value:
-    return _series(FACTOR, f'window="{window}"', BY_FACTOR)
 
 
 def _slow(settings: Settings) -> Alert:
     window = SLOW.long
     dollars = f'{Recorded.FACTOR_USD}{{window="{window}"}}'
-    told = f'\nunless on ({GF}) {SINCE}{{pace="{FAST.name}"}}'
+    told = f"\nunless on ({GF}) {_told_lately(settings, FAST)}"
     return Alert(
         name="UnitcostDriftSlow",
         expr=_alert_of(settings, SLOW, dollars, told),
         severity=Severity.WARNING,
-        means="a factor is off its baseline over the last 6 hours and the last hour, by less than "
-        "the fast alert tells, or it is loading",
+        means="a factor is off its baseline over the last 6 hours and the last hour, and the "
+        "fast alert has not told it in that time, or it is loading",
         summary=_SUMMARY,
         description=f"Over the last 6 hours {_DESCRIPTION}",
         dashboard=Uid.DRIFT,
         variables=OPEN,
-        values={
-            "ratio": _own_factor(window),
-            "since": _series(SINCE, 'pace="slow"', BY_FACTOR),
-            **_values(window),
-        },
+        values=_values(window, SLOW),
     )
 
 
@@ -150,16 +165,15 @@ def _idle(settings: Settings) -> Alert:
         description=f"Over the last hour {_DESCRIPTION}",
         dashboard=Uid.DRIFT,
         variables=OPEN,
-        values={
-            "ratio": _own_factor(window),
-            "since": _series(SINCE, 'pace="idle"', BY_FACTOR),
-            **_values(window),
-        },
+        values=_values(window, IDLE),
     )
 
 
 def _total(settings: Settings) -> Alert:
-    """The whole unit cost, loading left out; the label `factor` is the cause when it began."""
+    """The whole unit cost, loading left out; the label `factor` is the cause when it began.
+
+    It is for what no factor's alert tells.
+    """
     window = SLOW.long
     expr = block(
         """
@@ -170,29 +184,27 @@ def _total(settings: Settings) -> Alert:
             "factor", "$1", "cause", "(.+)"
           )
         )
+        unless on (<G>) <told>
+        unless on (<G>) <since>{pace="slow", factor!="<ready>"}
         """,
         G=G,
+        told=_told_lately(settings, FAST, IDLE),
+        since=SINCE,
         GF=GF,
         dollars=Recorded.FACTOR_USD,
         window=window,
         ready=READY,
         cause=Recorded.CAUSE,
     )
-    since = _series(SINCE, f'pace="slow",factor="{READY}"')
     return Alert(
         name="UnitcostDriftTotal",
         expr=owned(expr, settings),
         severity=Severity.WARNING,
         means="the cost of a request, loading left out, is off its baseline over the last 6 hours "
-        "and the last hour, whatever did it",
-        summary=f"{_NAME}: a request costs {{ratio|ratio}} its usual, most of all by {{factor}}, "
-        "since {since|time}: {value|usd} a day",
-        description=f"Most of it was {{factor}} when it began: {_REASONS}. {_ALL}",
+        "and the last hour, and no factor's alert says why",
+        summary=_SUMMARY.replace(", because", ", most of all because"),
+        description=f"Over the last 6 hours, loading left out: {_DESCRIPTION}",
         dashboard=Uid.DRIFT,
         variables=OPEN,
-        values={
-            "ratio": _series(FACTOR, f'window="{window}",factor="{READY}"'),
-            "since": since,
-            **_values(window),
-        },
+        values=_values(window, SLOW, READY),
     )

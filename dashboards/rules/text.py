@@ -14,9 +14,11 @@ SHOWN = {
     "usd": 'printf "$%.2f"',
     "small_usd": 'printf "$%.3g"',
     "ratio": 'printf "×%.2f"',
+    "moved": 'printf "×%.2f" | reReplaceAll "×(0[.]9[89]|1[.]0[0-2])$" "unchanged"',
+    "change": 'printf "%+.0f %%" | reReplaceAll "^[+]" "up " | reReplaceAll "^-" "down "',
     "percent": 'printf "%.0f %%"',
     "number": 'printf "%.0f"',
-    "time": "humanizeTimestamp",
+    "time": 'humanizeTimestamp | reReplaceAll ":[0-9.]+ [+]0000" ""',
     "duration": "humanizeDuration",
 }
 """How a number is shown: Go template functions that Prometheus, vmalert and Grafana all have."""

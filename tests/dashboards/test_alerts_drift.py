@@ -15,6 +15,8 @@ BEFORE, AFTER = 180, 141
 SOON, HALF_WAY, END = BEFORE + 30, BEFORE + 69, BEFORE + AFTER
 
 USUAL = Load()
+EMPTY = replace(USUAL, seconds_per_output=0.001, usd_per_gpu_hour=1.7)
+"""Idle for the most part: with less load it is hardly more idle, and a request far dearer."""
 FAST, SLOW, IDLE = "UnitcostDriftFast", "UnitcostDriftSlow", "UnitcostIdleDrift"
 TOTAL = "UnitcostDriftTotal"
 ALL = (FAST, SLOW, IDLE, TOTAL)
@@ -34,6 +36,7 @@ def _drifting() -> tuple[Server, ...]:
         changed("slower", USUAL.scaled(busy_per_second=1.4)),
         changed("failing", USUAL.scaled(failed=30)),
         changed("idler", USUAL.scaled(requests=0.4, failed=0.4)),
+        changed("emptier", EMPTY.scaled(requests=0.4, failed=0.4), EMPTY),
         changed("starting", replace(USUAL, loading=0.35)),
         changed("cheaper", USUAL.scaled(usd_per_gpu_hour=0.5)),
     )
@@ -147,8 +150,16 @@ def test_loading_is_told_slowly_and_idle_time_by_the_hour(found: Found) -> None:
 
 @pytest.mark.real
 def test_the_total_is_told_with_its_cause(found: Found) -> None:
-    """It fires where the whole cost is up, and says by which factor most."""
-    assert _drifts(found, TOTAL, END) == {("idler", "idle")}
+    """It fires where the whole cost is up and no factor's alert fires, and says by which most."""
+    assert _drifts(found, TOTAL, END) == {("emptier", "idle")}
+
+
+@pytest.mark.real
+def test_what_was_told_and_is_over_is_not_told_again(found: Found) -> None:
+    """The slow windows still see it then."""
+    assert _drifts(found, FAST, HALF_WAY) >= {("back", "price")}
+    for alert in (SLOW, TOTAL):
+        assert ("back",) not in _who(found, alert)
 
 
 @pytest.mark.real
