@@ -173,11 +173,10 @@ def post_held(
 ) -> None:
     """Charge what is held of a resource, and nobody for the rest of it: a pod's part of a host.
 
-    Its row's time is the period times the part that is held, to the nanosecond below.
+    Its row's time is the period times the part that is held, to the nanosecond below. Raises
+    ValueError if nothing is.
     """
     held, whole = held_weights(shares)
-    if not held:
-        return
     key = AccrualKey(resource.id, price.component, price.id, hour_of(period.start_ns))
     before = amount_before(key)
     after = before + period.duration_ns * held // whole

@@ -5,9 +5,10 @@ charged at instead; `rebooking.py` makes rows of that.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from unitcost.pricing.charge import AccrualKey
 from unitcost.pricing.charged_time import Basis, ChargedTime, Stretch, rebuilt
 from unitcost.pricing.price import Component, Price, PriceBook, PriceModel, UnitPrice
 from unitcost.pricing.price_list import unit_prices
@@ -189,6 +190,35 @@ def moves(found: Iterable[Correction]) -> list[Move]:
             key = (move.resource.id, move.change.component, names[0], names[1])
             sums[key] = sums[key].plus(move) if key in sums else move
     return list(sums.values())
+
+
+def held_moves(
+    moved: Iterable[Move], charged: Iterable[Stretch], elapsed: Mapping[AccrualKey, int]
+) -> list[Move]:
+    """The same for rows that have the time for which a pod held something, not all of it.
+
+    `charged`: all of the hour; `elapsed`: the time of its rows at each price, all revisions
+    together. Of what a row has as much moves as of the whole time at its price. Of a resource that
+    had no part in the price nobody knows how much was held: nothing moves.
+    """
+    whole: dict[tuple[str, Component, str], int] = {}
+    for stretch in charged:
+        layout, at_ns = stretch.layout, stretch.period.start_ns
+        for resource, price in unit_prices(
+            stretch.basis.book, layout.resources, layout.split, at_ns
+        ):
+            key = (resource.id, price.component, price.id)
+            whole[key] = whole.get(key, 0) + stretch.period.duration_ns
+    found = []
+    for move in moved:
+        if move.old is None:
+            continue
+        key = (move.resource.id, move.old.component, move.old.id)
+        row = AccrualKey(*key, hour_of(move.period.start_ns))
+        held = elapsed.get(row, 0) * move.elapsed_ns // whole[key]
+        if held:
+            found.append(replace(move, elapsed_ns=held))
+    return found
 
 
 def _moves(correction: Correction) -> Iterator[Move]:

@@ -146,6 +146,11 @@ def rebook(rows: Posting, moved: Iterable[Move], hour: int) -> Rebooked | None:
     return Rebooked(desk.posting, tuple(amounts))
 
 
+def elapsed_at(rows: Posting) -> dict[AccrualKey, int]:
+    """How much time stands at each price after all revisions."""
+    return {key: row.elapsed_ns for key, row in _standing(rows).items()}
+
+
 def _standing(rows: Posting) -> dict[AccrualKey, _Row]:
     """What stands at each price after all revisions."""
     found: dict[AccrualKey, _Row] = {}

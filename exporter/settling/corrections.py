@@ -26,6 +26,7 @@ from unitcost.pricing.correction import (
     corrects,
     forgotten,
     held_at,
+    held_moves,
     hours,
     moves,
     restated,
@@ -33,7 +34,7 @@ from unitcost.pricing.correction import (
 )
 from unitcost.pricing.money import to_usd
 from unitcost.pricing.price import Component, Price, PriceBook
-from unitcost.pricing.rebooking import Rebooked, rebook
+from unitcost.pricing.rebooking import Rebooked, elapsed_at, rebook
 from unitcost.pricing.timeline import NS_PER_HOUR, Period
 
 _log = logging.getLogger(__name__)
@@ -67,12 +68,16 @@ Done = dict[Change, Corrected]
 
 @dataclass(slots=True)
 class Corrector:
-    """Knows what time was charged at, and corrects it. `due`: the hours still to be corrected."""
+    """Knows what time was charged at, and corrects it. `due`: the hours still to be corrected.
+
+    `pod`: rows have the time for which a pod held something.
+    """
 
     books: Books
     runs: RunBook
     plans: PlanBook
     time: ChargedTime
+    pod: bool = False
     due: deque[int] = field(default_factory=deque)
     done: Done = field(default_factory=dict)
     gone: list[int] = field(default_factory=list)
@@ -123,6 +128,8 @@ class Corrector:
     ) -> Rebooked | None:
         """Correct a clock hour; None where its rows are not what was charged."""
         moved = moves(found)
+        if self.pod:
+            moved = held_moves(moved, within(self.time, hour), elapsed_at(standing))
         made = _checked(standing, moved, hour)
         if made is None:
             self.time = forgotten(self.time, hour, found)

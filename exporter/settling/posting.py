@@ -6,6 +6,7 @@ from unitcost.exporter.settling.books import Books
 from unitcost.exporter.settling.gaps import Cost
 from unitcost.exporter.settling.metering import shares_of
 from unitcost.pricing.charge import Posting, post, post_held
+from unitcost.pricing.pod import held_weights
 from unitcost.pricing.price import UnitPrice
 from unitcost.pricing.resource import Resource
 from unitcost.pricing.timeline import Period
@@ -27,9 +28,8 @@ def post_hours(
     for resource, price in prices:
         if price.component not in cost.components:
             continue
+        shares = cost.shares.get(resource.id, ()) if pod else shares_of(cost, resource.id)
+        if pod and not held_weights(shares)[0]:
+            continue
         books.use(price)
-        if pod:
-            shares = cost.shares.get(resource.id, ())
-            post_held(posting, part, resource, price, shares, books.elapsed_of)
-        else:
-            post(posting, part, resource, price, shares_of(cost, resource.id), books.elapsed_of)
+        (post_held if pod else post)(posting, part, resource, price, shares, books.elapsed_of)

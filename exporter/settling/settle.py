@@ -90,7 +90,8 @@ class Settler:
         planning = self.rules.planning
         self.plans = PlanBook.open(self.books, planning, kept, began_ns, self._owner_of)
         known = known_time(self.state)
-        self.corrections = Corrector(self.books, self.runs, self.plans, known)
+        pod = self.rules.scope == "pod"
+        self.corrections = Corrector(self.books, self.runs, self.plans, known, pod)
 
     def tick(self, observed: Observed, marks: Sequence[EpochMark], clock: ClockReading) -> None:
         """Account for all time up to `clock` and everything that was counted."""

@@ -3,12 +3,16 @@
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
+
 from tests.gpu_world import GpuHost
-from tests.sites import Site, near, rented, rules, workload_rule
+from tests.sites import Site, learn, near, rented, rules, workload_rule
 from unitcost.exporter.settling.pod import PodRule
 from unitcost.exporter.settling.rules import WorkloadRule
+from unitcost.pricing.charge import residual
+from unitcost.pricing.price import PriceBook
 from unitcost.pricing.resource import GIB
-from unitcost.pricing.sample import Quantity
+from unitcost.pricing.sample import NS_PER_SECOND, Quantity
 from unitcost.pricing.tenants import Request
 from unitcost.pricing.workload import SYSTEM, UNALLOCATED, UNMETERED, Account
 
@@ -25,13 +29,19 @@ def pod(**changes: object) -> PodRule:
     return replace(rule, own_pid=OURS, **changes)  # type: ignore[arg-type]
 
 
-def pod_site(rule: PodRule, *workloads: WorkloadRule, gpus: int = 0, present: int = 0) -> Site:
+def pod_site(
+    rule: PodRule,
+    *workloads: WorkloadRule,
+    gpus: int = 0,
+    present: int = 0,
+    book: PriceBook | None = None,
+) -> Site:
     """An exporter in the pod, on a host of ten dollars an hour; of its GPUs we see some."""
     host = GpuHost(gpus)
     host.present = present
     host.groups = False
     host.other_ns = 2 * 10**9
-    made = replace(rules(rented(usd=str(USD)), workloads), scope="pod", pod=rule)
+    made = replace(rules(book or rented(usd=str(USD)), workloads), scope="pod", pod=rule)
     if not present:
         made = replace(made, pod=replace(rule, size=((Quantity.DEVICES_PRESENT, 0.0),)))
     return Site(made, host)
@@ -47,12 +57,12 @@ def scaled(core: Decimal) -> Decimal:
     return core * USD / (4 * CORE + 16 * GIBI)
 
 
-def spent(site: Site, **where: object) -> dict[tuple[str, str], Decimal]:
+def spent(site: Site, **where: str) -> dict[tuple[str, str], Decimal]:
     """Dollars by workload and resource."""
     found: dict[tuple[str, str], Decimal] = {}
     for resource in {key.resource for key in site.ledger.posting.charges}:
         for name in {key.account.workload for key in site.ledger.posting.charges}:
-            usd = site.usd(name, resource=resource, **where)
+            usd = site.usd(name, None, resource=resource, **where)
             if usd:
                 found[name, resource] = usd
     return found
@@ -223,3 +233,36 @@ def test_after_a_reboot_only_the_pods_part_is_unmetered() -> None:
     found = spent(site)
     assert near(found[UNMETERED, "cpu"], CORE * hours(300))
     assert near(found[UNMETERED, "gpu:GPU-0"], GPU / 8 * hours(300))
+
+
+@pytest.mark.parametrize("minutes", [0, 7, 30])
+def test_a_price_learnt_late_costs_what_one_known_in_time_costs(minutes: int) -> None:
+    """In an hour in which the pod held a quarter of the CPU, and a GPU of eight."""
+    start = pod_site(pod()).host.clock.wall_ns
+    change = start + minutes * 60 * NS_PER_SECOND
+    book = rented((change, "20"), usd="10")
+    late, known = (pod_site(pod(), gpus=1, present=8, book=each) for each in (None, book))
+    for site in (late, known):
+        site.settle()
+        site.tick(90, seconds=40.0)
+    learn(late, book)
+    for site in (late, known):
+        site.tick(seconds=40.0)
+        accrued = site.ledger.posting.accruals
+        assert not residual(site.ledger.posting)
+        assert sum(row.pico or 0 for row in accrued.values()) == sum(site.charged().values())
+    # Of each of four rows an hour a nanosecond may stay where it was.
+    assert abs(late.total() - known.total()) < Decimal("1e-10")
+    assert site.total() > 0
+    names = {key.account.workload for key in late.ledger.posting.charges}
+    assert names == {CHAT}
+
+
+def test_pods_that_hold_all_of_a_host_pay_all_of_it() -> None:
+    """Four sidecars, each sees its own: together they charge the host's price."""
+    sites = [pod_site(pod(request=Request(1000, 4 * GIB), gpus=2), present=8) for _ in range(4)]
+    for site in sites:
+        site.settle()
+        site.tick(12)
+    whole = sum((site.total() for site in sites), Decimal(0))
+    assert near(whole, USD * hours(60))
