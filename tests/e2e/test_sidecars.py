@@ -119,12 +119,7 @@ def test_every_dollar_and_every_request_once(node: SidecarNode, tmp_path: Path) 
         beside[7].stop(signal.SIGKILL)
         for number, pod in enumerate(pods):
             asked[pod.workload] += pod.server.ask(2)
-            wait_for(
-                lambda b=beside[number], w=pod.workload: (
-                    b.scrape().total(REQUESTS, workload=w) == asked[w]
-                ),
-                f"the requests of {pod.name}",
-            )
+            counted(beside[number], pod, asked[pod.workload])
         if own_address():
             seen(daemon, plain)
             asked[plain.workload] = plain.server.ask(4)

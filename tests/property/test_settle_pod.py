@@ -35,6 +35,8 @@ WORKLOADS = st.lists(
 class PodStory(Story):
     """Audits what a sidecar charges: rows that balance, at most the time, at least the requests."""
 
+    known: frozenset[str] = frozenset()
+
     def _audit(self, batch: Batch, resources: tuple[Resource, ...]) -> None:
         audit.check_rows(batch.posting, self.site)
         audit.check_units(self.site, self.oracle)
@@ -57,20 +59,21 @@ class PodStory(Story):
         assert all(0 <= ns <= due for ns in elapsed.values())
         if self.passed.present and not self.passed.slept_ns and self.passed.rebooted_ns is None:
             cuts = sum(not key.revision for key in batch.posting.accruals)
-            for part in self._known():
+            for part in self.known:
                 # A core of four, two GiB of sixteen; each part of a tick is rounded down.
                 least = due // (4 if part == "cpu" else 8) - cuts
                 assert elapsed.get(part, least) >= least
+        self.known = self._known()
 
-    def _known(self) -> set[str]:
-        """Resources that were ever measured."""
+    def _known(self) -> frozenset[str]:
+        """Resources that were measured before, and not only after ticks that could not be."""
         shares = self.site.settler.state.shares
-        return {
+        return frozenset(
             each.resource.id
             for each in shares
             if each.resource.id in ("cpu", "memory")
             and any(share.account.workload != UNALLOCATED for share in each.shares)
-        }
+        )
 
 
 def site() -> Site:
