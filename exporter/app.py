@@ -9,12 +9,15 @@ from types import FrameType
 
 from unitcost.exporter.clock import Clock, SystemClock
 from unitcost.exporter.config.load import ConfigError, Loaded, load, needs_restart
+from unitcost.exporter.config.settings import Web
 from unitcost.exporter.exporter import Exporter
 from unitcost.exporter.ledger.keeper import NoLedger
 from unitcost.exporter.ledger.places import keeper_of
 from unitcost.exporter.ledger.store import LedgerError
 from unitcost.exporter.log import fields
 from unitcost.exporter.schedule import Schedule
+from unitcost.exporter.serving.guard.watch import WebFile
+from unitcost.exporter.serving.pages import HEALTH
 from unitcost.exporter.serving.web import ListenError, WebServer
 
 _log = logging.getLogger(__name__)
@@ -32,10 +35,21 @@ def run(loaded: Loaded) -> int:
         _log.error("cannot start: %s", error)
         return FAILED
     address = loaded.settings.web.address
-    _log.info("serving /metrics", extra=fields(address=address, port=port))
+    scheme = loaded.web.scheme if loaded.web else "http"
+    _log.info("serving /metrics", extra=fields(scheme=scheme, address=address, port=port))
     app.wait()
     app.stop()
     return app.exit_code
+
+
+def _web_server(settings: Web, exporter: Exporter) -> WebServer:
+    """The server that `settings` ask for; how it does is told by the exporter's metrics."""
+    file = WebFile(settings.config_file) if settings.config_file else None
+    open_paths = HEALTH if settings.health_without_auth else frozenset()
+    server = WebServer(settings.address, settings.port, exporter, file, open_paths=open_paths)
+    exporter.count_answers(server.answered)
+    exporter.watch_web(file)
+    return server
 
 
 def once(loaded: Loaded) -> str:
@@ -57,8 +71,7 @@ class App:
         self._keeper = keeper_of(settings)
         self._exporter = Exporter(loaded, clock, self._keeper)
         self._schedule = Schedule(self._tick, settings.period)
-        self._web = WebServer(settings.web.address, settings.web.port, self._exporter)
-        self._exporter.count_answers(self._web.answered)
+        self._web = _web_server(settings.web, self._exporter)
         self._ended = threading.Event()
         self._reload = threading.Event()
         self._pauses: SimpleQueue[bool] = SimpleQueue()

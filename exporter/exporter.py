@@ -19,11 +19,17 @@ from unitcost.exporter.prices.lookup import PriceLookup
 from unitcost.exporter.prices.make import make_lookup
 from unitcost.exporter.prices.unpriced import UnpricedNews
 from unitcost.exporter.serving.exposition import Exposition, Renderer
+from unitcost.exporter.serving.guard.watch import WebFile
 from unitcost.exporter.serving.live.history import History
 from unitcost.exporter.serving.live.view import About, View
 from unitcost.exporter.serving.publish import Points, ledger_points
 from unitcost.exporter.serving.publish_prices import lookup_points
-from unitcost.exporter.serving.publish_self import Progress, ledger_health_points, progress_points
+from unitcost.exporter.serving.publish_self import (
+    Progress,
+    ledger_health_points,
+    progress_points,
+    web_file_points,
+)
 from unitcost.exporter.serving.selfmetrics import Answered, SelfMetrics
 from unitcost.exporter.serving.snapshot import Snapshot
 from unitcost.exporter.settling.holding import HostMeter
@@ -64,6 +70,7 @@ class Exporter:
         self._items = StatedItems()
         self._teller = Teller()
         self._use(loaded)
+        self._web_file: WebFile | None = None
         self._show(self._own_points())
 
     def _use(self, loaded: Loaded) -> None:
@@ -140,6 +147,10 @@ class Exporter:
     def count_answers(self, answered: Answered) -> None:
         """From the next tick on, also serve what the web server has answered."""
         self._self_metrics.answered = answered
+
+    def watch_web(self, file: WebFile | None) -> None:
+        """From the next tick on, also serve how the web configuration file is doing."""
+        self._web_file = file
 
     def tick(self) -> None:
         """One round. What fails in it leaves the last committed figures standing."""
@@ -266,6 +277,7 @@ class Exporter:
         points |= ledger_health_points(self._keeper.health, self._keeper.size_bytes())
         points |= lookup_points(looked, self._clock.read().wall_ns)
         points |= self._items.points(self._rules.planning, self._settler)
+        points |= web_file_points(self._web_file)
         if self._settler is not None:
             points["unitcost_clock_steps_total"] = [((), float(self._settler.clock_steps))]
         return points

@@ -28,7 +28,8 @@ def exporter() -> Board:
         ),
         Row("Telling and items", ((8, (_told(), _waiting(), _items())),)),
         Row(
-            "What it takes", ((8, (_cpu(), _memory(), _requests())), (8, (_versions(), _scopes())))
+            "What it takes",
+            ((8, (_cpu(), _memory(), _requests())), (8, (_versions(), _scopes(), _web_config()))),
         ),
     )
     return dashboard(
@@ -292,6 +293,18 @@ def _requests() -> Panel:
         "Scrapes and other requests, by path and status.",
         "reqps",
         Query(f"sum by (instance, path, code) ({asked})", "{{instance}} {{path}} {{code}}"),
+    )
+
+
+def _web_config() -> Panel:
+    broken = f"increase(unitcost_web_config_reload_failures_total{{{HOST}}}{RATE})"
+    return lines(
+        "Web configuration",
+        "Exporters whose web configuration, or a certificate that it names, changed to what cannot "
+        "be used, so that the old goes on; and how often. 0 is right; the log says what is wrong.",
+        "short",
+        Query(f"max by (instance) (1 - unitcost_web_config_up{{{HOST}}})", f"{HOSTS} not in use"),
+        Query(f"sum by (instance) ({broken})", f"{HOSTS} failures"),
     )
 
 

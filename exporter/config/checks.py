@@ -100,7 +100,11 @@ def _names(settings: Settings) -> Iterator[Mistake]:
 
 def _paths(settings: Settings) -> Iterator[Mistake]:
     named: list[tuple[Path, str]] = [
-        (("ledger", name), getattr(settings.ledger, name)) for name in ("path", "database_url_file")
+        *(
+            (("ledger", name), getattr(settings.ledger, name))
+            for name in ("path", "database_url_file")
+        ),
+        (("web", "config_file"), settings.web.config_file),
     ]
     for i, workload in enumerate(settings.workloads):
         for j, endpoint in enumerate(workload.endpoints):
@@ -175,6 +179,8 @@ def is_timezone(name: str) -> bool:
 
 def _web(settings: Settings) -> Iterator[Mistake]:
     address = settings.web.address
+    if settings.web.health_without_auth and not settings.web.config_file:
+        yield Mistake(("web", "health_without_auth"), "has no use without web.config_file")
     try:
         ipaddress.ip_address(address)
     except ValueError:

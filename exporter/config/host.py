@@ -48,6 +48,7 @@ def complete(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Se
         ledger=replace(settings.ledger, path=ledger, database_url_file=database),
         items_file=_absolute(settings.items_file, folder),
         workloads=workloads,
+        web=replace(settings.web, config_file=_absolute(settings.web.config_file, folder)),
     )
 
 
@@ -87,6 +88,8 @@ def folder_problem(folder: Path) -> str | None:
 def host_mistakes(settings: Settings) -> Iterator[Mistake]:
     """Files and folders that a completed configuration needs and this host does not give."""
     yield from _ledger_mistakes(settings.ledger)
+    if problem := secret_problem(settings.web.config_file):
+        yield Mistake(("web", "config_file"), problem)
     if problem := _items_file_problem(settings.items_file):
         yield Mistake(("items_file",), problem)
     for i, workload in enumerate(settings.workloads):

@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +18,29 @@ from unitcost.exporter.config import plugins, yaml_strict
 from unitcost.exporter.config.carbon import grid_intensity
 from unitcost.exporter.config.checks import mistakes
 from unitcost.exporter.config.decode import Mistake, decode, shown
+from unitcost.exporter.config.error import ConfigError, path_text
 from unitcost.exporter.config.host import complete, host_mistakes, host_warnings
 from unitcost.exporter.config.owned import owned_costs, owned_warnings
 from unitcost.exporter.config.planned import planning_mistakes
 from unitcost.exporter.config.pod import pod_warnings
 from unitcost.exporter.config.price_sources import wanted_sources
 from unitcost.exporter.config.settings import Settings
+from unitcost.exporter.config.web.load import WebConfig, load_web
+from unitcost.exporter.config.web.warn import web_warnings
 from unitcost.pricing.carbon import GridIntensity
 from unitcost.pricing.sample import Layer
 from unitcost.pricing.workload import WorkloadKind
+
+__all__ = [
+    "NEEDS_RESTART",
+    "ConfigError",
+    "Loaded",
+    "load",
+    "loads",
+    "local_port",
+    "needs_restart",
+    "path_text",
+]
 
 NEEDS_RESTART = (
     "host",
@@ -40,21 +53,6 @@ NEEDS_RESTART = (
 )
 """Settings that a running exporter cannot take over; all others change at a reload."""
 
-_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
-
-
-class ConfigError(Exception):
-    """A configuration that cannot be used. Its text is one line: ``FILE:LINE: KEY: problem``."""
-
-    def __init__(self, source: str, line: int | None, key: str, problem: str) -> None:
-        place = f"{source}:{line}" if line else source
-        text = f"{place}: {key}: {problem}"
-        super().__init__(text if text.isprintable() else ascii(text)[1:-1])
-        self.source = source
-        self.line = line
-        self.key = key
-        self.problem = problem
-
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -64,7 +62,8 @@ class Loaded:
     there is none. `collectors` are the modules to run, those that could not be imported included;
     `collector_options` has the options of each that could. `plugins`: all that other distributions
     bring, and what became of each. `price_sources`: those to be asked, with their options.
-    `carbon`: what a kWh emits here, None where it is not asked for.
+    `carbon`: what a kWh emits here, None where it is not asked for. `web`: who may read what is
+    served and over what, None where everybody may.
     """
 
     settings: Settings
@@ -76,6 +75,7 @@ class Loaded:
     plugins: tuple[Plugin, ...] = ()
     price_sources: tuple[tuple[Found, Any], ...] = ()
     carbon: GridIntensity | None = None
+    web: WebConfig | None = None
 
 
 def load(path: str | Path | None, *, environ: Mapping[str, str] | None = None) -> Loaded:
@@ -135,6 +135,7 @@ def _checked(value: Any, source: str, folder: Path, environ: Mapping[str, str]) 
         raise mistake
     if settings.price.owned is not None:
         owned_costs(settings.price.owned, settings.price.currency, settings.timezone)
+    web = load_web(settings.web.config_file) if settings.web.config_file else None
     enabled = _enabled(_in_pod(settings), present.collectors)
     enabled, options = plugins.with_options(enabled, settings.collectors)
     sources = wanted_sources(settings.price.lookup, present.price_sources)
@@ -143,13 +144,17 @@ def _checked(value: Any, source: str, folder: Path, environ: Mapping[str, str]) 
     return Loaded(
         settings=settings,
         source=source,
-        warnings=tuple(_warnings(settings, enabled, wanted, present)),
+        warnings=(
+            *_warnings(settings, enabled, wanted, present),
+            *web_warnings(web, settings.web.address),
+        ),
         collector_options=MappingProxyType(options),
         context=_context(settings, present.plugin_tables),
         collectors=enabled,
         plugins=plugins.after(found_out, wanted, Part.PRICE_SOURCE),
         price_sources=sources,
         carbon=grid_intensity(settings),
+        web=web,
     )
 
 
@@ -241,19 +246,6 @@ def local_port(url: str) -> int:
     """The TCP port of an endpoint on this host itself, else 0."""
     place = parse_url(url)
     return place.port if is_loopback(place.host) else 0
-
-
-def path_text(path: yaml_strict.Path) -> str:
-    """A path as a person writes it: ``workloads[1].endpoints[0].url``."""
-    text = ""
-    for step in path:
-        if isinstance(step, int):
-            text += f"[{step}]"
-        elif _PLAIN_KEY.fullmatch(step):
-            text += f".{step}" if text else step
-        else:
-            text += f"[{shown(step)}]"
-    return text
 
 
 def needs_restart(old: Settings, new: Settings) -> tuple[str, ...]:

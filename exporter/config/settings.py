@@ -224,6 +224,10 @@ class Web(Section, frozen=True):
 
     address: str = "0.0.0.0"  # noqa: S104 - a scrape comes from another host
     port: Port = PORT
+    config_file: str = ""
+    """Who may read it, and over TLS: a file as Prometheus' own exporters have (docs/web.md)."""
+    health_without_auth: bool = False
+    """Whether /-/healthy and /-/ready are answered without a password."""
 
 
 class Log(Section, frozen=True):

@@ -8,7 +8,8 @@ import asyncio
 import errno
 import os
 import socket
-from typing import Any
+from collections.abc import Iterable, Set
+from typing import Any, Protocol
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -67,6 +68,26 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
+class Bounded(Protocol):
+    """A connection that may be turned away for another one."""
+
+    @property
+    def worth(self) -> tuple[bool, float]:
+        """Least is closed first."""
+        ...
+
+    def close_now(self) -> None:
+        """Close at once, and be counted no longer."""
+        ...
+
+
+def make_room(connections: Set[Any], newest: Bounded) -> None:
+    """Close the connection of least worth, other than the newest, where there are too many."""
+    if len(connections) > MAX_CONNECTIONS:
+        others: Iterable[Bounded] = (each for each in connections if each is not newest)
+        min(others, key=lambda each: each.worth).close_now()
+
+
 class BoundedConnection(H11Protocol):
     """uvicorn's connection, with a limit on how long an exchange takes and on their number."""
 
@@ -78,7 +99,7 @@ class BoundedConnection(H11Protocol):
         self._made_at = self.loop.time()
 
     @property
-    def _worth(self) -> tuple[bool, float]:
+    def worth(self) -> tuple[bool, float]:
         """Least is closed first: those that never sent a whole request, oldest first."""
         return self._answered_at is not None, self._answered_at or self._made_at
 
@@ -86,10 +107,7 @@ class BoundedConnection(H11Protocol):
         """Start the clock, and close another connection where there are too many."""
         super().connection_made(transport)
         self._start_limit()
-        if len(self.connections) > MAX_CONNECTIONS:
-            others = (c for c in self.connections if isinstance(c, BoundedConnection))
-            worst = min((c for c in others if c is not self), key=lambda c: c._worth)
-            worst.close_now()
+        make_room(self.connections, self)
 
     def data_received(self, data: bytes) -> None:
         """Start the clock with a request's first byte."""

@@ -18,7 +18,13 @@ from unitcost.exporter.serving.metrics_device import CARBON, DEVICES, ENERGY, PO
 from unitcost.exporter.serving.metrics_drift import DRIFT, NOTIFICATIONS
 from unitcost.exporter.serving.metrics_memo import METHODS, TENANTS, WASTE
 from unitcost.exporter.serving.metrics_plans import BUDGETS, ITEMS, TRAINED
-from unitcost.exporter.serving.metrics_state import EXPORTER, HOST, HTTP_REQUESTS, WORKLOADS
+from unitcost.exporter.serving.metrics_state import (
+    EXPORTER,
+    HOST,
+    HTTP_REQUESTS,
+    WEB_CONFIG,
+    WORKLOADS,
+)
 from unitcost.exporter.serving.metrics_training import TRAINING
 
 SECTIONS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
@@ -42,7 +48,7 @@ SECTIONS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
     ("The host", HOST),
     ("This exporter", EXPORTER),
     ("Whom it tells", NOTIFICATIONS),
-    ("Its web server", (HTTP_REQUESTS,)),
+    ("Its web server", (HTTP_REQUESTS, *WEB_CONFIG)),
 )
 
 METRICS: tuple[Metric, ...] = tuple(

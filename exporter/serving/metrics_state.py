@@ -209,3 +209,21 @@ HTTP_REQUESTS = Metric(
     "requests",
 )
 """Counted by the web server, which is why it is no point of a snapshot (selfmetrics.py)."""
+
+WEB_CONFIG = (
+    Metric(
+        "unitcost_web_config_up",
+        "gauge",
+        "1 if the web configuration file and its certificates are in use as they are, 0 if they "
+        "changed to what cannot be used and the old goes on. Absent where there is none.",
+        (),
+        "0 or 1",
+    ),
+    Metric(
+        "unitcost_web_config_reload_failures_total",
+        "counter",
+        "Times the web configuration file or its certificates changed to what could not be used.",
+        (),
+        "failures",
+    ),
+)

@@ -26,6 +26,7 @@ PIECE = 65_536
 TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 JSON = "application/json"
+HEALTH = frozenset({"/-/healthy", "/-/ready"})
 LIVE = "/api/v1/live"
 """Where the live page finds its figures; relative in the page, so that it works behind a proxy."""
 _REVALIDATE = (b"cache-control", b"no-cache")
@@ -118,8 +119,7 @@ class Pages:
     ) -> None:
         """Answer one request."""
         answer = self._answer(scope["method"], scope["path"], scope)
-        path = scope["path"] if scope["path"] in self._routes else "other"
-        self.answered[path, answer.status] += 1
+        self.count(scope["path"], answer.status)
         headers = [(b"x-content-type-options", b"nosniff"), *answer.headers]
         if answer.status != HTTPStatus.NOT_MODIFIED:  # it has neither
             headers += [
@@ -132,6 +132,10 @@ class Pages:
             end = start + PIECE
             message = {"type": "http.response.body", "body": body[start:end]}
             await send(message | {"more_body": end < len(body)})
+
+    def count(self, path: str, status: int) -> None:
+        """Count an answer, whoever gave it."""
+        self.answered[path if path in self._routes else "other", status] += 1
 
     def _answer(self, method: str, path: str, scope: Scope) -> Answer:
         route = self._routes.get(path)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from unitcost.exporter.gathering.gather import CollectorState
 from unitcost.exporter.ledger.keeper import Health
+from unitcost.exporter.serving.guard.watch import WebFile
 from unitcost.exporter.serving.publish import Points
 from unitcost.pricing.money import PICO
 from unitcost.pricing.sample import NS_PER_SECOND
@@ -66,3 +67,13 @@ def collector_points(states: Mapping[str, CollectorState]) -> Points:
         for kind, count in state.errors.items()
     ]
     return points
+
+
+def web_file_points(file: WebFile | None) -> Points:
+    """How the web configuration file is doing; nothing where there is none."""
+    if file is None:
+        return {}
+    return {
+        "unitcost_web_config_up": [((), float(file.up))],
+        "unitcost_web_config_reload_failures_total": [((), float(file.failures))],
+    }

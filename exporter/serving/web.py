@@ -1,5 +1,7 @@
 """The HTTP server: a thread of its own that answers from a `Source` (`pages.py` has the answers).
 
+`HttpServer` is all of it but the answers, for whoever serves something else.
+
 docs/adr/0003-http-server.md says why it is uvicorn, and what we add to it.
 """
 
@@ -7,15 +9,20 @@ import asyncio
 import logging
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import uvicorn
 
 from unitcost.exporter.serving import connections as web_connections
 from unitcost.exporter.serving.connections import BoundedConnection, ListenError, listen
+from unitcost.exporter.serving.guard.guard import Application, Guard, Refused
+from unitcost.exporter.serving.guard.watch import WebFile
+from unitcost.exporter.serving.handshakes import Arriving
 from unitcost.exporter.serving.pages import Pages, Source
 
-__all__ = ["ListenError", "Source", "WebServer"]
+__all__ = ["HttpServer", "ListenError", "Source", "WebFile", "WebServer"]
 
 _log = logging.getLogger(__name__)
 
@@ -45,14 +52,30 @@ class _Server(uvicorn.Server):
                 self._loop.call_soon_threadsafe(self._told.set)
 
 
-class WebServer:
-    """Serves a `Source` over HTTP from a thread of its own. May be started again once stopped."""
+class HttpServer:
+    """Serves an ASGI application from a thread of its own. May be started again once stopped.
 
-    def __init__(self, address: str, port: int, source: Source) -> None:
-        """Serve `source` at `address` (a name, IPv4 or IPv6) and `port` (0: any free one)."""
-        self._address = address
-        self._port = port
-        self._pages = Pages(source)
+    With a `web` file it listens as that says: TLS, users, limits. Without one anybody is let in.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        application: Application,
+        web: WebFile | None = None,
+        *,
+        open_paths: frozenset[str] = frozenset(),
+        refused: Refused = lambda _path, _status: None,
+    ) -> None:
+        """Serve at `address` (a name, IPv4 or IPv6) and `port` (0: any free one).
+
+        `open_paths` need no password; `refused` is told of requests that were not let through.
+        """
+        self._address, self._port = address, port
+        self._application, self._web = application, web
+        self._guarding = partial(Guard, open_paths=open_paths, refused=refused)
+        self._guard: Guard | None = None
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -61,7 +84,7 @@ class WebServer:
         if self._thread is not None:
             raise RuntimeError("the web server is already running")
         sock = listen(self._address, self._port)
-        server = _Server(_config(self._pages))
+        server = _Server(self._configured())
         thread = threading.Thread(target=_serve, args=(server, sock), name="web", daemon=True)
         # Connections made from here on wait in the socket's queue: no need to wait for the thread.
         port: int = sock.getsockname()[1]
@@ -73,11 +96,37 @@ class WebServer:
         """Finish answers under way, close all connections, end the thread. Twice is no error."""
         if self._server is None or self._thread is None:
             return
+        if self._guard is not None:
+            self._guard.close()
         self._server.stop()
         self._thread.join(STOP_SECONDS)
         if self._thread.is_alive():
             _log.error("the web server did not stop within %s s", STOP_SECONDS)
         self._server = self._thread = None
+
+    def _configured(self) -> uvicorn.Config:
+        if self._web is None:
+            return _config(self._application, BoundedConnection)
+        self._guard = self._guarding(self._application, self._web)
+        return _config(self._guard, partial(Arriving, self._web))
+
+
+class WebServer(HttpServer):
+    """Serves a `Source`: its metrics, its health, and the live page."""
+
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        source: Source,
+        web: WebFile | None = None,
+        *,
+        open_paths: frozenset[str] = frozenset(),
+    ) -> None:
+        """As `HttpServer`, with the pages of `source` as the application."""
+        self._pages = Pages(source)
+        count = self._pages.count
+        super().__init__(address, port, self._pages, web, open_paths=open_paths, refused=count)
 
     def answered(self) -> dict[tuple[str, int], int]:
         """Count of answers so far by path (`other` for unknown ones) and status code."""
@@ -90,11 +139,11 @@ def _serve(server: uvicorn.Server, sock: socket.socket) -> None:
         asyncio.run(server.serve(sockets=[sock]))
 
 
-def _config(pages: Pages) -> uvicorn.Config:
+def _config(application: Application, protocol: Callable[..., asyncio.Protocol]) -> uvicorn.Config:
     """Configure uvicorn: HTTP/1.1 alone, no logging set-up, nothing logged per request."""
     return uvicorn.Config(
-        pages,
-        http=BoundedConnection,
+        application,
+        http=protocol,  # type: ignore[arg-type] # it calls it as a class
         ws="none",
         lifespan="off",
         interface="asgi3",

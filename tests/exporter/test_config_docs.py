@@ -132,8 +132,8 @@ def environ(tmp_path: Path) -> dict[str, str]:
 def test_every_configuration_in_the_pages_loads(
     block: str, tmp_path: Path, environ: dict[str, str]
 ) -> None:
-    """With an empty token wherever it names one."""
-    for name in re.findall(r"bearer_token_file: ([^\s,}]+)", block):
+    """With an empty token, or an empty web configuration, wherever it names one."""
+    for name in re.findall(r"(?:bearer_token|config)_file: ([^\s,}]+)", block):
         (tmp_path / name).touch(mode=0o600)
     loads(block, source="unitcost.yaml", folder=tmp_path, environ=environ)
 

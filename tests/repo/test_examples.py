@@ -44,7 +44,7 @@ def test_every_yaml_example_says_which_file_it_is(fences: list[tuple[str, str, s
     first_lines = {text.split("\n")[0] for _, language, text in fences if language == "yaml"}
     assert "# unitcost.yaml" in first_lines
     known = {"# unitcost.yaml", "# prometheus.yml", "# a pod template", "# prices.yaml"}
-    known |= {"# values.yaml", "# values.yaml of your chart"}
+    known |= {"# web-config.yml", "# values.yaml", "# values.yaml of your chart"}
     known |= {"# in the pod template of the workload"}
     assert {line.split(":")[0] for line in first_lines} <= known
 
@@ -94,6 +94,8 @@ def test_every_prometheus_example_is_accepted_by_promtool(
     texts = [text for _, _, text in fences if text.startswith("# prometheus.yml")]
     assert texts
     for text in texts:
+        for name in re.findall(r"_file: ([\w.-]+)", text):
+            (tmp_path / name).touch()
         file = tmp_path / "prometheus.yml"
         file.write_text(text, encoding="utf-8")
         command = [str(real_tool("promtool")), "check", "config", str(file)]

@@ -1,0 +1,1 @@
+"""The web configuration file that Prometheus' exporters share: who may read, and over what."""
