@@ -1,7 +1,6 @@
 """`unitcost doctor`: what this host lets us read, what it does not, and the mend, a line each."""
 
 import os
-import socket
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -10,7 +9,7 @@ from typing import TextIO
 
 from unitcost.collectors.base import Found, NoData, Reading, Target
 from unitcost.exporter.config.load import Loaded, local_port
-from unitcost.exporter.config.settings import Settings
+from unitcost.exporter.doctor.access import access_finding, port_finding
 from unitcost.exporter.doctor.ask import MAX_PROBLEMS, Explain, Result, Scene, ask, explain
 from unitcost.exporter.doctor.cluster import explain_cgroups, explain_host, explain_kubernetes
 from unitcost.exporter.doctor.devices import explain_nvml
@@ -76,7 +75,8 @@ def findings(loaded: Loaded) -> Iterator[Finding]:
         yield from _workloads(loaded, readings[HOST])
     yield from price_findings(loaded, scene)
     yield from ledger_findings(Path(loaded.settings.ledger.path), mounts(proc))
-    yield _port(loaded.settings)
+    yield port_finding(loaded.settings, loaded.web)
+    yield access_finding(loaded)
 
 
 def _procfs(loaded: Loaded) -> Path:
@@ -175,29 +175,3 @@ def _workloads(loaded: Loaded, host: Reading) -> Iterator[Finding]:
         else:
             mend = "start it, or mend its match; see also `processes` above"
             yield warn("workload", f"{workload.name}: no process of it is seen", mend)
-
-
-def _port(settings: Settings) -> Finding:
-    from unitcost.exporter.serving.connections import ListenError, listen
-
-    address, port = settings.web.address, settings.web.port
-    try:
-        listen(address, port).close()
-    except ListenError as error:
-        if _is_unitcost(address, port):
-            return ok("port", f"{address} port {port}: unitcost is running there")
-        return fail("port", str(error), "set web.address and web.port to what is free")
-    return ok("port", f"{address} port {port} is free")
-
-
-def _is_unitcost(address: str, port: int) -> bool:
-    """Whether what listens there answers as we do."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 - looked up
-    request = f"GET / HTTP/1.0\r\nHost: {host}\r\n\r\n".encode()
-    try:
-        with socket.create_connection((host, port), timeout=2) as connection:
-            connection.sendall(request)
-            with connection.makefile("rb") as answer:
-                return b"<title>unitcost</title>" in answer.read(4096)
-    except (OSError, UnicodeError):
-        return False

@@ -59,5 +59,7 @@ def _checked(value: object, path: str, files: Files) -> WebConfig:
     limit = rate_limit_of(config.rate_limit)
     section, folder = config.tls_server_config, Path(path).parent
     tls = None if section is None else server_tls(section, folder, files)
-    key_file = str(folder / section.key_file) if section and tls else ""
-    return WebConfig(path, tls, users, headers, limit, key_file)
+    if section is None or tls is None:
+        return WebConfig(path, None, users, headers, limit)
+    cert_file, key_file = str(folder / section.cert_file), str(folder / section.key_file)
+    return WebConfig(path, tls, users, headers, limit, cert_file, key_file)

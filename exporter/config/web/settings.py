@@ -92,6 +92,7 @@ class WebConfig:
     users: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
     headers: tuple[tuple[bytes, bytes], ...] = ()
     rate_limit: RateLimit | None = None
+    cert_file: str = ""
     key_file: str = ""
 
     @property

@@ -56,7 +56,7 @@ class Authority:
 
 def authority(folder: Path) -> Authority:
     """A new authority in a new folder."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
     made = ("-keyout", folder / "ca.key", "-out", folder / "ca.pem")
     _openssl("req", "-x509", *kind, "-subj", "/CN=authority", "-days", "30", *made)
