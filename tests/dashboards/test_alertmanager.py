@@ -158,9 +158,10 @@ def test_one_message_about_several(amtool: Amtool, tmp_path: Path) -> None:
 def test_names_can_neither_call_people_nor_make_links(amtool: Amtool, tmp_path: Path) -> None:
     """They come from pods and servers. Links that are only paths are no links."""
     hostile = "<!channel> <http://x|y> & more"
-    paths = {"dashboard_url": "/d/unitcost-drift", "runbook_url": "docs/runbooks/X.md"}
+    page = "docs/runbooks/UnitcostDriftFast.md"
+    paths = {"dashboard_url": "/d/unitcost-drift", "runbook_url": page}
     found = shown(amtool, tmp_path, alert(summary=hostile, description=hostile, **paths))
     escaped = "&lt;!channel&gt; &lt;http://x|y&gt; &amp; more"
     assert found["title"] == escaped
-    assert found["text"] == f"{escaped}\nWhat to do: docs/runbooks/X.md · owner search"
+    assert found["text"] == f"{escaped}\nWhat to do: {page} · owner search"
     assert found["link"] == ""
