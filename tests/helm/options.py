@@ -101,6 +101,52 @@ SIDECAR: dict[str, Values] = {
     "env": {"env": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}]},
 }
 
+CENTRAL: Values = {
+    "central": {"url": "https://costs.example.com", "secret": "token", "caSecret": "authorities"}
+}
+"""An agent that sends what it charged."""
+
+FLEET: Values = {
+    "mode": "deployment",
+    "deployment": {"database": {"secret": "database"}, "tokens": {"secret": "tokens"}},
+}
+"""The fleet's ledger: what has to be named."""
+
+DEPLOYMENT: dict[str, Values] = {
+    "as it comes": {},
+    "several": {
+        "deployment": {
+            "replicas": 3,
+            "port": 8443,
+            "retentionDays": 3650,
+            "database": {"key": "uri"},
+            "tokens": {"key": "agents"},
+            "tolerations": [{"key": "a", "operator": "Exists"}],
+            "podDisruptionBudget": {"enabled": False},
+        },
+        "priorityClass": {"create": True},
+        "config": {"log": {"format": "json"}},
+    },
+    "reached from outside": {
+        "deployment": {
+            "ingress": {
+                "enabled": True,
+                "className": "nginx",
+                "host": "costs.example.com",
+                "tlsSecret": "costs-tls",
+                "annotations": {"nginx.ingress.kubernetes.io/proxy-body-size": "8m"},
+            }
+        },
+        "networkPolicy": {"enabled": True},
+    },
+    "watched": {
+        "serviceMonitor": {"enabled": True},
+        "prometheusRule": {"enabled": True},
+        "dashboards": {"enabled": True},
+    },
+    "pods": {"env": [{"name": "A", "value": "b"}], "affinity": {"podAntiAffinity": {}}},
+}
+
 WEB: Values = {
     "web": {"configSecret": "unitcost-web", "tls": True},
     "podMonitor": {

@@ -1,14 +1,16 @@
 """Every unitcost.yaml that the chart writes is one that the agent takes."""
 
+import importlib
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.helm.charts import Charts, agent_of, configuration, pod_of, the
-from tests.helm.options import DAEMONSET, SIDECAR, Values
+from tests.helm.charts import Charts, agent_of, configuration, merged, pod_of, the
+from tests.helm.options import CENTRAL, DAEMONSET, DEPLOYMENT, FLEET, SIDECAR, Values
 from unitcost.exporter import cli
 
 pytestmark = pytest.mark.real
@@ -24,7 +26,12 @@ RICH: Values = {
 
 
 def checked(text: str, folder: Path) -> None:
-    """Check it as an agent with these mounts would. Files are there, in a folder of the test's."""
+    """Check it as an agent with these mounts would."""
+    assert cli.main(["check-config", str(placed(text, folder))]) == 0
+
+
+def placed(text: str, folder: Path) -> Path:
+    """The file, with a folder of the test's in the place of what is mounted, secrets included."""
     text = text.replace("/var/lib/unitcost", f"{folder}/ledger")
     text = text.replace("/etc/unitcost-secrets", f"{folder}/secrets")
     for value in _files(yaml.safe_load(text), f"{folder}/secrets/"):
@@ -34,7 +41,7 @@ def checked(text: str, folder: Path) -> None:
         path.chmod(0o600)
     file = folder / "unitcost.yaml"
     file.write_text(text, encoding="utf-8")
-    assert cli.main(["check-config", str(file)]) == 0
+    return file
 
 
 def _files(value: Any, below: str) -> list[str]:
@@ -60,6 +67,22 @@ def test_the_sidecar_takes_it(beside: Charts, name: str, scope: str, tmp_path: P
     """With each option, in each scope."""
     values: Values = {**SIDECAR[name], "sidecar": {"scope": scope}}
     checked(configuration(beside.render({"unitcost": values})), tmp_path)
+
+
+@pytest.mark.skipif(not find_spec("unitcost.exporter.config.central"), reason="not there yet")
+def test_an_agent_that_sends_takes_it(charts: Charts, tmp_path: Path) -> None:
+    """To the fleet's ledger, with a token from a secret."""
+    checked(configuration(charts.render(CENTRAL)), tmp_path)
+
+
+@pytest.mark.skipif(not find_spec("unitcost.exporter.config.central"), reason="not there yet")
+@pytest.mark.parametrize("name", DEPLOYMENT)
+def test_the_fleet_s_ledger_takes_it(charts: Charts, name: str, tmp_path: Path) -> None:
+    """With each option; it has a file of its own kind."""
+    text = configuration(charts.render(merged(FLEET, DEPLOYMENT[name])))
+    central = importlib.import_module("unitcost.exporter.config.central")
+    settings = central.load_central(str(placed(text, tmp_path)))
+    assert settings.web.port == yaml.safe_load(text)["web"]["port"]
 
 
 def test_what_the_user_says_goes_first(charts: Charts) -> None:

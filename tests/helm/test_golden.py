@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.helm.charts import LOADER, Charts, Manifest, agent_of, merged, pod_of, the
-from tests.helm.options import DAEMONSET, WEB, Values
+from tests.helm.options import CENTRAL, DAEMONSET, DEPLOYMENT, FLEET, WEB, Values
 
 pytestmark = pytest.mark.real
 GOLDEN = Path(__file__).parents[1] / "golden" / "helm"
@@ -19,10 +19,13 @@ FIRST = "0.1.0-daemonset.yaml"
 ALL: Values = {}
 for _name in ("config", "api", "host", "training", "secrets", "pod monitor", "network"):
     ALL = merged(ALL, DAEMONSET[_name])
+ALL = merged(ALL, CENTRAL)
 CASES: dict[str, Values] = {
     "daemonset": {},
     "daemonset-options": ALL,
     "daemonset-web": WEB,
+    "deployment": FLEET,
+    "deployment-ingress": merged(FLEET, DEPLOYMENT["reached from outside"]),
 }
 
 
@@ -36,8 +39,8 @@ def compare(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_node_s_agent_is_what_was_recorded(charts: Charts, name: str) -> None:
-    """As it comes, with options, and behind TLS."""
+def test_what_is_installed_is_what_was_recorded(charts: Charts, name: str) -> None:
+    """Each mode as it comes, with options, and behind TLS."""
     compare(name, charts.text(CASES[name]))
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.helm.charts import Charts, agent_of, pod_of, the
-from tests.helm.options import DAEMONSET, Values
+from tests.helm.charts import Charts, agent_of, merged, pod_of, the
+from tests.helm.options import DAEMONSET, DEPLOYMENT, FLEET, Values
 from unitcost.exporter import cli
 
 pytestmark = pytest.mark.real
@@ -53,6 +53,14 @@ def test_what_is_done_is_not_asked_for(telling: Charts) -> None:
     text = notes(telling, {**values, "image": {"repository": "example.com/unitcost"}})
     for done in ("no dollars", "image.repository", "split equally", "Nobody scrapes"):
         assert done not in text
+
+
+def test_the_fleet_s_ledger(telling: Charts) -> None:
+    """How agents reach it, once they can."""
+    assert "nothing ends TLS yet" in notes(telling, FLEET)
+    text = notes(telling, merged(FLEET, DEPLOYMENT["reached from outside"]))
+    assert 'url: "https://costs.example.com"' in text
+    assert "no dollars" not in text
 
 
 @pytest.mark.parametrize("version", ["1.28", "1.29"])

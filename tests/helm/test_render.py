@@ -1,5 +1,6 @@
 """Every mode and option renders to what Kubernetes takes, from the oldest version to the newest."""
 
+import json
 import subprocess
 import tomllib
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 import yaml
 
 from tests.helm.charts import NEWEST, OLDEST, Charts, Refused, agent_of, merged, pod_of, the
-from tests.helm.options import DAEMONSET, SIDECAR, WEB, Values
+from tests.helm.options import CENTRAL, DAEMONSET, DEPLOYMENT, FLEET, SIDECAR, WEB, Values
 from tests.helm.valid import VERSIONS, faults
 
 pytestmark = pytest.mark.real
@@ -20,16 +21,10 @@ for _name, _values in DAEMONSET.items():
 
 def test_helm_s_own_check_has_nothing_to_say(charts: Charts) -> None:
     """With warnings as errors; in each mode."""
-    for mode in ("daemonset", "sidecar"):
-        command: list[str | Path] = [
-            charts.helm,
-            "lint",
-            "--strict",
-            charts.folder,
-            "--set",
-            f"mode={mode}",
-        ]
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [str(charts.helm), "lint", "--strict", str(charts.folder), "-f", "-"]
+    for values in ({}, {"mode": "sidecar"}, FLEET):
+        given = json.dumps(values)
+        run = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stdout + run.stderr
 
 
@@ -45,11 +40,31 @@ def test_the_sidecar_is_valid(beside: Charts, version: str) -> None:
     assert faults(beside.render({}, version), version) == []
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_fleet_s_ledger_is_valid(charts: Charts, version: str) -> None:
+    """With a way in from outside."""
+    values = merged(FLEET, DEPLOYMENT["reached from outside"])
+    assert faults(charts.render(values, version), version) == []
+
+
+OTHERS = {"web": WEB, "central": CENTRAL, "everything": EVERYTHING}
+OTHERS["certificates"] = merged(WEB, {"web": {"clientCertificates": True}})
+
+
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
-@pytest.mark.parametrize("name", [*DAEMONSET, "web", "everything"])
+@pytest.mark.parametrize("name", DEPLOYMENT)
+def test_each_option_of_the_fleet_s_ledger_is_valid(
+    charts: Charts, name: str, version: str
+) -> None:
+    """One by one."""
+    assert faults(charts.render(merged(FLEET, DEPLOYMENT[name]), version), version) == []
+
+
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+@pytest.mark.parametrize("name", [*DAEMONSET, *OTHERS])
 def test_each_option_is_valid(charts: Charts, name: str, version: str) -> None:
     """Alone, and all of them together."""
-    values = DAEMONSET.get(name, WEB if name == "web" else EVERYTHING)
+    values = DAEMONSET.get(name) or OTHERS[name]
     assert faults(charts.render(values, version), version) == []
 
 

@@ -16,13 +16,15 @@ from tests.helm.charts import (
     pod_of,
     the,
 )
-from tests.helm.options import DAEMONSET, SIDECAR, WEB, Values
+from tests.helm.options import DAEMONSET, DEPLOYMENT, FLEET, SIDECAR, WEB, Values
 from tests.helm.pod_security import restricted
 from unitcost.collectors.kube import apiserver
 from unitcost.collectors.kube.apiserver import ApiServer
 from unitcost.collectors.kube.train_jobs import JobSet
 
 pytestmark = pytest.mark.real
+
+PATH = "/v1/charges"
 
 
 def daemon(charts: Charts, values: Values | None = None) -> Manifest:
@@ -101,6 +103,37 @@ def test_the_sidecar_passes_the_restricted_profile(beside: Charts, name: str, ve
     assert restricted(pod) == []
 
 
+@pytest.mark.parametrize("name", DEPLOYMENT)
+def test_the_fleet_s_ledger_passes_the_restricted_profile(charts: Charts, name: str) -> None:
+    """It has neither a token nor a role, and reads its secrets as its own group."""
+    manifests = charts.render(merged(FLEET, DEPLOYMENT[name]))
+    pod = pod_of(the(manifests, "Deployment"))
+    assert restricted(pod) == []
+    assert pod["automountServiceAccountToken"] is False
+    assert _rules(manifests) == set()
+    secrets = [each["secret"] for each in pod["volumes"] if "secret" in each]
+    assert {each["secretName"] for each in secrets} == {"database", "tokens"}
+    assert {each["defaultMode"] for each in secrets} == {0o440}
+    assert pod["securityContext"]["fsGroup"] == 65532
+
+
+def test_from_outside_the_fleet_s_ledger_takes_deliveries_and_nothing_else(
+    charts: Charts,
+) -> None:
+    """Over TLS; the budget lets nodes be drained."""
+    manifests = charts.render(merged(FLEET, DEPLOYMENT["reached from outside"]))
+    ingress = the(manifests, "Ingress")["spec"]
+    (rule,) = ingress["rules"]
+    (path,) = rule["http"]["paths"]
+    assert (path["path"], path["pathType"]) == (PATH, "Exact")
+    assert ingress["tls"] == [{"hosts": [rule["host"]], "secretName": "costs-tls"}]
+    service = the(manifests, "Service")
+    assert path["backend"]["service"]["name"] == service["metadata"]["name"]
+    selector = the(manifests, "PodDisruptionBudget")["spec"]["selector"]
+    assert selector == the(manifests, "Deployment")["spec"]["selector"]
+    assert the(manifests, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+
+
 def test_the_restricted_profile_is_not_passed_by_just_anybody(charts: Charts) -> None:
     """The node's agent does not: it is root and mounts the host's folders."""
     told = " ".join(restricted(daemon(charts, DAEMONSET["host"])))
@@ -142,6 +175,7 @@ def test_no_secret_is_rendered(charts: Charts, beside: Charts) -> None:
     for name in ("secrets", "pods"):
         assert of_kind(charts.render(DAEMONSET[name]), "Secret") == []
     manifests = [*charts.render(DAEMONSET["secrets"]), *charts.render(WEB), *beside.render()]
+    manifests += charts.render(FLEET)
     assert of_kind(manifests, "Secret") == []
     told = [path for each in manifests for path, _ in leaves(each)]
     assert [path for path in told if re.search(r"(?i)password$|token$", path)] == [

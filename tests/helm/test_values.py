@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.helm.charts import Charts, Refused
+from tests.helm.charts import Charts, Refused, merged
+from tests.helm.options import FLEET
 
 CHART = Path(__file__).parents[2] / "deploy" / "helm" / "unitcost"
 
@@ -55,6 +56,9 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown peer": ({"networkPolicy": {"from": [{"pods": {}}]}}, "pods"),
     "an unknown variable": ({"env": [{"name": "A", "val": "b"}]}, "val"),
     "an unknown scope": ({"sidecar": {"scope": "node"}}, "sidecar.scope"),
+    "a fleet's ledger without TLS": ({"central": {"url": "http://costs"}}, "central.url"),
+    "a database's address": ({"deployment": {"database": {"url": "x"}}}, "url"),
+    "half a replica": ({"deployment": {"replicas": 0.5}}, "deployment.replicas"),
     "a volume without a name": ({"extraVolumes": [{"emptyDir": {}}]}, "name"),
 }
 
@@ -83,6 +87,9 @@ def test_bad_values_are_refused_by_name(charts: Charts, name: str) -> None:
             "podMonitor.enabled and serviceMonitor.enabled",
         ),
         ({"serviceMonitor": {"enabled": True}}, "service.enabled"),
+        ({"mode": "deployment"}, "deployment.database.secret"),
+        ({**FLEET, "web": {"tls": True}}, "deployment.ingress"),
+        (merged(FLEET, {"deployment": {"ingress": {"enabled": True}}}), "deployment.ingress"),
     ],
 )
 def test_values_that_contradict_each_other_are_refused(

@@ -1,7 +1,7 @@
 {{/* unitcost.yaml: what follows from the mode and from what is mounted, under what `config` says. */}}
 {{- define "unitcost.config" -}}
 {{- $own := include (printf "unitcost.config.%s" .Values.mode) . | fromYaml -}}
-{{- $shared := include "unitcost.config.shared" . | fromYaml -}}
+{{- $shared := ternary "{}" (include "unitcost.config.shared" .) (eq .Values.mode "deployment") | fromYaml -}}
 {{- mergeOverwrite $own $shared (deepCopy .Values.config) | toYaml -}}
 {{- end -}}
 
@@ -12,6 +12,16 @@ web:
   config_file: /etc/unitcost-secrets/web/{{ .Values.web.configKey }}
   health_without_auth: true
   {{- end }}
+{{- with .Values.central }}
+{{- if .url }}
+central:
+  url: {{ .url }}
+  token_file: /etc/unitcost-secrets/central/{{ .key }}
+  {{- if .caSecret }}
+  ca_file: /etc/unitcost-secrets/central-ca/{{ .caKey }}
+  {{- end }}
+{{- end }}
+{{- end }}
 {{- if or .Values.notify.slack.secret .Values.notify.webhook.secret }}
 notify:
   {{- if .Values.notify.slack.secret }}
@@ -80,4 +90,12 @@ collectors:
   training:
     enabled: {{ .Values.training.enabled }}
     directories: [/run/unitcost/train]
+{{- end -}}
+
+{{- define "unitcost.config.deployment" -}}
+database_url_file: /etc/unitcost-secrets/database/{{ .Values.deployment.database.key }}
+tokens_file: /etc/unitcost-secrets/tokens/{{ .Values.deployment.tokens.key }}
+retention_days: {{ .Values.deployment.retentionDays }}
+web:
+  port: {{ .Values.deployment.port }}
 {{- end -}}

@@ -70,8 +70,19 @@ image: {{ include "unitcost.image" . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 {{- end -}}
 
+{{- define "unitcost.port" -}}
+{{ ternary .Values.deployment.port .Values.web.port (eq .Values.mode "deployment") }}
+{{- end -}}
+
 {{- define "unitcost.ask" -}}
-httpGet: {path: {{ index . 1 }}, port: {{ (index . 0).Values.web.port }}, scheme: {{ ternary "HTTPS" "HTTP" (index . 0).Values.web.tls }}}
+{{- $path := index . 1 -}}
+{{- with index . 0 -}}
+{{- if .Values.web.clientCertificates -}}
+tcpSocket: {port: {{ include "unitcost.port" . }}}
+{{- else -}}
+httpGet: {path: {{ $path }}, port: {{ include "unitcost.port" . }}, scheme: {{ ternary "HTTPS" "HTTP" .Values.web.tls }}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "unitcost.liveness" -}}
@@ -174,11 +185,22 @@ seccompProfile:
 {{- with .Values.web.configSecret }}
 web: {{ . }}
 {{- end }}
+{{- if eq .Values.mode "deployment" }}
+database: {{ .Values.deployment.database.secret }}
+tokens: {{ .Values.deployment.tokens.secret }}
+{{- else }}
+{{- with .Values.central.secret }}
+central: {{ . }}
+{{- end }}
+{{- with .Values.central.caSecret }}
+central-ca: {{ . }}
+{{- end }}
 {{- with .Values.notify.slack.secret }}
 slack: {{ . }}
 {{- end }}
 {{- with .Values.notify.webhook.secret }}
 webhook: {{ . }}
+{{- end }}
 {{- end }}
 {{- end -}}
 
@@ -201,7 +223,7 @@ priorityClassName: {{ .Values.priorityClassName }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.tolerations }}
+{{- with ternary .Values.deployment.tolerations .Values.tolerations (eq .Values.mode "deployment") }}
 tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}

@@ -1,7 +1,7 @@
 {{- define "unitcost.notes" -}}
 unitcost {{ .Chart.AppVersion }} ({{ .Values.mode }}). What to look at next:
 {{ include (printf "unitcost.notes.%s" .Values.mode) . }}
-{{- if not .Values.config.price }}
+{{- if and (not .Values.config.price) (ne .Values.mode "deployment") }}
 * Nothing has a price yet: set `config.price` (docs/prices.md). Until then seconds and tokens are counted, and no dollars.
 {{- end }}
 {{- if eq .Values.image.repository "unitcost" }}
@@ -46,4 +46,20 @@ unitcost {{ .Chart.AppVersion }} ({{ .Values.mode }}). What to look at next:
 {{ include "unitcost.sidecar.volumes" (list . false) | indent 4 }}
 * What does it see?
     kubectl exec POD -c unitcost -- unitcost doctor --config /etc/unitcost/unitcost.yaml
+{{- end -}}
+
+{{- define "unitcost.notes.deployment" }}
+{{- $name := include "unitcost.fullname" . }}
+* Is it ready? It is not while the database is away.
+    kubectl -n {{ .Release.Namespace }} rollout status deployment/{{ $name }}
+* The image must be the one with PostgreSQL in it: `--target report` of the Dockerfile.
+{{- if .Values.deployment.ingress.enabled }}
+* Agents, in their own release:
+    central: {url: "https://{{ .Values.deployment.ingress.host }}", secret: THE_AGENT_S_TOKEN}
+{{- else }}
+* Agents send over https alone, and nothing ends TLS yet: set `deployment.ingress`, or a gateway of your own, to
+  {{ $name }}.{{ .Release.Namespace }}.svc:{{ .Values.deployment.port }}.
+{{- end }}
+* Who delivers, and who is late? `unitcost_fleet_agents` and `unitcost_fleet_agents_late` of
+    kubectl -n {{ .Release.Namespace }} port-forward deployment/{{ $name }} {{ .Values.deployment.port }}
 {{- end -}}
