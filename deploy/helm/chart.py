@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +22,59 @@ from unitcost.dashboards.settings import Settings
 CHART = Path(__file__).parent / "unitcost"
 BEGIN, END = "<!-- values -->\n", "<!-- end of values -->\n"
 _KEY = re.compile(r"( *)([A-Za-z]+):")
+_MATCHER = re.compile(r'(\w+) (=~|=) "(.*)"')
+_BETWEEN = re.compile(r"(?:^{{/\*.*\*/}}|(?<=end }}))\s+(?={{ define)")
 _COMMENT = re.compile(r" *# ?(-- )?(.*)")
 
 
 def generated(settings: Settings) -> Iterator[tuple[str, str]]:
     """What goes into the chart's `files`: dashboards, without the white space, and rules."""
-    for path, text in build(settings).items():
+    built = build(settings)
+    for path, text in built.items():
         if path.startswith("dashboards/"):
             yield path, json.dumps(json.loads(text), separators=(",", ":"), sort_keys=True) + "\n"
         elif path == "rules/unitcost.yaml":
             yield "rules.yaml", text
+    yield "alertmanager.json", json.dumps(alertmanager_config(built), indent=1) + "\n"
+
+
+def alertmanager_config(built: Mapping[str, str]) -> dict[str, Any]:
+    """The example for Alertmanager as its operator has it, without the receiver's address.
+
+    Such a receiver cannot bring a template's file, so each of its texts brings what it uses.
+    """
+    example = yaml.safe_load(built["alertmanager/alertmanager.yml"])
+    (route,) = example["route"]["routes"]
+    (slack,) = (each for each in example["receivers"] if "slack_configs" in each)
+    (message,) = slack["slack_configs"]
+    defined = _BETWEEN.sub("", built["alertmanager/unitcost.tmpl"]).strip()
+    texts = {key: defined + text for key, text in message.items() if isinstance(text, str)}
+    del texts["api_url_file"]
+    return {
+        "route": {
+            **{_camel(key): each for key, each in route.items() if key != "matchers"},
+            "matchers": _matchers(route["matchers"]),
+        },
+        "inhibitRules": [
+            {
+                "sourceMatch": _matchers(rule["source_matchers"]),
+                "targetMatch": _matchers(rule["target_matchers"]),
+                "equal": rule["equal"],
+            }
+            for rule in example["inhibit_rules"]
+        ],
+        "message": {"sendResolved": True, **{_camel(key): text for key, text in texts.items()}},
+    }
+
+
+def _camel(key: str) -> str:
+    first, *others = key.split("_")
+    return first + "".join(each.capitalize() for each in others)
+
+
+def _matchers(texts: Iterable[str]) -> list[dict[str, str]]:
+    parts = (_MATCHER.fullmatch(text) for text in texts)
+    return [{"name": m[1], "matchType": m[2], "value": m[3]} for m in parts if m]
 
 
 def make(folder: Path, settings: Settings) -> Path:

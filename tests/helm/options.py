@@ -72,6 +72,7 @@ DAEMONSET: dict[str, Values] = {
     },
     "rules and dashboards": {
         "prometheusRule": {"enabled": True},
+        "alertmanagerConfig": {"enabled": True, "secret": "slack", "labels": {"a": "b"}},
         "dashboards": {"enabled": True, "annotations": {"grafana_folder": "unitcost"}},
     },
     "network": {

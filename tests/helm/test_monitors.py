@@ -3,6 +3,8 @@
 import base64
 import gzip
 import json
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -146,6 +148,50 @@ def test_straight_from_a_checkout_it_says_what_is_missing(charts: Charts, root: 
     """Rules and dashboards are generated: without them all else can be installed."""
     chart = root / "deploy" / "helm" / "unitcost"
     assert charts.render({}, folder=chart) == charts.render()
-    for name in ("dashboards", "prometheusRule"):
+    for name in ("alertmanagerConfig", "dashboards", "prometheusRule"):
         with pytest.raises(Exception, match=r"\./dev chart"):
             charts.text({name: {"enabled": True}}, folder=chart)
+
+
+def test_alertmanager_tells_slack_what_its_example_tells(
+    charts: Charts, real_tool: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """The operator's form of alertmanager.yml: the same route and quiet, and the same texts."""
+    config = the(charts.render(DAEMONSET["rules and dashboards"]), "AlertmanagerConfig")["spec"]
+    built = build(Settings())
+    example = yaml.safe_load(built["alertmanager/alertmanager.yml"])
+    (receiver,) = config["receivers"]
+    assert receiver["name"] == config["route"]["receiver"]
+    (message,) = receiver["slackConfigs"]
+    assert message["apiURL"] == {"name": "slack", "key": "url"}
+    assert config["route"]["groupBy"] == example["route"]["routes"][0]["group_by"]
+    for given, rule in zip(config["inhibitRules"], example["inhibit_rules"], strict=True):
+        for key, its in (("sourceMatch", "source_matchers"), ("targetMatch", "target_matchers")):
+            assert [_matcher(each) for each in given[key]] == rule[its]
+        assert given["equal"] == rule["equal"]
+
+    amtool = str(real_tool("amtool"))
+    texts = example["receivers"][1]["slack_configs"][0]
+    named = {"titleLink": "title_link"}
+    nothing = tmp_path / "nothing.tmpl"
+    nothing.write_text("", encoding="utf-8")
+    templates = tmp_path / "unitcost.tmpl"
+    templates.write_text(built["alertmanager/unitcost.tmpl"], encoding="utf-8")
+    for key in ("title", "titleLink", "text", "fallback", "color"):
+        shown = _shown(amtool, nothing, message[key])
+        assert shown == _shown(amtool, templates, texts[named.get(key, key)])
+        assert shown or key == "titleLink"
+
+
+def _matcher(given: dict[str, str]) -> str:
+    """As alertmanager.yml writes it."""
+    return f'{given["name"]} {given["matchType"]} "{given["value"]}"'
+
+
+def _shown(amtool: str, templates: Path, text: str) -> str:
+    """What Alertmanager makes of a text, for alerts of its own."""
+    command = [amtool, "template", "render", f"--template.glob={templates}"]
+    run = subprocess.run(
+        [*command, f"--template.text={text}"], capture_output=True, text=True, check=True
+    )
+    return run.stdout.removesuffix("\n")

@@ -9,7 +9,13 @@ from kubernetes_validate import utils
 from referencing import Registry, Resource
 
 VERSIONS = tuple(dict.fromkeys(map(utils.major_minor, utils.all_versions())))
-OPERATORS = {"PodMonitor", "ServiceMonitor", "PrometheusRule", "SecurityContextConstraints"}
+OPERATORS = {
+    "AlertmanagerConfig",
+    "PodMonitor",
+    "PrometheusRule",
+    "SecurityContextConstraints",
+    "ServiceMonitor",
+}
 """Kinds of custom resources, of which these schemas know nothing."""
 
 
