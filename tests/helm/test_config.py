@@ -30,6 +30,15 @@ def checked(text: str, folder: Path) -> None:
     assert cli.main(["check-config", str(placed(text, folder))]) == 0
 
 
+def taken_in(text: str, folder: Path) -> None:
+    """Check it as `unitcost central` would."""
+    if not find_spec("unitcost.exporter.config.central"):
+        pytest.skip("not there yet")
+    central = importlib.import_module("unitcost.exporter.config.central")
+    settings = central.load_central(str(placed(text, folder)))
+    assert settings.web.port == yaml.safe_load(text)["web"]["port"]
+
+
 def placed(text: str, folder: Path) -> Path:
     """The file, with a folder of the test's in the place of what is mounted, secrets included."""
     text = text.replace("/var/lib/unitcost", f"{folder}/ledger")
@@ -75,14 +84,10 @@ def test_an_agent_that_sends_takes_it(charts: Charts, tmp_path: Path) -> None:
     checked(configuration(charts.render(CENTRAL)), tmp_path)
 
 
-@pytest.mark.skipif(not find_spec("unitcost.exporter.config.central"), reason="not there yet")
 @pytest.mark.parametrize("name", DEPLOYMENT)
 def test_the_fleet_s_ledger_takes_it(charts: Charts, name: str, tmp_path: Path) -> None:
     """With each option; it has a file of its own kind."""
-    text = configuration(charts.render(merged(FLEET, DEPLOYMENT[name])))
-    central = importlib.import_module("unitcost.exporter.config.central")
-    settings = central.load_central(str(placed(text, tmp_path)))
-    assert settings.web.port == yaml.safe_load(text)["web"]["port"]
+    taken_in(configuration(charts.render(merged(FLEET, DEPLOYMENT[name]))), tmp_path)
 
 
 def test_what_the_user_says_goes_first(charts: Charts) -> None:

@@ -1,6 +1,7 @@
 """Values on the pages work: they render, and Kubernetes and the agent would take the result."""
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tests.helm.charts import (
     pod_of,
     the,
 )
-from tests.helm.test_config import checked
+from tests.helm.test_config import checked, taken_in
 from tests.helm.valid import faults
 
 pytestmark = pytest.mark.real
@@ -40,7 +41,10 @@ def test_the_values_on_the_pages_work(
     for version in (OLDEST, NEWEST):
         manifests: list[Manifest] = (beside if yours else charts).render(values, version)
         assert faults(manifests, version) == []
-    checked(configuration(manifests), tmp_path)
+    if values.get("mode") == "deployment":
+        taken_in(configuration(manifests), tmp_path)
+    elif "central" not in values or find_spec("unitcost.exporter.config.central"):
+        checked(configuration(manifests), tmp_path)
 
 
 def test_the_sidecar_by_hand_is_that_of_the_chart(beside: Charts) -> None:
