@@ -97,6 +97,11 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
         from unitcost.exporter import item_commands
 
         item_commands.add_arguments(items)
+    report = add("report", _report, "what was charged, by workload, owner, day, run, and so on")
+    if arguments and arguments[0] == "report":
+        from unitcost.exporter.report import command as report_command
+
+        report_command.add_arguments(report)
     demo = add("demo", _demo, "a real model server and training loop on this host, priced live")
     if arguments and arguments[0] == "demo":
         from unitcost.exporter.demo import run
@@ -315,6 +320,15 @@ def _items(arguments: argparse.Namespace) -> int:
     from unitcost.exporter import item_commands
 
     return item_commands.main(loaded, arguments)
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    loaded = _loaded(arguments.config)
+    if loaded is None:
+        return BAD_USAGE
+    from unitcost.exporter.report import command
+
+    return command.main(loaded, arguments)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -76,8 +76,7 @@ class Run:
 
     `place` is where its present attempt is, `peak` how far any earlier one got. `moved`: the
     present attempt has got somewhere, or nobody saw it begin. `attempts`: how many there were.
-    `tells_again`: nothing speaks against it that all that was done again was seen. `hosts`: on how
-    many hosts its processes were said to be, last.
+    `tells_again`: nothing speaks against it that all that was done again was seen.
     """
 
     workload: str
@@ -100,7 +99,6 @@ class Run:
     lost: Lost = field(default_factory=Lost)
     pace: Pace | None = None
     corrected_pico: int = 0
-    hosts: int = 1
 
     @property
     def cost_pico(self) -> int | None:

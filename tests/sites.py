@@ -16,6 +16,7 @@ from unitcost.exporter.settling.batch import (
     ItemRow,
     Opening,
     SlotRow,
+    UnitRow,
     WatchRow,
     WorkloadRow,
 )
@@ -124,6 +125,7 @@ class MemoryLedger:
     watches: dict[tuple[str, str], WatchRow] = field(default_factory=dict)
     items: dict[ItemKey, ItemRow] = field(default_factory=dict)
     item_charges: dict[ItemChargeKey, ItemAmount] = field(default_factory=dict)
+    units: dict[UnitRow, int] = field(default_factory=dict)
     state: str = ""
     readable: bool = True
 
@@ -154,6 +156,8 @@ class MemoryLedger:
             sums = self.item_charges.setdefault(item, ItemAmount())
             sums.pico += more.pico
             sums.units_micro += more.units_micro
+        for unit, micro in batch.units.items():
+            self.units[unit] = self.units.get(unit, 0) + micro
         self.state = batch.state
 
     def counters_sum(self, metric: str) -> int:

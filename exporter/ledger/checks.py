@@ -1,5 +1,6 @@
 """What must hold in a ledger, wherever it lies: every dollar accrued is charged, once."""
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -62,9 +63,18 @@ def reading(place: str | Place) -> Iterator[Connection]:
 
 
 def read_only(path: str | Path) -> sqlite3.Connection:
-    """A SQLite file, to be read alone."""
-    uri = f"{Path(path).absolute().as_uri()}?mode=ro"
-    return sqlite3.connect(uri, uri=True, isolation_level=None)
+    """A SQLite file, to be read alone.
+
+    Whoever opens a file with a write-ahead log makes two more beside it, and only who may write
+    takes them away again. Left behind, they would belong to who ran a command, and keep the
+    exporter from its ledger. So where nobody has it open it is opened for writing, and not written.
+    """
+    file = Path(path).absolute()
+    used = file.with_name(file.name + "-wal").exists()
+    mode = "ro" if used or not os.access(file, os.W_OK) else "rw"
+    connection = sqlite3.connect(f"{file.as_uri()}?mode={mode}", uri=True, isolation_level=None)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
 
 
 _SUMS = """

@@ -25,6 +25,8 @@ from sqlalchemy import (
 from unitcost.pricing.drift import Sums
 
 SCHEMA_VERSION = 4
+UNITS_SINCE = "units_since"
+"""In `meta`, where a version without units by the hour began: the hour of the first with them."""
 NAME = String(128)
 CODE = String(32)
 RATE = String(40)

@@ -26,7 +26,7 @@ from unitcost.exporter.ledger.engines import LedgerCorrupt as LedgerCorrupt
 from unitcost.exporter.ledger.engines import LedgerError as LedgerError
 from unitcost.exporter.ledger.engines import Place, engine_of, ledger_error
 from unitcost.exporter.ledger.migrations import NoWay, migrate
-from unitcost.exporter.ledger.schema import SCHEMA_VERSION, Tables
+from unitcost.exporter.ledger.schema import SCHEMA_VERSION, UNITS_SINCE, Tables
 from unitcost.exporter.ledger.statements import Statements
 from unitcost.exporter.settling.batch import KEEP_HOURS, RECENT_HOURS, Batch, Opening
 from unitcost.pricing.budget import Past
@@ -62,7 +62,7 @@ class Ledger:
         `born`: what a new ledger is called, and how many commits it goes on from.
         """
         with self._transaction() as connection:
-            self._bring_up_to_date(connection, born or Born(uuid4().hex))
+            self._bring_up_to_date(connection, born or Born(uuid4().hex), now_ns)
             hour = hour_of(now_ns)
             opening = ledger_rows.read_opening(
                 connection, self._tables, hour - RECENT_HOURS, hour - KEEP_HOURS
@@ -175,7 +175,7 @@ class Ledger:
         except PoolTimeout as error:
             raise ledger_error(self.path, error) from error
 
-    def _bring_up_to_date(self, connection: Connection, born: Born) -> None:
+    def _bring_up_to_date(self, connection: Connection, born: Born, now_ns: int) -> None:
         """Make tables where there are none, and those of an older version what they are now."""
         meta, state = self._tables.meta, self._tables.state
         version = self._version(connection)
@@ -191,9 +191,13 @@ class Ledger:
             now = meta.c.name == "schema_version"
             connection.execute(update(meta).where(now).values(value=str(SCHEMA_VERSION)))
         unmarked = version is not None and not inspect(connection).has_table("unsent")
+        uncounted = version is not None and not inspect(connection).has_table("unit_count")
         self._tables.metadata.create_all(connection)
         if unmarked:
             unsent_rows.mark_all(connection, self._tables)
+        if uncounted:
+            since = {"name": UNITS_SINCE, "value": str(hour_of(now_ns))}
+            connection.execute(insert(meta), [since])
         if version is None:
             fresh = [{"name": "schema_version", "value": str(SCHEMA_VERSION)}]
             connection.execute(insert(meta), fresh)

@@ -60,8 +60,6 @@ class RunBook:
         for key, group in self.groups.items():
             for subject in group:
                 self._meet(subject, key, metered_since_ns, now_ns)
-            if (run := self.books.runs[key]).hosts != self.hosts[key]:
-                self.books.put_run(replace(run, hosts=self.hosts[key]))
         self.outlooks = {
             key: outlook_of(group, self.books.runs[key], self.outlooks.get(key))
             for key, group in self.groups.items()
