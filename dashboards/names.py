@@ -43,6 +43,8 @@ class Recorded(StrEnum):
     CAUSE = "unitcost:drift_cause:info"
     OWNER = "unitcost:workload_owner:info"
     COST = "unitcost:workload_cost:usd_per_day"
+    REQUEST_COST = "unitcost:request_cost:usd"
+    SECOND_CHARGE = "unitcost:second_charge:info"
     RUN_COST = "unitcost:run_cost:usd"
     RUN_PROJECTED = "unitcost:run_projected_cost:usd"
     RUN_ALLOWED = "unitcost:run_allowed_cost:usd"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from textwrap import dedent, indent
 
-from unitcost.dashboards.names import WORKLOAD, Recorded, by
+from unitcost.dashboards.names import TARGET, WORKLOAD, Recorded, by
 from unitcost.dashboards.rules.model import Recording
 from unitcost.dashboards.settings import Settings, number
 
@@ -20,6 +20,11 @@ def block(text: str, **parts: str) -> str:
             line = line.replace(f"<{name}>", part)
         lines.append(line)
     return "\n".join(lines)
+
+
+def once(expr: str) -> str:
+    """Dollars, or what is held for them, without those that another exporter charges as well."""
+    return f"{expr} unless on ({by(*TARGET)}) {Recorded.SECOND_CHARGE}"
 
 
 def latch(record: str, on: Sequence[str], stay: str, enter: str, matchers: str = "") -> str:

@@ -4,10 +4,10 @@ from unitcost.dashboards.boards import variables
 from unitcost.dashboards.boards.layout import Row, dashboard
 from unitcost.dashboards.boards.library import Board, Panel
 from unitcost.dashboards.boards.panels import Column, Columns, lines, number, table, timeline
-from unitcost.dashboards.boards.query import DAY, HOST, RANGE, Query, money, rate
+from unitcost.dashboards.boards.query import COST, DAY, HOST, RANGE, Query, money, rate
 from unitcost.dashboards.names import Uid
+from unitcost.dashboards.promql import once
 
-COST = "unitcost_cost_usd_total"
 DEVICE = "{{instance}} {{device}}"
 BY = "instance, device"
 
@@ -42,7 +42,7 @@ def devices() -> Board:
 
 
 def _now() -> tuple[Panel, ...]:
-    gpus = f'{HOST}, resource=~"gpu:.*"'
+    idle = f'{HOST}, resource=~"gpu:.*", state="idle"'
     return (
         number(
             "Accelerators",
@@ -62,7 +62,7 @@ def _now() -> tuple[Panel, ...]:
             "Idle accelerators per day ($currency)",
             "What accelerators cost that are held and not busy, or held by nobody.",
             "short",
-            Query(money(f'{DAY} * sum (rate({COST}{{{gpus}, state="idle"}}[$__rate_interval]))')),
+            Query(money(f"{DAY} * {rate(COST, idle, '')}")),
         ),
         number(
             "Power",
@@ -107,7 +107,7 @@ def _holders() -> Panel:
     labels = "instance, resource, workload"
     held = rate("unitcost_held_seconds_total", HOST, labels, RANGE)
     idle = rate("unitcost_held_seconds_total", f'{HOST}, state="idle"', labels, RANGE)
-    spent = f"sum by ({labels}) (increase({COST}{{{HOST}}}{RANGE}))"
+    spent = f"sum by ({labels}) ({once(f'increase({COST}{{{HOST}}}{RANGE})')})"
     return table(
         "Who holds what, over the time range ($currency)",
         "Accelerators, cores and GiB that each workload held on each host, on average, what of it "

@@ -14,10 +14,20 @@ from unitcost.dashboards.boards.panels import (
     table,
     timeline,
 )
-from unitcost.dashboards.boards.query import DAY, HOST, RANGE, RATE, Query, money, per_day
+from unitcost.dashboards.boards.query import (
+    COST,
+    DAY,
+    HOST,
+    RANGE,
+    RATE,
+    Query,
+    money,
+    per_day,
+    rate,
+)
 from unitcost.dashboards.names import RESERVED, T, Uid
+from unitcost.dashboards.promql import once
 
-COST = "unitcost_cost_usd_total"
 JOIN = f"{T}, workload"
 
 
@@ -55,9 +65,9 @@ def _owned(expr: str) -> str:
 
 
 def _now() -> tuple[Panel, ...]:
-    total = f"sum (rate({COST}{{{HOST}}}{RATE}))"
-    idle = f'sum (rate({COST}{{{HOST}, state="idle", workload!~"{RESERVED}"}}{RATE}))'
-    free = f'sum (rate({COST}{{{HOST}, workload="__unallocated__"}}{RATE}))'
+    total = rate(COST, HOST, "")
+    idle = rate(COST, f'{HOST}, state="idle", workload!~"{RESERVED}"', "")
+    free = rate(COST, f'{HOST}, workload="__unallocated__"', "")
     return (
         number(
             "Cost per day ($currency)",
@@ -157,7 +167,7 @@ def _by_kind() -> Panel:
 
 def _workloads() -> Panel:
     def over(selector: str) -> str:
-        spent = f"sum by ({JOIN}) (increase({COST}{{{selector}}}{RANGE}))"
+        spent = f"sum by ({JOIN}) ({once(f'increase({COST}{{{selector}}}{RANGE})')})"
         return f"sum by (workload, owner) ({_owned(spent)})"
 
     idle = over(f'{HOST}, state="idle"')
@@ -183,7 +193,7 @@ def _workloads() -> Panel:
 
 
 def _budgets() -> Panel:
-    spent = f"sum by (budget) (unitcost_budget_spent_usd{{{HOST}}})"
+    spent = f"sum by (budget) ({once(f'unitcost_budget_spent_usd{{{HOST}}}')})"
     allowed = f"max by (budget) (unitcost_budget_usd{{{HOST}}})"
     begun = (
         f"sum by (budget) (unitcost_budget_spent_usd{{{HOST}}} / on ({T}, budget) "
@@ -215,7 +225,7 @@ def _budgets() -> Panel:
 
 
 def _budget_pace() -> Panel:
-    spent = f"sum by (budget) (unitcost_budget_spent_usd{{{HOST}}})"
+    spent = f"sum by (budget) ({once(f'unitcost_budget_spent_usd{{{HOST}}}')})"
     allowed = f"max by (budget) (unitcost_budget_usd{{{HOST}}})"
     begins, ends = (
         f"max by (budget) (unitcost_budget_period_{each}_timestamp_seconds{{{HOST}}})"
@@ -255,7 +265,8 @@ def _opportunity() -> Panel:
 
 
 def _by_resource() -> Panel:
-    kinds = f'label_replace(rate({COST}{{{HOST}}}{RATE}), "part", "$1", "resource", "([^:]+).*")'
+    each = once(f"rate({COST}{{{HOST}}}{RATE})")
+    kinds = f'label_replace({each}, "part", "$1", "resource", "([^:]+).*")'
     return lines(
         "Cost per day by resource ($currency)",
         "GPUs, CPU, memory, and the rest of each host's price. The rule that splits a price is in "
@@ -267,7 +278,7 @@ def _by_resource() -> Panel:
 
 
 def _by_component() -> Panel:
-    spent = f"rate(unitcost_resource_cost_usd_total{{{HOST}}}{RATE})"
+    spent = once(f"rate(unitcost_resource_cost_usd_total{{{HOST}}}{RATE})")
     return lines(
         "Cost per day by component ($currency)",
         "Rent for what is rented; amortisation, electricity and overhead for what is owned. "

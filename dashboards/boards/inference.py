@@ -7,6 +7,7 @@ from unitcost.dashboards.boards.library import Board, Panel
 from unitcost.dashboards.boards.panels import Column, Columns, lines, table
 from unitcost.dashboards.boards.query import (
     BASIS,
+    COST,
     DAY,
     MODEL,
     RANGE,
@@ -16,9 +17,8 @@ from unitcost.dashboards.boards.query import (
     money,
     rate,
 )
-from unitcost.dashboards.names import Uid
+from unitcost.dashboards.names import Recorded, Uid
 
-COST = "unitcost_cost_usd_total"
 REQUESTS = "unitcost_requests_total"
 TOKENS = "unitcost_tokens_total"
 PHASE = "unitcost_phase_seconds_total"
@@ -33,7 +33,7 @@ def inference() -> Board:
         Row("What a unit costs", ((10, (_request(), _token())), (10, (_variants(),)))),
         Row(
             "Against load",
-            ((8, (_load(), _latency(), _queues())), (8, (_mix(), _busy(), _reported()))),
+            ((8, (_load(), _latency(), _queues())), (8, (_mix(), _busy(), _reported(), _fleet()))),
         ),
         Row("Waste and savings", ((8, (_idle(), _waste(), _failures(), _savings())),)),
         Row("On whose behalf", ((8, (_tenants(), _tenant_requests())),)),
@@ -177,6 +177,18 @@ def _busy() -> Panel:
         "replicas would do. Near 1: there is no room for a burst.",
         "percentunit",
         Query(f"{active} / ({rate(COST, MODEL, BY)} > 0)", NAMED),
+    )
+
+
+def _fleet() -> Panel:
+    recorded = f'{Recorded.REQUEST_COST}{{cluster=~"$cluster", workload=~"$workload"}}'
+    return lines(
+        "1,000 requests, whoever counts them ($currency)",
+        "All models of a workload together, over the last hour: its dollars by whoever charges its "
+        "hosts, its requests by whoever counts them. The one above knows none whose requests a "
+        "sidecar counts.",
+        "short",
+        Query(money(f"1000 * {recorded}"), "{{workload}}"),
     )
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from unitcost.dashboards.promql import once
+
 HOST = 'cluster=~"$cluster", job=~"$job", instance=~"$instance"'
 """What the variables choose of hosts; every query of raw metrics has it."""
 
@@ -13,6 +15,10 @@ DRIFTING = 'cluster=~"$cluster", workload=~"$workload", model=~"$model"'
 
 BASIS = 'state=~"${basis:raw}"'
 """States that the chosen basis counts; its text is the name that unit costs have as a label."""
+
+COST = "unitcost_cost_usd_total"
+CHARGED = (COST, "unitcost_resource_cost_usd_total", "unitcost_energy_joules_total")
+"""What a sidecar and the agent of its node may both have."""
 
 RATE = "[$__rate_interval]"
 RANGE = "[$__range]"
@@ -42,10 +48,11 @@ def money(expr: str) -> str:
 
 def per_day(selector: str, by: str) -> str:
     """Dollars a day of `unitcost_cost_usd_total`, by labels."""
-    return f"{DAY} * sum by ({by}) (rate(unitcost_cost_usd_total{{{selector}}}{RATE}))"
+    return f"{DAY} * {rate(COST, selector, by)}"
 
 
 def rate(metric: str, selector: str, by: str, window: str = RATE) -> str:
-    """A counter by the second, by labels: rates first, then sums."""
+    """A counter by the second, by labels: rates first, then sums; every dollar once."""
     grouped = f"sum by ({by})" if by else "sum"
-    return f"{grouped} (rate({metric}{{{selector}}}{window}))"
+    each = f"rate({metric}{{{selector}}}{window})"
+    return f"{grouped} ({once(each) if metric in CHARGED else each})"

@@ -1,7 +1,7 @@
 """Alerts about dollars that nothing is got for, and about training runs."""
 
 from unitcost.dashboards.names import RESERVED, RUN, WORKLOAD, Recorded, Uid, W
-from unitcost.dashboards.promql import block, lasting, owned
+from unitcost.dashboards.promql import block, lasting, once, owned
 from unitcost.dashboards.rules.costs import UNALLOCATED, R
 from unitcost.dashboards.rules.model import Alert, Severity, Value
 from unitcost.dashboards.settings import DAY, Settings, number
@@ -115,14 +115,15 @@ def _over_projection(settings: Settings) -> Alert:
 
 
 def _stalled(settings: Settings) -> Alert:
+    window = settings.span(settings.rate_window)
     expr = block(
         """
-        <day> * sum by (<W>) (rate(unitcost_cost_usd_total{kind="training"}[<window>]))
+        <day> * sum by (<W>) (<spent>)
         <lasting>
         """,
         day=str(DAY),
         W=W,
-        window=settings.span(settings.rate_window),
+        spent=once(f'rate(unitcost_cost_usd_total{{kind="training"}}[{window}])'),
         lasting=lasting("run_stalled", WORKLOAD, settings.scaled(settings.run_stalled_after)),
     )
     return Alert(

@@ -6,7 +6,7 @@ Budgets of one name are one budget, whichever hosts have it: what each of them s
 from textwrap import indent
 
 from unitcost.dashboards.names import BUDGET, Recorded, T, Uid, by
-from unitcost.dashboards.promql import block, condition, lasting
+from unitcost.dashboards.promql import block, condition, lasting, once
 from unitcost.dashboards.rules.alerts_cost import since
 from unitcost.dashboards.rules.model import Alert, Group, Recording, Severity, Value
 from unitcost.dashboards.settings import DAY, Settings, number
@@ -24,7 +24,7 @@ def budget_group(settings: Settings) -> Group:
     """What is spent and projected, and since when that is too much."""
     rules = (
         Recording(ALLOWED, f"max by ({B}) (unitcost_budget_usd)"),
-        Recording(SPENT, f"sum by ({B}) (unitcost_budget_spent_usd)"),
+        Recording(SPENT, f"sum by ({B}) ({once('unitcost_budget_spent_usd')})"),
         *(_burn(settings, window) for window in WINDOWS),
         _burn_of_period(),
         _projected(),
@@ -41,7 +41,7 @@ def _burn(settings: Settings, window: str) -> Recording:
     expr = block(
         """
         <per_day> * sum by (<B>) (
-          delta(unitcost_budget_spent_usd[<span>])
+          delta(unitcost_budget_spent_usd[<span>]) unless on (<T>) <second>
           and on (<T>, budget)
           (time() - unitcost_budget_period_start_timestamp_seconds >= <seconds>)
         )
@@ -49,6 +49,7 @@ def _burn(settings: Settings, window: str) -> Recording:
         per_day=number(DAY / seconds),
         B=B,
         T=T,
+        second=Recorded.SECOND_CHARGE,
         span=settings.span(getattr(settings, f"window_{window}")),
         seconds=number(seconds),
     )
@@ -62,11 +63,13 @@ def _burn_of_period() -> Recording:
         <day> * sum by (<B>) (
           unitcost_budget_spent_usd
           / on (<T>, budget) (time() - unitcost_budget_since_timestamp_seconds > 0)
+          unless on (<T>) <second>
         )
         """,
         day=str(DAY),
         B=B,
         T=T,
+        second=Recorded.SECOND_CHARGE,
     )
     return Recording(BURN, expr, {"window": PERIOD})
 

@@ -1,8 +1,9 @@
 """What workloads, hosts and runs cost, and since when something about it holds that is told."""
 
 from unitcost.dashboards.names import RESERVED, RUN, TARGET, WORKLOAD, Recorded, T, W, by
-from unitcost.dashboards.promql import block, condition
+from unitcost.dashboards.promql import block, condition, once
 from unitcost.dashboards.rules.model import Group, Recording
+from unitcost.dashboards.rules.scopes import request_cost
 from unitcost.dashboards.settings import DAY, Settings, number
 
 COST, RUN_COST = Recorded.COST, Recorded.RUN_COST
@@ -16,6 +17,7 @@ def cost_groups(settings: Settings) -> tuple[Group, ...]:
     """What things cost, and the conditions that alerts stand on."""
     costs = (
         _owner(settings),
+        request_cost(settings),
         *(_cost(settings, window) for window in ("1h", "6h")),
         *_runs(),
         _allowed(settings),
@@ -55,7 +57,8 @@ def _owner(settings: Settings) -> Recording:
 def _cost(settings: Settings, window: str) -> Recording:
     """Dollars a day of each workload, reserved ones included, by state, as of the last hours."""
     span = settings.span(getattr(settings, f"window_{window}"))
-    expr = f"{DAY} * sum by ({W}, kind, state) (rate(unitcost_cost_usd_total[{span}]))"
+    spent = once(f"rate(unitcost_cost_usd_total[{span}])")
+    expr = f"{DAY} * sum by ({W}, kind, state) ({spent})"
     return Recording(COST, expr, {"window": window})
 
 

@@ -15,8 +15,9 @@ Rates come before sums, so that a replica that restarts or goes moves nothing el
 from collections.abc import Iterable
 
 from unitcost.dashboards.names import G, Recorded, W
-from unitcost.dashboards.promql import block
+from unitcost.dashboards.promql import block, once
 from unitcost.dashboards.rules.model import Group, Recording
+from unitcost.dashboards.rules.scopes import second_charge
 from unitcost.dashboards.settings import Settings
 
 FLOW, BASELINE, WEEKLY = Recorded.FLOW, Recorded.BASELINE, Recorded.WEEKLY
@@ -28,6 +29,7 @@ WEEKS = 4
 def flow_group(settings: Settings) -> Group:
     """The flows, their baseline, and the weights that the baseline gives."""
     rules = (
+        second_charge(settings),
         *_requests(settings),
         _single_model(),
         *_work(settings),
@@ -141,7 +143,7 @@ _PART = '"part", "$1", "resource", "([^:]+).*"'
 def _cost(settings: Settings) -> Recording:
     window = settings.span(settings.rate_window)
     known, unknown = (
-        f"label_replace(rate(unitcost_cost_usd_total{selector}[{window}]), {_PART})"
+        f"label_replace({once(f'rate(unitcost_cost_usd_total{selector}[{window}])')}, {_PART})"
         for selector in ("", '{model=""}')
     )
     return Recording(FLOW, _by_model(f"{W}, part", known, unknown), {"quantity": "cost"})
@@ -150,7 +152,8 @@ def _cost(settings: Settings) -> Recording:
 def _held(settings: Settings) -> Recording:
     window = settings.span(settings.rate_window)
     known, unknown = (
-        f"label_replace(label_replace(rate(unitcost_held_seconds_total{selector}[{window}]), "
+        f"label_replace(label_replace("
+        f"{once(f'rate(unitcost_held_seconds_total{selector}[{window}])')}, "
         f'{_PART}), "quantity", "$1", "state", "(.+)")'
         for selector in ("", '{model=""}')
     )

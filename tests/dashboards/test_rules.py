@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.dashboards.contract import allowed, promised
+from tests.dashboards.panels import queries
 from tests.dashboards.promql import names
 from tests.dashboards.promtool import run
 from unitcost.dashboards.build import build, write
@@ -73,6 +74,7 @@ def test_every_recorded_series_is_recorded_and_used() -> None:
     assert recorded == {str(name) for name in Recorded}
     used = {metric for rule in rules() for metric, *_ in names(rule.expr).metrics}
     asked = [value.for_all() for alert in all_alerts(PLAIN) for value in alert.values.values()]
+    asked += [each.expr for each in queries()]
     used |= {metric for query in asked for metric, *_ in names(query).metrics}
     assert recorded - used == set()
 
