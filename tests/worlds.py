@@ -120,6 +120,7 @@ class Job:
     resumed: float = 0.0
     hosts: int = 1
     steps: int = 0
+    tokens: int = 0
     epochs: float = 0.0
     running: bool = True
     marks: list[tuple[float, int]] = field(default_factory=list)
@@ -340,4 +341,7 @@ def _job_samples(job: Job, now: int) -> list[Sample]:
         epochs = float(job.epochs - job.resumed)
         samples.append(Sample(job.id, Quantity.STEPS, float(job.steps), now, part=part))
         samples.append(Sample(job.id, Quantity.EPOCHS, epochs, now, part=part))
+        if job.tokens:
+            tokens, label = float(job.tokens), str(TokenType.INPUT)
+            samples.append(Sample(job.id, Quantity.TOKENS, tokens, now, label=label, part=part))
     return samples

@@ -3,13 +3,19 @@
 from typing import Any
 
 from unitcost.dashboards.boards.normalise import SOURCE
-from unitcost.dashboards.boards.query import DRIFTING, HOST, MODEL
+from unitcost.dashboards.boards.query import DRIFTING, HOST, MODEL, WORKLOAD
 from unitcost.dashboards.names import Recorded, T
 
 
 def events() -> list[dict[str, Any]]:
     """Prices, restarts, scale changes and drifts, each switched on or off above the panels."""
     return [*_of_hosts(), *_of_workloads(), *_of_drifts()]
+
+
+def training_events() -> list[dict[str, Any]]:
+    """The same of trainings, which have no models, and no drift in the rules."""
+    drift = f'unitcost_drift_since_timestamp_seconds{{{WORKLOAD}, unit!="request"}}'
+    return [*_of_hosts(), *_of_workloads(), *_of_exporters(drift)]
 
 
 def _of_hosts() -> list[dict[str, Any]]:
@@ -65,20 +71,22 @@ def _of_drifts() -> list[dict[str, Any]]:
     """A drift is marked where it began, and its end where it was over."""
     since = f"{Recorded.SINCE}{{{DRIFTING}}}"
     own = f"unitcost_drift_since_timestamp_seconds{{{MODEL}}}"
-    there = f"and on ({T}) unitcost_build_info{{{HOST}}}"
-    text = "{{workload}} {{factor}}"
-    begun = (("Drift", since), ("Drift by the exporter", own))
-    over = (
-        ("Drift over", _over(since)),
-        ("Drift over by the exporter", f"({_over(own)}) {there}"),
-    )
-    return [
-        *(
-            {**_event(name, "red", f"{each} * 1000", "Drift", text), "useValueForTime": True}
-            for name, each in begun
-        ),
-        *(_event(name, "green", each, "A drift is over", text) for name, each in over),
-    ]
+    return [_begun("Drift", since), _ended("Drift over", _over(since)), *_of_exporters(own)]
+
+
+def _of_exporters(since: str) -> list[dict[str, Any]]:
+    """An exporter that is away has no drift, and none that is over."""
+    over = f"({_over(since)}) and on ({T}) unitcost_build_info{{{HOST}}}"
+    return [_begun("Drift by the exporter", since), _ended("Drift over by the exporter", over)]
+
+
+def _begun(name: str, since: str) -> dict[str, Any]:
+    mark = _event(name, "red", f"{since} * 1000", "Drift", "{{workload}} {{factor}}")
+    return {**mark, "useValueForTime": True}
+
+
+def _ended(name: str, expr: str) -> dict[str, Any]:
+    return _event(name, "green", expr, "A drift is over", "{{workload}} {{factor}}")
 
 
 def _over(since: str) -> str:

@@ -1,6 +1,7 @@
 """Training, for research: what runs cost so far and in the end, an epoch, waiting and restarts."""
 
 from unitcost.dashboards.boards import variables
+from unitcost.dashboards.boards.events import training_events
 from unitcost.dashboards.boards.layout import Row, dashboard
 from unitcost.dashboards.boards.library import Board, Panel
 from unitcost.dashboards.boards.panels import Column, Columns, lines, number, table
@@ -14,6 +15,7 @@ from unitcost.dashboards.boards.query import (
     per_day,
     rate,
 )
+from unitcost.dashboards.boards.training_drift import drift_row
 from unitcost.dashboards.names import Uid
 
 BY = "workload, run"
@@ -30,6 +32,7 @@ def training() -> Board:
         Row("What of it is lost", ((9, (_waiting(), _repeated(), _states())),)),
         Row("Trained models", ((8, (_trained(), _spread())),)),
         Row("How fast", ((8, (_steps(), _progress(), _attempts(), _epochs())),)),
+        drift_row(),
     )
     return dashboard(
         Uid.TRAINING,
@@ -46,6 +49,7 @@ def training() -> Board:
         ],
         rows,
         since="now-24h",
+        annotations=training_events(),
     )
 
 

@@ -3,8 +3,8 @@
 from unitcost.exporter.serving.metric import Metric
 
 _BASE = (
-    "against the same hour of past weeks (yesterday where there is none). Judged every 5 minutes; "
-    "absent without a baseline or without requests."
+    "over the last hour against the same hour of past weeks (yesterday where there is none). "
+    "Judged every 5 minutes; absent without a baseline or units."
 )
 
 NOTIFICATIONS = (
@@ -29,23 +29,23 @@ DRIFT = (
     Metric(
         "unitcost_drift_ratio",
         "gauge",
-        f"What a request cost over the last hour, {_BASE}",
+        f"What a unit (a request; a training's step, else a sample or token) cost, {_BASE}",
         ("workload", "model", "unit"),
         "ratio",
     ),
     Metric(
         "unitcost_drift_factor_ratio",
         "gauge",
-        "The drift ratio taken apart: price, mix (work in a request), failures, loading, idle and "
-        f"speed multiply to it. Each {_BASE}",
+        "The drift ratio taken apart: price, mix (work in a unit), failures (of requests), "
+        f"loading, idle and speed multiply to it. Each {_BASE}",
         ("workload", "model", "unit", "factor"),
         "ratio",
     ),
     Metric(
         "unitcost_drift_usd_per_day",
         "gauge",
-        "US dollars a day by which the requests of the last hour cost more than at the baseline's "
-        "cost of a request; below 0 where they cost less.",
+        "US dollars a day by which the units of the last hour cost more than at the baseline's "
+        "cost of a unit; below 0 where they cost less.",
         ("workload", "model", "unit"),
         "USD per day",
     ),

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from unitcost.exporter.settling.batch import SlotRow, WatchRow
 from unitcost.exporter.settling.books import Books
 from unitcost.pricing.charge import Posting
-from unitcost.pricing.drift import Sums
+from unitcost.pricing.drift import Sums, together
+from unitcost.pricing.drift_training import as_requests, trained, training_rules
 from unitcost.pricing.drift_watch import (
     SLOTS_PER_HOUR,
     WEEKS,
@@ -24,7 +25,7 @@ from unitcost.pricing.drift_watch import (
 )
 from unitcost.pricing.layers import Counted
 from unitcost.pricing.sample import Outcome, Phase, Quantity, TokenType
-from unitcost.pricing.workload import RESERVED
+from unitcost.pricing.workload import RESERVED, WorkloadKind
 
 MAX_WATCHED = 512
 """Workloads and models that are watched at a time; one more has no drift of its own."""
@@ -42,16 +43,27 @@ COUNTED: Mapping[tuple[Quantity, str], tuple[str, ...]] = {
     (Quantity.PHASE_SECONDS, Phase.DECODE): ("decode",),
 }
 """Which sums a counted quantity goes into."""
+TRAINED: Mapping[tuple[Quantity, str], tuple[str, ...]] = {
+    (Quantity.STEPS, ""): ("succeeded", "attempted"),
+    (Quantity.TOKENS, TokenType.INPUT): ("input",),
+    (Quantity.SAMPLES, ""): ("output",),
+}
+"""The same for training (`drift_training.counted`)."""
+REQUEST = "request"
 
 
 @dataclass(slots=True)
 class Watching:
-    """One workload and model: its slots of the last hour, and what the last one came to."""
+    """One workload and model: its slots of the last hour, and what the last one came to.
+
+    `unit`: what its cost is of.
+    """
 
     slots: deque[tuple[int, Sums]] = field(default_factory=lambda: deque(maxlen=SLOTS_PER_HOUR))
     memory: Memory = field(default_factory=dict)
     verdict: Verdict | None = None
     judged: int = 0
+    unit: str = REQUEST
 
     @property
     def last_slot(self) -> int:
@@ -69,6 +81,7 @@ class DriftBook:
 
     slot_ns: int
     rules: WatchRules = field(default_factory=lambda: WatchRules(default_limits()))
+    training: WatchRules = field(default_factory=training_rules)
     frozen: dict[str, tuple[int, int]] = field(default_factory=dict)
     watched: dict[Key, Watching] = field(default_factory=dict)
     open: dict[Key, dict[str, int]] = field(default_factory=dict)
@@ -126,9 +139,11 @@ class DriftBook:
     ) -> None:
         """End a tick: count its units, and judge the slot if it is over."""
         for (account, quantity, label), micro in units.items():
-            names = COUNTED.get((quantity, label))
             key = account.workload, account.model
-            if names and key in self.open and key not in unmetered:
+            if key not in self.open or key in unmetered:
+                continue
+            table = TRAINED if _is_training(books, key) else COUNTED
+            if names := table.get((quantity, label)):
                 sums = self.open[key]
                 for name in names:
                     sums[name] = sums.get(name, 0) + micro
@@ -149,7 +164,9 @@ class DriftBook:
                 continue
             self.watched.setdefault(key, Watching()).slots.append((slot, sums))
             books.pending.slots.append(SlotRow(*key, start_ns, sums))
-        busy = [key for key, sums in closed.items() if sums.attempted and key in self.watched]
+        busy = [
+            key for key, sums in closed.items() if key in self.watched and _done(books, key, sums)
+        ]
         if busy:
             self._judge(books, slot, busy)
 
@@ -160,7 +177,15 @@ class DriftBook:
             watching = self.watched[key]
             recent = _hour(watching.slots, slot)
             own = {length: sums.get(key, Sums()) for length, sums in found.items()}
-            verdict = watch(self.rules, watching.memory, slot, recent, own.__getitem__)
+            rules = self.rules
+            if _is_training(books, key):
+                by = trained(together(recent), own[SLOTS_PER_HOUR])
+                if by is None:
+                    continue
+                recent = [as_requests(sums, by) for sums in recent]
+                own = {length: as_requests(sums, by) for length, sums in own.items()}
+                rules, watching.unit = self.training, str(by.unit)
+            verdict = watch(rules, watching.memory, slot, recent, own.__getitem__)
             watching.memory, watching.verdict, watching.judged = verdict.memory, verdict, slot
             books.pending.watches[key] = WatchRow(*key, verdict.memory)
 
@@ -168,16 +193,16 @@ class DriftBook:
         """Of past weeks together; of yesterday for those that were not there a week ago."""
         weeks = books.history(self._spans(baseline_slots(slot, length, WEEKS)))
         day = books.history(self._spans(baseline_slots(slot, length, 0)))
-        return {**day, **{key: sums for key, sums in weeks.items() if sums.succeeded}}
+        return {**day, **{key: sums for key, sums in weeks.items() if _done(books, key, sums)}}
 
     def _spans(self, slots: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
         return [(first * self.slot_ns, end * self.slot_ns) for first, end in slots]
 
-    def fresh(self) -> dict[Key, Verdict]:
-        """The verdicts that are still of now."""
+    def fresh(self) -> dict[Key, tuple[str, Verdict]]:
+        """The verdicts that are still of now, and what the cost is of."""
         now = self.slot or 0
         return {
-            key: each.verdict
+            key: (each.unit, each.verdict)
             for key, each in self.watched.items()
             if each.verdict is not None and now - each.judged <= STALE_SLOTS
         }
@@ -191,6 +216,17 @@ class DriftBook:
             return False
         del self.watched[min(away, key=lambda name: away[name].last_slot)]
         return True
+
+
+def _is_training(books: Books, key: Key) -> bool:
+    return books.kind_of(key[0]) is WorkloadKind.TRAINING
+
+
+def _done(books: Books, key: Key, sums: Sums) -> bool:
+    """Whether anything was done of what is counted of its kind."""
+    if _is_training(books, key):
+        return bool(sums.succeeded or sums.input or sums.output)
+    return sums.attempted > 0
 
 
 def _sums(found: Mapping[str, int]) -> Sums:

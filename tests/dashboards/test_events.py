@@ -22,15 +22,17 @@ MINUTES = 60
 PRICE, RESTART, SCALED, DRIFT, OVER, EXPORTER = 10, 20, 30, 35, 50, 55
 """When what happens, in minutes."""
 Series = tuple[str, str, str, Callable[[int], float | None]]
-OWN = 'workload="chat",model="m",unit="request",factor="price"'
+REQUESTS = 'workload="chat",model="m",unit="request",factor="price"'
+STEPS = 'workload="tuner",model="",unit="step",factor="price"'
+RECORDED = 'workload="chat",model="m",factor="price",pace="fast"'
 HELD = 'workload="chat",model="m",resource="cpu",state="loading"'
 
 
 def series(start: float) -> list[Series]:
     """Metric, type, labels, and the value at each minute; None where it is absent."""
     began = start + 60 * DRIFT
-    drift = ("unitcost_drift_since_timestamp_seconds", str(Recorded.SINCE))
-    labels = (OWN, 'workload="chat",model="m",factor="price",pace="fast"')
+    own = "unitcost_drift_since_timestamp_seconds"
+    drifts = ((own, REQUESTS), (own, STEPS), (str(Recorded.SINCE), RECORDED))
     return [
         ("unitcost_build_info", "gauge", 'version="1"', lambda _: 1),
         (
@@ -64,8 +66,8 @@ def series(start: float) -> list[Series]:
             lambda at: start + (60 * EXPORTER if at >= EXPORTER else -60),
         ),
         *(
-            (name, "gauge", own, lambda at: began if DRIFT <= at < OVER else None)
-            for name, own in zip(drift, labels, strict=True)
+            (name, "gauge", labels, lambda at: began if DRIFT <= at < OVER else None)
+            for name, labels in drifts
         ),
     ]
 
@@ -75,7 +77,8 @@ def openmetrics(start: float) -> str:
     lines = []
     for name, kind, labels, value in series(start):
         target = 'job="unitcost",instance="host-1"'
-        lines.append(f"# TYPE {name} {kind}")
+        if f"# TYPE {name} {kind}" not in lines:
+            lines.append(f"# TYPE {name} {kind}")
         lines += [
             f"{name}{{{','.join(part for part in (target, labels) if part)}}} {found} "
             f"{start + 60 * at}"
@@ -117,7 +120,7 @@ Found = dict[str, tuple[list[int], dict[str, str]]]
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory, real_tool: Callable[[str], Path]) -> Found:
-    """At which minutes each kind of event is marked on the drift dashboard, and its labels."""
+    """At which minutes each kind of event is marked on a dashboard, and its labels."""
     folder = tmp_path_factory.mktemp("events")
     start = time.time() // 7200 * 7200 - 86_400.0
     (folder / "past.om").write_text(openmetrics(start))
@@ -128,8 +131,12 @@ def found(tmp_path_factory: pytest.TempPathFactory, real_tool: Callable[[str], P
     )
     assert done.returncode == 0, done.stdout + done.stderr
     with serving(folder, real_tool("prometheus")) as prometheus:
-        asked = [each for each in events() if each.board == "unitcost-drift"]
-        return {each.ref: _marks(prometheus, each, start) for each in asked}
+        boards = ("unitcost-drift", "unitcost-training")
+        asked = [each for each in events() if each.board in boards]
+        return {
+            f"{each.ref} ({each.board.removeprefix('unitcost-')})": _marks(prometheus, each, start)
+            for each in asked
+        }
 
 
 def _marks(prometheus: Prometheus, asked: Asked, start: float) -> tuple[list[int], dict[str, str]]:
@@ -142,27 +149,36 @@ def _marks(prometheus: Prometheus, asked: Asked, start: float) -> tuple[list[int
     status, text = get(prometheus.port, "/api/v1/query_range?" + urllib.parse.urlencode(given))
     assert status == 200, text
     rows: list[dict[str, Any]] = json.loads(text)["data"]["result"]
-    minutes = sorted(round((at - start) / 60) for row in rows for at, _ in row["values"])
+    minutes = sorted({round((at - start) / 60) for row in rows for at, _ in row["values"]})
     return minutes, rows[0]["metric"] if rows else {}
+
+
+CHAT, TUNER = {"workload": "chat"}, {"workload": "tuner", "unit": "step"}
+HOST = {"instance": "host-1"}
+DRIFTING = list(range(DRIFT, OVER))
 
 
 @pytest.mark.real
 @pytest.mark.parametrize(
     ("name", "minutes", "labels"),
     [
-        ("Prices", [PRICE], {"instance": "host-1"}),
-        ("Restarts", [RESTART, SCALED], {"workload": "chat"}),
-        ("Loading", [RESTART + 1, RESTART + 2, RESTART + 3], {"workload": "chat"}),
-        ("Scale", [SCALED], {"workload": "chat"}),
-        ("Exporter", [EXPORTER], {"instance": "host-1"}),
-        ("Drift", list(range(DRIFT, OVER)), {"workload": "chat", "factor": "price"}),
-        (
-            "Drift by the exporter",
-            list(range(DRIFT, OVER)),
-            {"workload": "chat", "factor": "price"},
+        *(
+            row
+            for board in ("drift", "training")
+            for row in (
+                (f"Prices ({board})", [PRICE], HOST),
+                (f"Exporter ({board})", [EXPORTER], HOST),
+                (f"Restarts ({board})", [RESTART, SCALED], CHAT),
+                (f"Loading ({board})", [RESTART + 1, RESTART + 2, RESTART + 3], CHAT),
+                (f"Scale ({board})", [SCALED], CHAT),
+            )
         ),
-        ("Drift over", [OVER], {"workload": "chat", "factor": "price"}),
-        ("Drift over by the exporter", [OVER], {"workload": "chat", "factor": "price"}),
+        ("Drift (drift)", DRIFTING, CHAT),
+        ("Drift over (drift)", [OVER], CHAT),
+        ("Drift by the exporter (drift)", DRIFTING, CHAT),
+        ("Drift over by the exporter (drift)", [OVER], CHAT),
+        ("Drift by the exporter (training)", DRIFTING, TUNER),
+        ("Drift over by the exporter (training)", [OVER], TUNER),
     ],
 )
 def test_each_kind_of_event_is_marked_when_it_happened(
@@ -178,4 +194,4 @@ def test_each_kind_of_event_is_marked_when_it_happened(
 @pytest.mark.real
 def test_every_mark_is_known_here(found: Found) -> None:
     """One that is added gets a line above."""
-    assert len(found) == 9
+    assert len(found) == 16

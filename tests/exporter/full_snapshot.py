@@ -49,7 +49,7 @@ LABEL_VALUES: dict[str, tuple[str, ...]] = {
     "tenant": ("search", "__other__"),
     "trained_model": ("support-7b",),
     "type": ("input", "cached_input", "output"),
-    "unit": ("request",),
+    "unit": ("request", "step"),
     "vendor": ("nvidia",),
     "version": ("0.1.0",),
     "workload": ("chat", "C:\\mnist"),

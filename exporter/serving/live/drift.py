@@ -9,7 +9,7 @@ from unitcost.exporter.serving.live.shape import Drift, Notice
 MAX_NOTICES = 5
 MAX_UNIX = 253_402_300_800
 """The year 10000, which a date does not reach."""
-UNIT = "request"
+REQUEST = "request"
 _RATIO = "unitcost_drift_ratio"
 _SINCE = "unitcost_drift_since_timestamp_seconds"
 _WORDS = {
@@ -22,9 +22,9 @@ _WORDS = {
 }
 
 
-def drift(points: Points, workload: str, model: str) -> Drift | None:
-    """That of a model's requests; None where there is nothing to compare with."""
-    labels = (workload, model, UNIT)
+def drift(points: Points, workload: str, model: str, unit: str = REQUEST) -> Drift | None:
+    """That of a model's requests, or of a training's steps; None where there is no baseline."""
+    labels = (workload, model, unit)
     ratio = points.of(_RATIO).get(labels)
     if ratio is None:
         return None
@@ -41,21 +41,24 @@ def _by_factor(points: Points, name: str, labels: tuple[str, ...]) -> dict[str, 
 
 
 def notices(points: Points) -> Iterator[Notice]:
-    """One for each model that has a factor out of its usual scatter, the dearest first."""
-    raised = {(key[0], key[1]) for key in points.of(_SINCE) if key[2] == UNIT}
+    """One for each model or training with a factor out of its usual scatter, the dearest first."""
+    raised = {key[:3] for key in points.of(_SINCE)}
     found = [(key, found) for key in raised if (found := drift(points, *key)) is not None]
     found.sort(key=lambda each: (-abs(each[1].usd_per_day or 0.0), each[0]))
-    for (workload, model), each in found[:MAX_NOTICES]:
+    for (workload, model, unit), each in found[:MAX_NOTICES]:
         called = " · ".join(name for name in (workload, model) if name)
         yield Notice(
-            level="warn", key=f"drift {called}", title="Drift", text=f"{called}: {_words(each)}"
+            level="warn",
+            key=f"drift {called}",
+            title="Drift",
+            text=f"{called}: {_words(each, unit)}",
         )
     if len(found) > MAX_NOTICES:
-        text = f"and {len(found) - MAX_NOTICES} more models."
+        text = f"and {len(found) - MAX_NOTICES} more."
         yield Notice(level="warn", key="drift of more", title="Drift", text=text)
 
 
-def _words(found: Drift) -> str:
+def _words(found: Drift, unit: str) -> str:
     change = abs(found.ratio - 1) * 100
     how = "more" if found.ratio >= 1 else "less"
     causes = [
@@ -67,7 +70,7 @@ def _words(found: Drift) -> str:
     if found.usd_per_day is not None:
         daily = f", ${abs(found.usd_per_day):,.2f} a day {how}"
     because = f": {'; '.join(causes)}" if causes else ""
-    return f"a request costs {change:.3g} % {how} than it used to{daily}{because}."
+    return f"a {unit} costs {change:.3g} % {how} than it used to{daily}{because}."
 
 
 def _instant(unix: float) -> str:

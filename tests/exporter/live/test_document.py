@@ -455,8 +455,18 @@ def test_drift_is_said_with_its_factor() -> None:
     (less,) = read(View(1, 1, Snapshot(0, drifting(ratio=0.58)), Past(), About())).notices
     assert "costs 42 % less than it used to, $310.00 a day less" in less.text
     many = read(View(1, 1, Snapshot(0, drifting(9, since=1e300)), Past(), About())).notices
-    assert [each.text for each in many][-1] == "and 4 more models."
+    assert [each.text for each in many][-1] == "and 4 more."
     assert "an unknown time" in many[0].text
+
+
+def test_drift_of_steps_is_said_of_steps() -> None:
+    """Of a training, which has no model."""
+    found = {
+        name: [(("tuner", "", "step", *labels[3:]), value) for labels, value in points]
+        for name, points in drifting().items()
+    }
+    (notice,) = read(View(1, 1, Snapshot(0, found), Past(), About())).notices
+    assert notice.text.startswith("tuner: a step costs 42 % more than it used to")
 
 
 def test_budgets_are_told_before_and_after_they_are_spent() -> None:
