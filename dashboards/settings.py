@@ -54,6 +54,7 @@ class Settings:
     floor_speed: float = _setting(0.08, "least drift of busy time per work that is told")
     floor_total: float = _setting(0.4, "least drift of the whole unit cost that is told")
     minimum_requests: float = _setting(100, "requests that a window must have seen to be judged")
+    minimum_steps: float = _setting(10, "the same of training steps")
     minimum_usd_per_day: float = _setting(5, "least dollars a day that a drift must cost")
     minimum_coverage: float = _setting(0.9, "least part of the units that was metered and priced")
     idle_usd_per_day: float = _setting(50, "idle dollars a day of one workload that are told")

@@ -28,12 +28,12 @@ def drift() -> Board:
     return dashboard(
         Uid.DRIFT,
         "Drift",
-        "By how much a request's cost is off its baseline, by factor, with what happened beside "
-        "it. Needs the recording rules.",
+        "By how much the cost of a request, or of a training step, is off its baseline, by factor, "
+        "with what happened beside it. Needs the recording rules.",
         [
             *variables.hosts(),
             variables.owner(),
-            variables.workload("inference", multi=False),
+            variables.workload("inference|training", multi=False),
             variables.model(),
             _window(),
             variables.currency(),

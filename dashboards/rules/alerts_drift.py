@@ -13,9 +13,13 @@ FACTOR, SINCE = Recorded.FACTOR, Recorded.SINCE
 BY_FACTOR = (*GROUP, "factor")
 OPEN = ("cluster", "workload", "model")
 
+# What has a model is a server; a training never has one.
+_UNIT = "request{{ if not $labels.model }} or step{{ end }}"
+_UNITS = "requests{{ if not $labels.model }} or steps{{ end }}"
+
 BECAUSE = {
     "price": "the price of what it holds rose",
-    "mix": "its requests ask for more work",
+    "mix": f"its {_UNITS} ask for more work",
     "failures": "{failed|percent} of its requests now fail",
     "loading": "more of its time goes into loading",
     "idle": "{unused|percent} of what it holds is now idle",
@@ -35,7 +39,7 @@ CAUSES = {
 
 
 def drift_alerts(settings: Settings) -> tuple[Alert, ...]:
-    """All alerts about the unit costs of inference."""
+    """All alerts about what a request, or a training step, costs."""
     return (_fast(settings), _slow(settings), _idle(settings), _total(settings))
 
 
@@ -50,7 +54,7 @@ def _sum(window: str, quantity: str, side: str = "now") -> str:
 
 
 def _thousand(window: str, side: str) -> Value:
-    """What 1,000 requests cost."""
+    """What 1,000 requests or steps cost."""
     cost, done = (_sum(window, each, side) for each in ("cost", "succeeded"))
     return Value(f"1000 * {cost} / {done}", GROUP)
 
@@ -85,11 +89,11 @@ def _of_factor(texts: Mapping[str, str], test: str = "eq") -> str:
 _NAME = "{workload}{{ if $labels.model }} ({model}){{ end }}"
 _OTHERS = _of_factor({each: f"; {each} {{{each}|moved}}" for each in FACTORS}, "ne")
 _SUMMARY = (
-    f"cost per request of {_NAME} {{total|change}} since {{since|time}}, {{value|usd}} a day, "
+    f"cost per {_UNIT} of {_NAME} {{total|change}} since {{since|time}}, {{value|usd}} a day, "
     f"because {_of_factor(BECAUSE)} ({{factor}} {{ratio|ratio}}{_OTHERS})"
 )
 _DESCRIPTION = (
-    f"1,000 requests of {_NAME} cost {{now|small_usd}}, usually {{usual|small_usd}} at this time. "
+    f"1,000 {_UNITS} of {_NAME} cost {{now|small_usd}}, usually {{usual|small_usd}} at this time. "
     f"{{value|usd}} a day of what it costs come of {{factor}}. Usual causes: {_of_factor(CAUSES)}."
 )
 
@@ -200,8 +204,8 @@ def _total(settings: Settings) -> Alert:
         name="UnitcostDriftTotal",
         expr=owned(expr, settings),
         severity=Severity.WARNING,
-        means="the cost of a request, loading left out, is off its baseline over the last 6 hours "
-        "and the last hour, and no factor's alert says why",
+        means="the cost of a request or step, loading left out, is off its baseline over the last "
+        "6 hours and the last hour, and no factor's alert says why",
         summary=_SUMMARY.replace(", because", ", most of all because"),
         description=f"Over the last 6 hours, loading left out: {_DESCRIPTION}",
         dashboard=Uid.DRIFT,

@@ -186,8 +186,12 @@ def _since(settings: Settings, pace: Pace) -> Recording:
         and on (<GF>) (<long>)
         and on (<GF>) (<off>)
         and on (<GF>) (<dollars> >= <usd>)
-        and on (<G>) (<sum>{side="now", window="<window>", quantity="attempted"} >= <requests>)
-        and on (<G>) (<sum>{side="baseline", window="<window>", quantity="attempted"} >= <requests>)
+        and on (<G>) (
+          <now>
+        )
+        and on (<G>) (
+          <baseline>
+        )
         unless on (<W>) (min by (<W>) (unitcost_unit_coverage_ratio) < <coverage>)
         """,
         GF=GF,
@@ -200,11 +204,8 @@ def _since(settings: Settings, pace: Pace) -> Recording:
         off=_lasts(pace, pace.long),
         dollars=_dollars_at_stake(pace),
         usd=number(settings.minimum_usd_per_day),
-        sum=SUM,
-        window=pace.long,
-        requests=number(
-            settings.minimum_requests / settings.scaled(window_seconds(settings, pace.long))
-        ),
+        now=_enough(settings, pace, "now"),
+        baseline=_enough(settings, pace, "baseline"),
         coverage=number(settings.minimum_coverage),
     )
     expr = latch(
@@ -215,6 +216,21 @@ def _since(settings: Settings, pace: Pace) -> Recording:
         matchers=f'pace="{pace.name}"',
     )
     return Recording(Recorded.SINCE, expr, {"pace": pace.name})
+
+
+def _enough(settings: Settings, pace: Pace, side: str) -> str:
+    """Whatever has so many requests in the long window, or so many steps."""
+    seconds = settings.scaled(window_seconds(settings, pace.long))
+    return block(
+        """
+        <attempted> >= <requests>
+        or on (<G>) (<attempted> >= <steps> and on (<G>) unitcost_steps_total)
+        """,
+        attempted=f'{SUM}{{side="{side}", window="{pace.long}", quantity="attempted"}}',
+        requests=number(settings.minimum_requests / seconds),
+        steps=number(settings.minimum_steps / seconds),
+        G=G,
+    )
 
 
 def _dollars_at_stake(pace: Pace) -> str:

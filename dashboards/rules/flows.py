@@ -4,7 +4,7 @@ All of it is one series by `quantity` and `part`, so that one rule records the b
 
 | quantity | part | by second |
 |---|---|---|
-| attempted, succeeded | | requests |
+| attempted, succeeded | | requests; of training steps, which never fail |
 | tokens, seconds | input, output | tokens; seconds of prefill and decode |
 | cost | gpu, cpu, memory, rest | USD |
 | active, idle, loading | gpu, cpu, memory, rest | GPUs, cores, GiB held |
@@ -44,13 +44,17 @@ def flow_group(settings: Settings) -> Group:
 
 
 def _requests(settings: Settings) -> tuple[Recording, ...]:
-    """Every outcome that is counted is an attempt; where only successes are, both are the same."""
+    """Every outcome that is counted is an attempt; where only successes are, both are the same.
+
+    What has no requests has steps.
+    """
     selectors = {"attempted": "", "succeeded": '{outcome="succeeded"}'}
     window = settings.span(settings.rate_window)
     return tuple(
         Recording(
             FLOW,
-            f"sum by ({G}) (rate(unitcost_requests_total{selector}[{window}]))",
+            f"sum by ({G}) (rate(unitcost_requests_total{selector}[{window}]))\n"
+            f"or sum by ({G}) (rate(unitcost_steps_total[{window}]))",
             {"quantity": quantity},
         )
         for quantity, selector in selectors.items()

@@ -1,6 +1,6 @@
 """Made-up fleets for `promtool test rules`: workloads whose figures change at a known minute."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -124,6 +124,47 @@ class Server:
         yield series("unitcost_workload_info", gauge((minutes, 1)), **info)
         coverage = gauge(*(self.coverage or ((minutes, 1),)))
         yield series("unitcost_unit_coverage_ratio", coverage, **target)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What a training does in a minute on one GPU that is busy all the time: no requests."""
+
+    steps: float = 4
+    tokens: float = 8000
+    usd_per_gpu_hour: float = 12
+    loading: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A training and how it changes: (minutes, steps), one after the other."""
+
+    name: str
+    story: tuple[tuple[float, Steps], ...]
+
+    def series(self) -> Iterable[tuple[str, str]]:
+        """Its input series."""
+
+        def grows(of: Callable[[Steps], float]) -> str:
+            return counter(*((minutes, of(each)) for minutes, each in self.story))
+
+        labels = {"workload": self.name, "model": ""}
+        gpu = {**labels, "resource": "gpu:GPU-1"}
+        for state in ("active", "loading"):
+
+            def seconds(each: Steps, state: str = state) -> float:
+                return 60 * (each.loading if state == "loading" else 1 - each.loading)
+
+            held = grows(seconds)
+            usd = grows(lambda each, of=seconds: of(each) * each.usd_per_gpu_hour / 3600)
+            yield series("unitcost_held_seconds_total", held, **gpu, state=state)
+            yield series("unitcost_cost_usd_total", usd, **gpu, kind="training", state=state)
+        yield series("unitcost_steps_total", grows(lambda each: each.steps), **labels)
+        yield series("unitcost_tokens_total", grows(lambda e: e.tokens), **labels, type="input")
+        minutes = sum(minutes for minutes, _ in self.story)
+        info = {"workload": self.name, "kind": "training", "owner": "research"}
+        yield series("unitcost_workload_info", gauge((minutes, 1)), **info)
 
 
 def promtool_test(
