@@ -224,7 +224,10 @@ def _enough(settings: Settings, pace: Pace, side: str) -> str:
     return block(
         """
         <attempted> >= <requests>
-        or on (<G>) (<attempted> >= <steps> and on (<G>) unitcost_steps_total)
+        or on (<G>) (
+          <attempted> >= <steps>
+          and on (<G>) max by (<G>) (unitcost_steps_total)
+        )
         """,
         attempted=f'{SUM}{{side="{side}", window="{pace.long}", quantity="attempted"}}',
         requests=number(settings.minimum_requests / seconds),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 STEP = 3
@@ -157,7 +158,7 @@ class Training:
                 return 60 * (each.loading if state == "loading" else 1 - each.loading)
 
             held = grows(seconds)
-            usd = grows(lambda each, of=seconds: of(each) * each.usd_per_gpu_hour / 3600)
+            usd = grows(partial(_usd, seconds))
             yield series("unitcost_held_seconds_total", held, **gpu, state=state)
             yield series("unitcost_cost_usd_total", usd, **gpu, kind="training", state=state)
         yield series("unitcost_steps_total", grows(lambda each: each.steps), **labels)
@@ -165,6 +166,10 @@ class Training:
         minutes = sum(minutes for minutes, _ in self.story)
         info = {"workload": self.name, "kind": "training", "owner": "research"}
         yield series("unitcost_workload_info", gauge((minutes, 1)), **info)
+
+
+def _usd(seconds: Callable[[Steps], float], each: Steps) -> float:
+    return seconds(each) * each.usd_per_gpu_hour / 3600
 
 
 def promtool_test(
