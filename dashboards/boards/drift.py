@@ -103,6 +103,7 @@ def _told() -> Panel:
         ),
         Query(f"max by ({labels}) ({since}) * 1000"),
         Query(f"time() - max by ({labels}) ({since})"),
+        empty="Nothing drifts.",
     )
 
 

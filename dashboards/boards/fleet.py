@@ -118,14 +118,19 @@ def _now() -> tuple[Panel, ...]:
     )
 
 
+def _named(expr: str) -> str:
+    """With a name for the owner of what has none."""
+    return f'label_replace({expr}, "owner", "no owner", "owner", "")'
+
+
 def _by_owner() -> Panel:
     return lines(
         "Cost per day by owner ($currency)",
-        "Whom the dollars are charged to, by the owner of each workload. An empty name: nobody has "
-        "given the workload one (workloads[].owner).",
+        "Whom the dollars are charged to, by the owner of each workload. `no owner`: "
+        "nobody has given the workload one (workloads[].owner).",
         "short",
         Query(
-            money(f"sum by (owner) ({_owned(per_day(HOST, JOIN))})"),
+            money(f"sum by (owner) ({_named(_owned(per_day(HOST, JOIN)))})"),
             "{{owner}}",
         ),
         stacked=True,

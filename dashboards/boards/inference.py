@@ -25,6 +25,8 @@ PHASE = "unitcost_phase_seconds_total"
 BY = "workload, model"
 NAMED = "{{workload}} {{model}}"
 DONE = f'{MODEL}, outcome="succeeded"'
+SERVERS = f'{MODEL}, kind="inference"'
+"""What the choice of all workloads is narrowed to where others have the metric, too."""
 
 
 def inference() -> Board:
@@ -37,7 +39,7 @@ def inference() -> Board:
         ),
         Row("Waste and savings", ((8, (_idle(), _waste(), _failures(), _savings())),)),
         Row("On whose behalf", ((8, (_tenants(), _tenant_requests())),)),
-        Row("How well it is known", ((8, (_coverage(), _layers(), _methods())),)),
+        Row("How well it is known", ((8, (_coverage(), _layers())), (8, (_methods(),)))),
     )
     return dashboard(
         Uid.INFERENCE,
@@ -93,8 +95,8 @@ def _token() -> Panel:
 
 
 def _variants() -> Panel:
-    idle = rate(COST, f'{MODEL}, state="idle"', BY, RANGE)
-    total = rate(COST, MODEL, BY, RANGE)
+    idle = rate(COST, f'{SERVERS}, state="idle"', BY, RANGE)
+    total = rate(COST, SERVERS, BY, RANGE)
     failed = rate(REQUESTS, f'{MODEL}, outcome!="succeeded"', BY, RANGE)
     done = rate(REQUESTS, DONE, BY, RANGE)
     every = rate(REQUESTS, MODEL, BY, RANGE)
@@ -170,13 +172,13 @@ def _mix() -> Panel:
 
 
 def _busy() -> Panel:
-    active = rate(COST, f'{MODEL}, state="active"', BY)
+    active = rate(COST, f'{SERVERS}, state="active"', BY)
     return lines(
         "Used part of the cost",
         "Active over all of the cost: what the basis used would leave of it. Low by day: fewer "
         "replicas would do. Near 1: there is no room for a burst.",
         "percentunit",
-        Query(f"{active} / ({rate(COST, MODEL, BY)} > 0)", NAMED),
+        Query(f"{active} / ({rate(COST, SERVERS, BY)} > 0)", NAMED),
     )
 
 
@@ -207,7 +209,7 @@ def _reported() -> Panel:
 
 
 def _idle() -> Panel:
-    spent = rate(COST, f'{MODEL}, state!="active"', "workload, state")
+    spent = rate(COST, f'{SERVERS}, state!="active"', "workload, state")
     return lines(
         "Idle and loading per day ($currency)",
         "What is held and not used, and what is held before it can be used. Idle: fewer replicas. "

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from unitcost.dashboards.boards.library import Board, Panel, Variable, grafana
 from unitcost.dashboards.names import Uid
 
 WIDTH = 24
+NARROW = 6
+"""In so narrow a panel the legend has room for one number."""
 TAG = "unitcost"
 
 
@@ -63,10 +66,12 @@ def _placed(rows: Sequence[Row]) -> Iterable[Panel]:
         )
         top, row_id = top + 1, row_id + 1
         for height, panels in row.lines:
-            width, left = WIDTH // len(panels), 0
-            for panel in panels:
-                panel.gridPos = grafana.GridPos(height, width, left, top)
+            edges = [WIDTH * number // len(panels) for number in range(len(panels) + 1)]
+            for panel, (left, right) in zip(panels, pairwise(edges), strict=True):
+                panel.gridPos = grafana.GridPos(height, right - left, left, top)
                 panel.id = next_id
+                if right - left <= NARROW and isinstance(panel, grafana.TimeSeries):
+                    panel.legendCalcs = panel.legendCalcs[-1:]
                 yield panel
-                left, next_id = left + width, next_id + 1
+                next_id += 1
             top += height

@@ -41,6 +41,8 @@ def lines(
     options: dict[str, Any] = {"fillOpacity": 20 if stacked else 5, "lineWidth": 1}
     if stacked:
         options["stacking"] = {"mode": "normal", "group": "A"}
+        # An area that does not begin at zero lies about its size.
+        options["axisSoftMin"] = 0
     if bars:
         options |= {"drawStyle": "bars", "fillOpacity": 80, "lineWidth": 0}
     return grafana.TimeSeries(
@@ -126,14 +128,23 @@ class Columns:
 
 
 def table(
-    title: str, description: str, columns: Columns, *queries: Query, unit: str = "short"
+    title: str,
+    description: str,
+    columns: Columns,
+    *queries: Query,
+    unit: str = "short",
+    empty: str = "",
 ) -> Panel:
-    """One row for each set of labels, one column for each query; the first number sorts."""
+    """One row for each set of labels, one column for each query; the first number sorts.
+
+    `empty`: what no rows mean.
+    """
     fields = ["Value"] if len(queries) == 1 else [f"Value #{letter}" for letter in "ABCDEFGH"]
     names = dict(zip(fields, columns.values, strict=False))
     shown = {**columns.labels, **names}
     order = {name: index for index, name in enumerate(shown)}
     keep = {"include": {"names": list(shown)}}
+    says = {"fieldConfig": {"defaults": {"noValue": empty}}} if empty else {}
     sort = [{"displayName": columns.values[0].title, "desc": True}] if columns.values else []
     return grafana.Table(
         title=title,
@@ -152,5 +163,5 @@ def table(
                 "options": {"excludeByName": {}, "indexByName": order, "renameByName": {}},
             },
         ],
-        extraJson={"options": {"sortBy": sort}},
+        extraJson={"options": {"sortBy": sort}} | says,
     )
