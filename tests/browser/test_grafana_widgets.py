@@ -25,7 +25,7 @@ from tests.e2e.dashboard_world import VALUES, World, dashboard_world
 from tests.harness import get, wait_for
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 SOURCE = Path(__file__).parent / "grafana"
 SPAN = 60
@@ -110,6 +110,10 @@ def _draw(browser: "Browser", drawer: str, drawing: Json) -> tuple["Page", list[
     return page, errors
 
 
+def _is_there(shown: "Locator") -> bool:
+    return shown.count() > 0
+
+
 @pytest.mark.real
 @pytest.mark.parametrize("uid", sorted(BOARDS))
 def test_every_panel_is_drawn(
@@ -122,7 +126,7 @@ def test_every_panel_is_drawn(
             continue
         inside = page.locator(f"[data-panel={json.dumps(panel['title'])}]")
         shown = inside.locator(f"{DRAWN[panel['type']]}, .empty").first
-        wait_for(lambda shown=shown: shown.count() > 0, f"{uid} / {panel['title']}")
+        wait_for(functools.partial(_is_there, shown), f"{uid} / {panel['title']}")
         empty = inside.locator(".empty").all_inner_texts()
         assert empty == [text for text in [NOTHING_TO_SHOW.get((uid, panel["title"]))] if text]
     assert page.locator(".broken").all_inner_texts() == []

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.dashboards.panels import filled, queries
-from tests.e2e.test_dashboards import CONFIG, QUICK, VALUES, full_page
+from tests.e2e.dashboard_world import CONFIG, QUICK, VALUES, full_page
 from tests.e2e.test_prometheus import Prometheus
 from tests.harness import free_port, get, wait_for
 from unitcost.dashboards.build import write
