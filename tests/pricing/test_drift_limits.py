@@ -20,7 +20,6 @@ from unitcost.pricing.money import PICO
 
 MICRO = 10**6
 SLOT = 100_000
-RULES = WatchRules(default_limits())
 USUAL = Sums(
     cost=10**15,
     active=6 * 10**14,
@@ -34,6 +33,11 @@ USUAL = Sums(
 )
 SURE = Watched(seen=10**12)
 """Never off by anything, for as long as one likes: the bound is the floor."""
+
+
+def usual_rules() -> WatchRules:
+    """Made in each test, so that a test that looks at a default is seen to."""
+    return WatchRules(default_limits())
 
 
 def only(factor: Factor, off: float) -> Sums:
@@ -60,14 +64,14 @@ def judged(
     factor: Factor,
     recent: Sequence[Sums],
     known: Watched = SURE,
-    rules: WatchRules = RULES,
+    rules: WatchRules | None = None,
 ) -> Verdict:
     """The verdict on these slots by someone who remembers that of the factor."""
-    return watch(rules, {factor: known}, SLOT, recent, lambda _: USUAL)
+    return watch(rules or usual_rules(), {factor: known}, SLOT, recent, lambda _: USUAL)
 
 
 def raises(
-    factor: Factor, recent: Sequence[Sums], known: Watched = SURE, rules: WatchRules = RULES
+    factor: Factor, recent: Sequence[Sums], known: Watched = SURE, rules: WatchRules | None = None
 ) -> bool:
     """Whether the factor is out of its scatter now."""
     return factor in judged(factor, recent, known, rules).raised
@@ -113,7 +117,7 @@ def test_the_guess_holds_before_anything_was_seen(
     factor: Factor, guess: float, counted: bool
 ) -> None:
     """Four times it; of counted ones that of 500 requests, and less for more of them."""
-    limit = replace(RULES.limits[factor], floor=1e-9)
+    limit = replace(default_limits()[factor], floor=1e-9)
     rules = WatchRules({factor: limit}, learnt_slots=0, least_pico_per_day=0)
     requests = 400 * limit.slots
     bound = 4 * guess * (math.sqrt(500 / requests) if counted else 1.0)
@@ -126,7 +130,7 @@ def test_the_guess_weighs_an_hour_beside_what_was_seen(
     factor: Factor, guess: float, counted: bool
 ) -> None:
     """With 24 slots seen, of which none was off, a third of its square is left."""
-    limit = replace(RULES.limits[factor], floor=1e-9)
+    limit = replace(default_limits()[factor], floor=1e-9)
     rules = WatchRules({factor: limit}, learnt_slots=24, least_pico_per_day=0)
     scale = math.sqrt(500 / (400 * limit.slots)) if counted else 1.0
     bound = 4 * guess * scale * math.sqrt(12 / 36)
@@ -154,7 +158,7 @@ def test_the_short_window(factor: Factor, slots: int, short: int) -> None:
 @every
 def test_the_short_window_must_be_half_as_far_off(factor: Factor, floor: float) -> None:
     """Of the bound."""
-    limit = RULES.limits[factor]
+    limit = default_limits()[factor]
     for by, out in ((0.51, True), (0.49, False)):
         brief = [only(factor, floor * by)] * limit.short
         far = [only(factor, 1.5)] * (limit.slots - limit.short)
@@ -164,7 +168,7 @@ def test_the_short_window_must_be_half_as_far_off(factor: Factor, floor: float) 
 @pytest.mark.parametrize(("factor", "counted"), [(row[0], row[5]) for row in LIMITS])
 def test_requests_that_prove_nothing(factor: Factor, counted: bool) -> None:
     """Fewer than 100 in the short window, where requests count."""
-    limit = RULES.limits[factor]
+    limit = default_limits()[factor]
 
     def few(total: float) -> list[Sums]:
         part = total / limit.short / 400
@@ -178,7 +182,7 @@ def test_requests_that_prove_nothing(factor: Factor, counted: bool) -> None:
 @pytest.mark.parametrize(("factor", "counted"), [(row[0], row[5]) for row in LIMITS])
 def test_four_sigmas_of_its_own_scatter(factor: Factor, counted: bool) -> None:
     """Remembered times the root of the requests where these count."""
-    limit = RULES.limits[factor]
+    limit = default_limits()[factor]
     scale = math.sqrt(400 * limit.slots) if counted else 1.0
     known = replace(SURE, square=(0.2 * scale) ** 2)
     for off, out in ((0.81, True), (0.79, False)):
@@ -191,7 +195,7 @@ def test_four_sigmas_of_its_own_scatter(factor: Factor, counted: bool) -> None:
 def test_what_is_learnt_of_a_slot(factor: Factor, counted: bool, follows: bool) -> None:
     """How far it was off, squared; and where it stands, if it is followed, over six hours."""
     off = FLOORS[factor] / 2
-    limit = RULES.limits[factor]
+    limit = default_limits()[factor]
     scale = 400 * limit.slots if counted else 1.0
     known = Watched(square=3.0, seen=99)
     after = judged(factor, [only(factor, off)] * 12, known).memory[factor]
@@ -208,9 +212,18 @@ def test_a_level_is_what_it_is_judged_against(factor: Factor, floor: float) -> N
     known = replace(SURE, level=0.2)
     assert raises(factor, [only(factor, 0.2 + floor * 1.02)] * 12, known)
     assert not raises(factor, [only(factor, 0.2 + floor * 0.98)] * 12, known)
-    limit = RULES.limits[factor]
+    limit = default_limits()[factor]
     brief = [only(factor, 0.2 + floor * 0.49)] * limit.short
     assert not raises(factor, [only(factor, 1.9)] * (limit.slots - limit.short) + brief, known)
+
+
+def test_a_level_follows_the_long_window() -> None:
+    """Not the short one at its end."""
+    recent = [only(Factor.SPEED, 0.04)] * 3 + [USUAL] * 2
+    after = judged(Factor.SPEED, recent, Watched(seen=99)).memory[Factor.SPEED]
+    long = math.log((3 * math.exp(0.04) + 2) / 5)
+    assert after.level == pytest.approx(long / 72, rel=1e-4)
+    assert after.square == pytest.approx(long**2 * 2000 / 100, rel=1e-4)
 
 
 def test_memory_goes_back_a_week() -> None:
@@ -245,7 +258,7 @@ def test_what_costs_less_than_a_dollar_a_day_is_not_told(factor: Factor, floor: 
 
         against = partial(_same, priced(USUAL))
         now = [priced(each) for each in recent]
-        verdict = watch(RULES, {factor: SURE}, SLOT, now, against)
+        verdict = watch(usual_rules(), {factor: SURE}, SLOT, now, against)
         assert (factor in verdict.raised) is out
         assert verdict.memory[factor].seen == SURE.seen
 
@@ -260,7 +273,7 @@ def test_since_when(factor: Factor, slots: int) -> None:
     far = [only(factor, 1.0)] * 12
     first = judged(factor, far)
     assert first.memory[factor].since == SLOT - slots + 1
-    again = watch(RULES, first.memory, SLOT + 1, far, lambda _: USUAL)
+    again = watch(usual_rules(), first.memory, SLOT + 1, far, lambda _: USUAL)
     assert again.memory[factor].since == SLOT - slots + 1
     assert again.memory[factor].seen == SURE.seen
     assert again.raised == (factor,)
@@ -316,7 +329,7 @@ def test_each_length_has_a_baseline_of_its_own() -> None:
         asked.append(slots)
         return USUAL
 
-    watch(RULES, {}, SLOT, [USUAL] * 12, baseline)
+    watch(usual_rules(), {}, SLOT, [USUAL] * 12, baseline)
     assert asked == [12, 5, 5, 5, 12, 12, 5]
 
 
@@ -327,7 +340,7 @@ def test_a_factor_without_a_baseline_of_its_length_is_left_alone() -> None:
     def by_length(slots: int) -> Sums:
         return Sums() if slots == 5 else USUAL
 
-    after = watch(RULES, known, SLOT, [USUAL] * 12, by_length)
+    after = watch(usual_rules(), known, SLOT, [USUAL] * 12, by_length)
     assert {factor for factor in Factor if after.memory[factor].seen == 6} == {
         Factor.LOADING,
         Factor.IDLE,
@@ -339,7 +352,7 @@ def test_nothing_in_the_short_window_is_no_verdict() -> None:
     """Also for what requests do not count for."""
     idle = replace(Sums(), idle=10**12, cost=10**12)
     known = {factor: Watched(seen=5) for factor in Factor}
-    after = watch(RULES, known, SLOT, [USUAL] * 8 + [idle] * 4, lambda _: USUAL)
+    after = watch(usual_rules(), known, SLOT, [USUAL] * 8 + [idle] * 4, lambda _: USUAL)
     assert {each.seen for each in after.memory.values()} == {5}
     assert after.raised == ()
 
