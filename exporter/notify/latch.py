@@ -1,13 +1,16 @@
 """From what holds now to what is told: for long enough, and without fluttering at its limit."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
+from unitcost.exporter.log import OncePer, fields
 from unitcost.exporter.notify.alerts import Alert, Found, Seen, Told
 from unitcost.exporter.notify.words import time_of
 
+_log = logging.getLogger(__name__)
 Key = tuple[str, ...]
 
 
@@ -30,6 +33,7 @@ class Latches:
     news: bool = False
     resumed: bool = False
     patient_until: float = 0.0
+    said: OncePer = field(default_factory=OncePer)
 
     def alerts(self, told: Iterable[Told], seen: Seen) -> list[Alert]:
         """All that is wrong: what has begun, goes on, and has held for as long as it must."""
@@ -37,7 +41,14 @@ class Latches:
             self.resumed = False
             self.patient_until = seen.now + seen.limits.scaled(seen.limits.rate_window)
         before, self.since = self.since, {}
-        found = [alert for each in told for alert in self._of(each, seen, before)]
+        found: list[Alert] = []
+        for each in told:
+            try:
+                found += list(self._of(each, seen, before))
+            except Exception as error:  # noqa: BLE001 - logged; the others are told
+                self.since |= {key: at for key, at in before.items() if key[0] == each.kind}
+                if self.said.first(each.kind, repr(error)):
+                    _log.exception("an alert cannot be judged", extra=fields(kind=each.kind))
         if seen.now < self.patient_until:
             self.since = before | self.since
         self.news = self.news or self.since.keys() != before.keys()

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,26 @@ def test_names_cannot_mention_people_or_make_links() -> None:
     message = slack(Post(1, 0, (Telling(bad),)), "<@U1>", "")
     assert "<" not in str(message).replace("&lt;", "")
     assert "&lt;!channel&gt; &amp;" in message["text"]
+
+
+def test_a_message_names_the_alert_and_its_runbook() -> None:
+    """As a link where that is a URL; what the rules do not have has none."""
+    idle = replace(DRIFT, name="UnitcostIdleDrift")
+    told = Post(1, 0, (Telling(idle),))
+
+    def text(runbooks: str) -> str:
+        return str(slack(told, "node-a", "", runbooks)["attachments"][0]["text"])
+
+    assert text("docs/runbooks").endswith("\nUnitcostIdleDrift: docs/runbooks/UnitcostIdleDrift.md")
+    assert text("https://example.com/r/").endswith(
+        "\n<https://example.com/r/UnitcostIdleDrift.md|UnitcostIdleDrift>"
+    )
+    (plain,) = webhook(told, "node-a", "", "https://example.com/r")["alerts"]
+    assert plain["name"] == "UnitcostIdleDrift"
+    assert plain["runbook"] == "https://example.com/r/UnitcostIdleDrift.md"
+    (plain,) = webhook(post(), "node-a", "", "docs")["alerts"]
+    assert (plain["name"], plain["runbook"]) == ("", "")
+    assert "docs" not in slack(post(), "node-a", "", "docs")["attachments"][0]["text"]
 
 
 def test_a_message_says_what_is_over_still_there_and_left_out() -> None:
