@@ -14,6 +14,7 @@ LONG = "n" * 129
 ENDPOINT = "workloads: [{name: a, endpoints: [%s]}]"
 MATCH = "workloads: [{name: a, match: {%s}}]"
 CHANGES = "price: {usd_per_hour: 2, changes: [%s]}"
+NOTIFY = "notify: {webhook_url_file: url, %s}"
 SERVER = "servers: {mine: {%s}}"
 
 # name: (file, key that must be named, part of the message)
@@ -53,6 +54,16 @@ BAD: dict[str, tuple[str, str, str]] = {
         ),
         "e",
         "more than 20000 values",
+    ),
+    # telling
+    "nobody to tell": ("notify: {link: 'https://x'}", "notify", "nobody to tell"),
+    "a digest at no time": (NOTIFY % "digest_at: '24:00'", "notify.digest_at", "time of day"),
+    "a link to nowhere": (NOTIFY % "link: grafana", "notify.link", "http or https"),
+    "runbooks nowhere": (NOTIFY % "runbook_url: ''", "notify.runbook_url", "a folder or a URL"),
+    "runbooks that break out": (
+        NOTIFY % "runbook_url: 'https://x|y'",
+        "notify.runbook_url",
+        "a folder or a URL",
     ),
     # carbon
     "carbon of nothing": ("carbon: {}", "carbon", "expected either country, or grams_per_kwh"),
