@@ -45,6 +45,8 @@ class Recorded(StrEnum):
     COST = "unitcost:workload_cost:usd_per_day"
     REQUEST_COST = "unitcost:request_cost:usd"
     SECOND_CHARGE = "unitcost:second_charge:info"
+    UNIT_COST = "unitcost:unit_cost:usd"
+    EPOCH_COST = "unitcost:epoch_cost:usd"
     RUN_COST = "unitcost:run_cost:usd"
     RUN_PROJECTED = "unitcost:run_projected_cost:usd"
     RUN_ALLOWED = "unitcost:run_allowed_cost:usd"

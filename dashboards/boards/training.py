@@ -17,6 +17,7 @@ from unitcost.dashboards.boards.query import (
 )
 from unitcost.dashboards.boards.training_drift import drift_row
 from unitcost.dashboards.names import Uid
+from unitcost.dashboards.rules.fleet import whole_epochs
 
 BY = "workload, run"
 NAMED = "{{workload}} {{run}}"
@@ -149,11 +150,11 @@ def _projected() -> Panel:
 
 
 def _epoch() -> Panel:
-    parts = f"sum by ({BY}) (unitcost_epoch_cost_part_usd{{{RUN}}})"
+    parts = whole_epochs(BY, f"{{{RUN}}}", f"{{{WORKLOAD}}}")
     return lines(
         "An epoch ($currency)",
-        "What the last whole epoch cost, all hosts together: a step for each epoch. Later ones "
-        "that cost more: evaluation, checkpoints, or a host that slows the others.",
+        "What the last epoch cost that all hosts of the run have closed: a step for each. Later "
+        "ones that cost more: evaluation, checkpoints, or a host that slows the others.",
         "short",
         Query(money(parts), NAMED),
         lineInterpolation="stepAfter",

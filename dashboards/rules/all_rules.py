@@ -7,6 +7,7 @@ from unitcost.dashboards.rules.budgets import budget_alerts, budget_group
 from unitcost.dashboards.rules.costs import cost_groups
 from unitcost.dashboards.rules.drift import factor_groups
 from unitcost.dashboards.rules.drift_states import state_groups
+from unitcost.dashboards.rules.fleet import fleet_group
 from unitcost.dashboards.rules.flows import flow_group
 from unitcost.dashboards.rules.model import Alert, Group
 from unitcost.dashboards.settings import Settings
@@ -19,6 +20,7 @@ def all_groups(settings: Settings) -> tuple[Group, ...]:
     """Recording rules first, then the alerts that stand on them."""
     return (
         flow_group(settings),
+        fleet_group(settings),
         *factor_groups(settings),
         *state_groups(settings),
         *cost_groups(settings),

@@ -137,3 +137,26 @@ def _minutes(text: str) -> int:
 def firing(alerts: Alerts, *labels: str) -> set[tuple[str, ...]]:
     """Whom alerts are about, by some of their labels."""
     return {tuple(each["exp_labels"].get(label, "") for label in labels) for each in alerts}
+
+
+def check_values(
+    promtool: Path,
+    folder: Path,
+    inputs: Inputs,
+    minute: int,
+    expected: Mapping[str, float | None],
+) -> None:
+    """What expressions sum to at a minute, to the millionth; None: there is nothing."""
+    made = settings()
+    write(made, folder)
+    asked = [
+        {
+            "expr": f"round(sum({expr}), 0.000001)",
+            "eval_time": f"{minute}m",
+            "exp_samples": [] if value is None else [{"labels": "{}", "value": value}],
+        }
+        for expr, value in expected.items()
+    ]
+    (folder / "test.yaml").write_text(_test_file(inputs, {"promql_expr_test": asked}, made))
+    result = run(promtool, "test", "rules", "test.yaml", folder=folder)
+    assert result.returncode == 0, result.stdout + result.stderr

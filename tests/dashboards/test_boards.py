@@ -260,7 +260,6 @@ NOT_SHOWN = {
     "unitcost_tenant_tokens_total",
     "unitcost_token_cost_usd",
     "unitcost_window_seconds",
-    "unitcost_workload_hosts",
     "unitcost_workload_pod_info",
 }
 """Metrics that no panel needs: kept for queries of one's own, or shown in another way."""
