@@ -26,6 +26,7 @@ from unitcost.exporter.doctor.host import (
     ok,
     warn,
 )
+from unitcost.exporter.doctor.pod import pod_findings
 from unitcost.exporter.doctor.power import explain_node_power, explain_rapl, power_findings
 from unitcost.exporter.doctor.prices import price_findings
 from unitcost.exporter.settling.rules import matcher_of
@@ -65,6 +66,7 @@ def findings(loaded: Loaded) -> Iterator[Finding]:
     for found in loaded.collectors:
         if found.name != ENDPOINTS or found.module is None or not loaded.context.targets:
             yield from _collector(found, loaded, scene, readings)
+    yield from pod_findings(loaded.settings, readings, scene)
     yield from power_findings(readings)
     yield from holder_findings(loaded.settings, readings, scene)
     yield from _endpoints(loaded)

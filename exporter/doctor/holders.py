@@ -12,6 +12,7 @@ from unitcost.exporter.doctor.host import Finding, ok, warn
 from unitcost.exporter.settling.devices import DeviceMeter
 from unitcost.exporter.settling.observed import Observed
 from unitcost.exporter.settling.owners import owners_of
+from unitcost.exporter.settling.pod import pod_rule, seen_from
 from unitcost.exporter.settling.rules import matcher_of, rules_of
 from unitcost.pricing.allocate import Method, Share
 from unitcost.pricing.container import Grant, Kubelet
@@ -36,23 +37,24 @@ def holder_findings(
     settings: Settings, readings: Mapping[str, Reading], scene: Scene
 ) -> Iterator[Finding]:
     """A line for GPUs held alike; warnings about processes and devices out of sight."""
-    observed = _observed(readings.values())
+    rules = replace(rules_of(settings), pod=pod_rule(settings, scene.environ))
+    observed = seen_from(rules.pod, _observed(readings.values()))
     devices = observed.devices or ()
     if not devices and not (observed.kubelet and observed.kubelet.grants):
         return
-    owners = owners_of(
-        observed, matcher_of(settings), ContainerFinder(), lambda account, _: account
-    )
+    finder, matcher = ContainerFinder(), matcher_of(settings)
+    owners = owners_of(observed, matcher, finder, lambda account, _: account, pod=rules.pod)
     meter = DeviceMeter()
-    shares = meter.shares(rules_of(settings), observed, owners, owners.ready, frozenset(), {}, ())
+    shares = meter.shares(rules, observed, owners, owners.ready, frozenset(), {}, ())
     alike: dict[str, list[str]] = {}
     for device in devices[:MAX_GPUS]:
         if device.id in shares:
             alike.setdefault(told(shares[device.id]), []).append(name_of(device))
     for text, names in alike.items():
-        yield ok("holders", f"{', '.join(names)}: {text}")
-    yield from _hidden(observed, scene)
-    yield from _unseen(observed)
+        yield ok("holders", f"{', '.join(names)}: {text if rules.pod is None else _in_pod(text)}")
+    if rules.pod is None:  # in one it is usual, and hostPID would show other pods
+        yield from _hidden(observed, scene)
+        yield from _unseen(observed)
     yield from _unknown(meter.unknown)
 
 
@@ -98,6 +100,13 @@ def told(shares: Sequence[Share]) -> str:
     parts = [f"{_NAMES.get(name, name)} {sums[name] / whole:.0%}" for name in ranked]
     more = f" and {len(parts) - MAX_NAMES} more" if len(parts) > MAX_NAMES else ""
     return f"{', '.join(parts[:MAX_NAMES])}{more}, {how}"
+
+
+def _in_pod(text: str) -> str:
+    """The same as seen from a pod: what nobody here holds may be another pod's."""
+    text = text.replace("nobody, so the cost is unallocated", "not this pod's")
+    given = "in sight, or as configured (reserve.gpus)"
+    return text.replace("nobody ", "others ").replace(_HOW[Method.CONFIGURED], given)
 
 
 def _hidden(observed: Observed, scene: Scene) -> Iterator[Finding]:

@@ -266,3 +266,25 @@ def test_pods_that_hold_all_of_a_host_pay_all_of_it() -> None:
         site.tick(12)
     whole = sum((site.total() for site in sites), Decimal(0))
     assert near(whole, USD * hours(60))
+
+
+def test_an_agent_charges_a_pod_whose_units_its_sidecar_counts() -> None:
+    """A training job in it; without what the pod says its steps would be the agent's."""
+    counted = {}
+    for itself in (False, True):
+        host = GpuHost(0)
+        site = Site(rules(), host)
+        tuner = host.start("tuner-0", controller="shop/Job/tuner", cores=1.0, gibs=2.0)
+        tuner.pod = replace(tuner.pod, counts_itself=itself)
+        job = host.train("tuner", "r1")
+        host.kill(tuner.proc)
+        tuner.proc, job.proc.cgroup, job.proc.cores = job.proc, tuner.proc.cgroup, 1.0
+        for _ in range(4):
+            site.tick()
+            job.steps += 5
+        site.tick()
+        counted[itself] = site.counter("unitcost_steps_total")
+        if itself:
+            assert site.usd("shop/Job/tuner", None, resource="cpu") > 0
+    assert counted[False] > 0
+    assert counted[True] == 0

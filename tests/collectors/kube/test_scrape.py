@@ -64,6 +64,17 @@ def test_labels_do_where_they_can_say_it() -> None:
     assert row.scrape == Scrape(9000)
 
 
+def test_a_pod_whose_sidecar_counts_is_not_read() -> None:
+    """Though it says where its page is; it is still a server, and charged as one."""
+    one = made(units="sidecar", scrape="true", port="8000")
+    (row,) = rows(decoded(one), LABELS)
+    assert (row.scrape, row.counts_itself, row.kind) == (None, True, WorkloadKind.INFERENCE)
+    (other,) = rows(decoded(made(units="agent")), LABELS)
+    assert not other.counts_itself
+    (fault,) = scrape_faults(decoded(made(units="agent")))
+    assert "unitcost.io/units must be sidecar" in fault
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
