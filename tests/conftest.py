@@ -105,6 +105,19 @@ def where(places: Places) -> Where:
     return places.new()
 
 
+ONE_AT_A_TIME = ("browser", "crash", "e2e", "gpu", "helm", "image", "repo")
+"""Tests that start whole programs: with two workers, one runs these, the other all else."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Group what is not to run side by side (pytest-xdist, `--dist loadgroup`)."""
+    for item in items:
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        if folder in ONE_AT_A_TIME:
+            item.add_marker(pytest.mark.xdist_group("programs"))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, Any]:
     """Where a test fails, what the programs that it started said last goes into the report."""
