@@ -288,3 +288,21 @@ def test_an_agent_charges_a_pod_whose_units_its_sidecar_counts() -> None:
             assert site.usd("shop/Job/tuner", None, resource="cpu") > 0
     assert counted[False] > 0
     assert counted[True] == 0
+
+
+@pytest.mark.parametrize("scope", ["pod", "units"])
+def test_a_server_that_nobody_configured_is_the_pods(scope: str) -> None:
+    """Its process is in another container, where we cannot see whose it is."""
+    site = pod_site(pod())
+    book = site.rules.book if scope == "pod" else PriceBook(())
+    site.rules = replace(site.rules, scope=scope, book=book)
+    site.restart()
+    server = site.host.serve("", 8000, cores=0.25)
+    site.settle()
+    server.work(10)
+    site.tick(2)
+    assert site.units(CHAT) == 10
+    assert site.counter("unitcost_requests_total") == 10 * 10**6
+    assert bool(site.charged()) is (scope == "pod")
+    info = site.points()["unitcost_workload_info"]
+    assert info == [((CHAT, "inference", ""), 1.0)]
