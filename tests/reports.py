@@ -24,9 +24,9 @@ START = Host().clock.wall_ns
 HOUR_NS = 3600 * 10**9
 
 
-def written(memory: MemoryLedger, path: At, host: str = "host-1") -> At:
+def written(memory: MemoryLedger, path: At, host: str = "host-1", scope: str = "host") -> At:
     """All that a ledger in memory holds, in a file; another host's beside it if one is there."""
-    ledger = Ledger(path, host, "host")
+    ledger = Ledger(path, host, scope)
     ledger.open(0)
     ledger.commit(
         Batch(

@@ -17,6 +17,7 @@ from sqlalchemy import (
     func,
     inspect,
     literal,
+    or_,
     select,
 )
 
@@ -40,6 +41,7 @@ from unitcost.pricing.unit_cost import Basis
 CENTRAL_VERSION = 1
 OWN = ("host", "scope", "ledger")
 """What a row of the fleet's ledger has beside an agent's, to say whose it is."""
+MONEY = frozenset({"accrual", "charge"})
 HALF = 10**6
 """Sums of pico-dollars may have more than 64 bits: they are taken in two parts."""
 COLUMNS: Mapping[Dimension, str] = {
@@ -117,7 +119,16 @@ class Reader:
             parts.append(table.c.hour < asked.to_hour)
         if asked.hosts:
             parts.append(table.c.host.in_(sorted(asked.hosts)))
+        if table.name in MONEY:
+            parts.append(self._once(table))
         return and_(*parts)
+
+    def _once(self, table: Table) -> ColumnElement[bool]:
+        """What a pod's sidecar charged counts where no agent charged its host in that hour."""
+        whole = self._table("accrual").alias()
+        same = and_(whole.c.host == table.c.host, whole.c.hour == table.c.hour)
+        covered = select(whole.c.hour).where(same, whole.c.scope == "host").exists()
+        return or_(table.c.scope.not_like("pod%"), ~covered)
 
     def _keys(self, table: Table) -> list[ColumnElement[Any]]:
         """The columns that sums are grouped by; always the workload."""
