@@ -55,10 +55,16 @@ class Database:
 Place = Path | Database
 
 
-def engine_of(place: Place, connections: int = 1) -> Engine:
+ONE_STATE = "REPEATABLE READ"
+"""A transaction sees one state of the database, and fails where another one changed it."""
+AFTER_LOCKS = "READ COMMITTED"
+"""Each statement sees what is committed by then: for whoever takes a lock first."""
+
+
+def engine_of(place: Place, connections: int = 1, isolation: str = ONE_STATE) -> Engine:
     """An engine on a ledger's place. Raises LedgerError where the driver is not installed."""
     if isinstance(place, Database):
-        return postgresql_engine(place, connections)
+        return postgresql_engine(place, connections, isolation)
     return sqlite_engine(place)
 
 
@@ -84,8 +90,10 @@ def sqlite_engine(path: Path) -> Engine:
     return engine
 
 
-def postgresql_engine(database: Database, connections: int = 1) -> Engine:
-    """An engine on PostgreSQL: each transaction sees one state; whoever waits too long gives up."""
+def postgresql_engine(
+    database: Database, connections: int = 1, isolation: str = ONE_STATE
+) -> Engine:
+    """An engine on PostgreSQL; whoever waits too long gives up."""
     url = make_url(database.url).set(drivername="postgresql+psycopg")
     settings = {
         "lock_timeout": BUSY_TIMEOUT_MS,
@@ -96,7 +104,7 @@ def postgresql_engine(database: Database, connections: int = 1) -> Engine:
     try:
         return create_engine(
             url,
-            isolation_level="REPEATABLE READ",
+            isolation_level=isolation,
             pool_size=connections,
             max_overflow=0,
             pool_timeout=STATEMENT_TIMEOUT_MS / 1000,

@@ -32,34 +32,37 @@ CODE = String(32)
 RATE = String(40)
 
 
-def _key(name: str, kind: Any) -> Column[Any]:
+def key(name: str, kind: Any) -> Column[Any]:
+    """A column of the primary key."""
     return Column(name, kind, primary_key=True)
 
 
-def _table(metadata: MetaData, name: str, *columns: Column[Any]) -> Table:
+def clustered(metadata: MetaData, name: str, *columns: Column[Any]) -> Table:
     """A table clustered by its key: no second copy of the key in an index."""
     return Table(name, metadata, *columns, sqlite_with_rowid=False)
 
 
 def _meta(build: MetaData) -> Table:
-    return _table(build, "meta", _key("name", CODE), Column("value", Text, nullable=False))
+    return clustered(build, "meta", key("name", CODE), Column("value", Text, nullable=False))
 
 
 def _state(build: MetaData) -> Table:
-    return _table(
+    return clustered(
         build,
         "state",
-        _key("id", Integer),
+        key("id", Integer),
         Column("seq", BigInteger, nullable=False),
         Column("document", Text, nullable=False),
     )
 
 
-def _price(build: MetaData) -> Table:
-    return _table(
+def price_table(build: MetaData, *more: Column[Any]) -> Table:
+    """Every unit price that was used."""
+    return clustered(
         build,
         "price",
-        _key("id", CODE),
+        *more,
+        key("id", CODE),
         Column("resource", NAME, nullable=False),
         Column("component", CODE, nullable=False),
         Column("pico_per_unit", BigInteger),
@@ -79,41 +82,45 @@ def _price(build: MetaData) -> Table:
     )
 
 
-def _accrual(build: MetaData) -> Table:
-    return _table(
+def accrual_table(build: MetaData, *more: Column[Any]) -> Table:
+    """What resources accrued."""
+    return clustered(
         build,
         "accrual",
-        _key("hour", BigInteger),
-        _key("host", NAME),
-        _key("scope", CODE),
-        _key("resource", NAME),
-        _key("component", CODE),
-        _key("price", CODE),
-        _key("revision", Integer),
+        key("hour", BigInteger),
+        key("host", NAME),
+        key("scope", CODE),
+        *more,
+        key("resource", NAME),
+        key("component", CODE),
+        key("price", CODE),
+        key("revision", Integer),
         Column("elapsed_ns", BigInteger, nullable=False),
         Column("quantity", BigInteger, nullable=False),
         Column("pico", BigInteger),
     )
 
 
-def _charge(build: MetaData) -> Table:
-    return _table(
+def charge_table(build: MetaData, *more: Column[Any]) -> Table:
+    """Charges. `more`: columns that the fleet's ledger has besides, as in all tables it shares."""
+    return clustered(
         build,
         "charge",
-        _key("hour", BigInteger),
-        _key("host", NAME),
-        _key("scope", CODE),
-        _key("resource", NAME),
-        _key("component", CODE),
-        _key("workload", NAME),
-        _key("model", NAME),
-        _key("run", NAME),
-        _key("attempt", Integer),
-        _key("state", CODE),
-        _key("method", CODE),
-        _key("price", CODE),
-        _key("currency", CODE),
-        _key("revision", Integer),
+        key("hour", BigInteger),
+        key("host", NAME),
+        key("scope", CODE),
+        *more,
+        key("resource", NAME),
+        key("component", CODE),
+        key("workload", NAME),
+        key("model", NAME),
+        key("run", NAME),
+        key("attempt", Integer),
+        key("state", CODE),
+        key("method", CODE),
+        key("price", CODE),
+        key("currency", CODE),
+        key("revision", Integer),
         Column("quantity", BigInteger, nullable=False),
         Column("pico", BigInteger),
         Column("rate", RATE, nullable=False),
@@ -122,20 +129,22 @@ def _charge(build: MetaData) -> Table:
 
 
 def _counter(build: MetaData) -> Table:
-    return _table(
+    return clustered(
         build,
         "counter",
-        _key("metric", String(64)),
-        _key("labels", Text),
+        key("metric", String(64)),
+        key("labels", Text),
         Column("value", BigInteger, nullable=False),
     )
 
 
-def _workload(build: MetaData) -> Table:
-    return _table(
+def workload_table(build: MetaData, *more: Column[Any]) -> Table:
+    """Workloads as they are now."""
+    return clustered(
         build,
         "workload",
-        _key("name", NAME),
+        *more,
+        key("name", NAME),
         Column("kind", CODE, nullable=False),
         Column("owner", NAME, nullable=False),
         Column("first_seen_ns", BigInteger, nullable=False),
@@ -145,24 +154,26 @@ def _workload(build: MetaData) -> Table:
 
 
 def _run(build: MetaData) -> Table:
-    return _table(
+    return clustered(
         build,
         "run",
-        _key("workload", NAME),
-        _key("run", NAME),
+        key("workload", NAME),
+        key("run", NAME),
         Column("document", Text, nullable=False),
         Column("last_charged_ns", BigInteger, nullable=False),
     )
 
 
-def _epoch_mark(build: MetaData) -> Table:
-    return _table(
+def epoch_mark_table(build: MetaData, *more: Column[Any]) -> Table:
+    """A run's total at each epoch mark."""
+    return clustered(
         build,
         "epoch_mark",
-        _key("workload", NAME),
-        _key("run", NAME),
-        _key("attempt", Integer),
-        _key("epoch", Float),
+        *more,
+        key("workload", NAME),
+        key("run", NAME),
+        key("attempt", Integer),
+        key("epoch", Float),
         Column("at_ns", BigInteger, nullable=False),
         Column("pico", BigInteger),
         Column("used_pico", BigInteger),
@@ -181,34 +192,34 @@ def _event(build: MetaData) -> Table:
 
 
 def _drift_slot(build: MetaData) -> Table:
-    return _table(
+    return clustered(
         build,
         "drift_slot",
-        _key("start_ns", BigInteger),
-        _key("workload", NAME),
-        _key("model", NAME),
+        key("start_ns", BigInteger),
+        key("workload", NAME),
+        key("model", NAME),
         *(Column(name, BigInteger, nullable=False) for name in Sums.__slots__),
     )
 
 
 def _drift_watch(build: MetaData) -> Table:
-    return _table(
+    return clustered(
         build,
         "drift_watch",
-        _key("workload", NAME),
-        _key("model", NAME),
+        key("workload", NAME),
+        key("model", NAME),
         Column("document", Text, nullable=False),
     )
 
 
 def _item_key() -> list[Column[Any]]:
-    names = [_key(name, NAME) for name in ("id", "workload", "model", "run")]
-    return [*names, _key("item", CODE), _key("per", CODE)]
+    names = [key(name, NAME) for name in ("id", "workload", "model", "run")]
+    return [*names, key("item", CODE), key("per", CODE)]
 
 
 def _item(build: MetaData) -> Table:
     """Items as last stated, and their totals: text, because they may have more than 64 bits."""
-    return _table(
+    return clustered(
         build,
         "item",
         *_item_key(),
@@ -221,18 +232,19 @@ def _item(build: MetaData) -> Table:
     )
 
 
-def _item_charge(build: MetaData) -> Table:
+def item_charge_table(build: MetaData, *more: Column[Any]) -> Table:
     """What was booked of items by clock hour: whole dollars and pico-dollars, to be added.
 
     Revision 1 are corrections. Hour 0 is what was brought forward from rows that are gone.
     """
-    return _table(
+    return clustered(
         build,
         "item_charge",
-        _key("hour", BigInteger),
-        _key("host", NAME),
+        key("hour", BigInteger),
+        key("host", NAME),
+        *more,
         *_item_key(),
-        _key("revision", Integer),
+        key("revision", Integer),
         Column("usd", BigInteger, nullable=False),
         Column("pico", BigInteger, nullable=False),
         Column("units", BigInteger, nullable=False),
@@ -240,30 +252,32 @@ def _item_charge(build: MetaData) -> Table:
     )
 
 
-def _unit_count(build: MetaData) -> Table:
+def unit_count_table(build: MetaData, *more: Column[Any]) -> Table:
     """Units counted by clock hour, in millionths; 0 where somebody looked and there were none."""
     names = ("host", "workload", "model", "run")
-    return _table(
+    return clustered(
         build,
         "unit_count",
-        _key("hour", BigInteger),
-        _key("scope", CODE),
-        *(_key(name, NAME) for name in names),
-        _key("quantity", CODE),
-        _key("label", CODE),
+        key("hour", BigInteger),
+        key("scope", CODE),
+        *more,
+        *(key(name, NAME) for name in names),
+        key("quantity", CODE),
+        key("label", CODE),
         Column("micro", BigInteger, nullable=False),
     )
 
 
-def _epoch_part(build: MetaData) -> Table:
+def epoch_part_table(build: MetaData, *more: Column[Any]) -> Table:
     """What epochs cost here: those after one mark, up to the next. Null: not known."""
-    return _table(
+    return clustered(
         build,
         "epoch_part",
-        _key("workload", NAME),
-        _key("run", NAME),
-        _key("attempt", Integer),
-        _key("epoch", Float),
+        *more,
+        key("workload", NAME),
+        key("run", NAME),
+        key("attempt", Integer),
+        key("epoch", Float),
         Column("since_epoch", Float, nullable=False),
         Column("hosts", Integer, nullable=False),
         Column("at_ns", BigInteger, nullable=False),
@@ -274,12 +288,12 @@ def _epoch_part(build: MetaData) -> Table:
 
 def _unsent(build: MetaData) -> Table:
     """Hours whose rows the fleet's ledger does not have as they are since this commit."""
-    return _table(
+    return clustered(
         build,
         "unsent",
-        _key("hour", BigInteger),
-        _key("host", NAME),
-        _key("scope", CODE),
+        key("hour", BigInteger),
+        key("host", NAME),
+        key("scope", CODE),
         Column("seq", BigInteger, nullable=False),
     )
 
@@ -291,18 +305,18 @@ class Tables:
         self.metadata = build = MetaData()
         self.meta = _meta(build)
         self.state = _state(build)
-        self.price = _price(build)
-        self.accrual = _accrual(build)
-        self.charge = _charge(build)
+        self.price = price_table(build)
+        self.accrual = accrual_table(build)
+        self.charge = charge_table(build)
         self.counter = _counter(build)
-        self.workload = _workload(build)
+        self.workload = workload_table(build)
         self.run = _run(build)
-        self.epoch_mark = _epoch_mark(build)
+        self.epoch_mark = epoch_mark_table(build)
         self.event = _event(build)
         self.drift_slot = _drift_slot(build)
         self.drift_watch = _drift_watch(build)
         self.item = _item(build)
-        self.item_charge = _item_charge(build)
-        self.unit_count = _unit_count(build)
-        self.epoch_part = _epoch_part(build)
+        self.item_charge = item_charge_table(build)
+        self.unit_count = unit_count_table(build)
+        self.epoch_part = epoch_part_table(build)
         self.unsent = _unsent(build)

@@ -1,0 +1,1 @@
+"""The fleet's ledger: takes what the agents of many hosts have charged."""
