@@ -91,6 +91,7 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     check.add_argument("config", metavar="FILE")
     _add_ledger(add("ledger", _ledger, "look after the ledger"))
     _add_prices(add("prices", _prices, "what this host costs, by whom, and why"))
+    _add_central(add("central", _central, "keep the ledger of a fleet, in PostgreSQL"))
     _add_dashboards(add("dashboards", _dashboards, "dashboards, recording rules and alerts"))
     items = add("items", _items, "what is paid for beside compute: list, add, cancel")
     if arguments and arguments[0] == "items":
@@ -144,6 +145,11 @@ def _add_prices(parser: argparse.ArgumentParser) -> None:
     for name in ("provider", "region", "type"):
         text = f"this {name} (* and ? as in a shell), of the built-in rate card as well"
         added["list"].add_argument(f"--{name}", metavar="PATTERN", default="", help=text)
+
+
+def _add_central(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", metavar="FILE", required=True, help="its configuration file")
+    parser.add_argument("--check", action="store_true", help="check the ledger, and start nothing")
 
 
 def _add_dashboards(parser: argparse.ArgumentParser) -> None:
@@ -311,6 +317,34 @@ def _act(place: "Place", arguments: argparse.Namespace) -> int:
             return FAILED
         print(f"{place}: ok")
     return GOOD
+
+
+def _central(arguments: argparse.Namespace) -> int:
+    from unitcost.exporter import log
+    from unitcost.exporter.config.central import load_central
+    from unitcost.exporter.config.load import ConfigError
+
+    try:
+        settings = load_central(arguments.config)
+    except ConfigError as error:
+        return _fail(str(error), BAD_USAGE)
+    log.configure(settings.log.level, settings.log.format)
+    from unitcost.exporter.central import app
+
+    if not arguments.check:
+        return app.run(settings)
+    from unitcost.exporter.central.checking import check_central
+    from unitcost.exporter.ledger.engines import LedgerError
+
+    try:
+        problems = check_central(app.place_of(settings))
+    except LedgerError as error:
+        problems = [str(error)]
+    for problem in problems:
+        _fail(problem, FAILED)
+    if not problems:
+        print("ok")
+    return FAILED if problems else GOOD
 
 
 def _items(arguments: argparse.Namespace) -> int:

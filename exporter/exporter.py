@@ -8,6 +8,7 @@ from pathlib import Path
 
 from unitcost.exporter.clock import Clock
 from unitcost.exporter.config.load import Loaded
+from unitcost.exporter.fleet.agent import FleetAgent
 from unitcost.exporter.gathering.gather import Gathered, Gatherer
 from unitcost.exporter.gathering.sources import make_sources
 from unitcost.exporter.ledger.keeper import Keeper
@@ -69,6 +70,7 @@ class Exporter:
         self._version = version("unitcost")
         self._items = StatedItems()
         self._teller = Teller()
+        self._fleet = FleetAgent()
         self._use(loaded)
         self._web_file: WebFile | None = None
         self._show(self._own_points())
@@ -76,6 +78,7 @@ class Exporter:
     def _use(self, loaded: Loaded) -> None:
         self._settings = loaded.settings
         self._teller.use(loaded)
+        self._fleet.use(loaded)
         self._rules: Rules = rules_of(loaded.settings, loaded.carbon)
         self._matcher = matcher_of(loaded.settings)
         options, running = loaded.collector_options, self._gatherer.free()
@@ -177,6 +180,7 @@ class Exporter:
     def close(self) -> None:
         """Close the ledger and end the collectors' threads."""
         self._teller.close()
+        self._fleet.close()
         if self._lookup is not None:
             self._lookup.close()
         self._items.close()
@@ -215,6 +219,7 @@ class Exporter:
         self._kept = kept_after(self._kept, gathered)
         observed, marks = observed_of(gathered.readings, self._kept)
         settler.tick(observed, marks, clock)
+        settler.books.pending.sent += self._fleet.acknowledged()
         if self._keeper.commit(settler.books, clock.wall_ns):
             self._points = ledger_points(settler, observed)
             self._remember(settler)
@@ -227,6 +232,8 @@ class Exporter:
         if found is None:
             return None
         books, state = found
+        if self._keeper.seq is not None:
+            self._fleet.opened(self._keeper.seq)
         if self._lookup is not None:
             self._lookup.remember(state.quotes, state.rates, state.sibling_quotes)
             self._looked = None
@@ -277,7 +284,11 @@ class Exporter:
         points |= ledger_health_points(self._keeper.health, self._keeper.size_bytes())
         points |= lookup_points(looked, self._clock.read().wall_ns)
         points |= self._items.points(self._rules.planning, self._settler)
+<<<<<<< HEAD
         points |= web_file_points(self._web_file)
+=======
+        points |= self._fleet.points()
+>>>>>>> 16f6edb (The ledger of a fleet: unitcost central takes what agents send, each clock hour whole and once; epochs of runs on several hosts are joined)
         if self._settler is not None:
             points["unitcost_clock_steps_total"] = [((), float(self._settler.clock_steps))]
         return points

@@ -26,7 +26,9 @@ def exporter() -> Board:
                 (8, (_gaps(), _counters(), _clock())),
             ),
         ),
-        Row("Telling and items", ((8, (_told(), _waiting(), _items())),)),
+        Row(
+            "Telling, items and the fleet", ((8, (_told(), _waiting())), (8, (_items(), _unsent())))
+        ),
         Row(
             "What it takes",
             ((8, (_cpu(), _memory(), _requests())), (8, (_versions(), _scopes(), _web_config()))),
@@ -250,6 +252,27 @@ def _waiting() -> Panel:
         Query(
             f"max by (instance, channel) (unitcost_notifications_waiting{{{HOST}}})",
             "{{instance}} {{channel}}",
+        ),
+    )
+
+
+def _unsent() -> Panel:
+    return lines(
+        "Hours that the fleet's ledger lacks",
+        "Clock hours that wait to be sent, and what kept them. A line that climbs: the fleet's "
+        "ledger is away; conflict: two agents say that they are one host. Nothing is lost.",
+        "short",
+        Query(
+            f"max by (instance) (unitcost_central_unsent_deliveries{{{HOST}}})", f"{HOSTS} hours"
+        ),
+        Query(
+            f"sum by (instance, kind) (increase(unitcost_central_errors_total{{{HOST}}}{RATE}))",
+            "{{instance}} {{kind}}",
+        ),
+        Query(
+            "max by (instance) (time() - "
+            f"unitcost_central_last_success_timestamp_seconds{{{HOST}}}) / 3600",
+            f"{HOSTS} hours since it had all",
         ),
     )
 

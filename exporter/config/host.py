@@ -42,8 +42,14 @@ def complete(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Se
         )
         for workload in settings.workloads
     )
+    central = settings.central
+    if central is not None:
+        files = {name: getattr(central, name) for name in ("token_file", "ca_file")}
+        absolute = {name: _absolute(file, folder) for name, file in files.items()}
+        central = replace(central, **absolute)
     return replace(
         settings,
+        central=central,
         host=replace(host, pod=completed_pod(host, only, environ)),
         ledger=replace(settings.ledger, path=ledger, database_url_file=database),
         items_file=_absolute(settings.items_file, folder),

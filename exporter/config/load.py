@@ -24,6 +24,7 @@ from unitcost.exporter.config.owned import owned_costs, owned_warnings
 from unitcost.exporter.config.planned import planning_mistakes
 from unitcost.exporter.config.pod import pod_warnings
 from unitcost.exporter.config.price_sources import wanted_sources
+from unitcost.exporter.config.sending import sending_mistakes
 from unitcost.exporter.config.settings import Settings
 from unitcost.exporter.config.web.load import WebConfig, load_web
 from unitcost.exporter.config.web.warn import web_warnings
@@ -131,7 +132,8 @@ def _checked(value: Any, source: str, folder: Path, environ: Mapping[str, str]) 
     names = present.server_names()
     found = mistakes(settings, names, present.advice())
     planned = planning_mistakes(settings)
-    for mistake in itertools.chain(found, planned, host_mistakes(settings)):
+    sending = sending_mistakes(settings.central)
+    for mistake in itertools.chain(found, planned, host_mistakes(settings), sending):
         raise mistake
     if settings.price.owned is not None:
         owned_costs(settings.price.owned, settings.price.currency, settings.timezone)

@@ -259,6 +259,19 @@ class Notify(Section, frozen=True):
     """Local time (``HH:MM``) of the daily digest; none where it is empty."""
 
 
+class Central(Section, frozen=True):
+    """Where this host's charges are sent to: the fleet's ledger (`unitcost central`)."""
+
+    url: str
+    """Its address without a path; https, unless it is on this host."""
+    token_file: str
+    """A file with the bearer token that says who we are."""
+    ca_file: str = ""
+    """The authorities that vouch for it; the system's where it is left out."""
+    interval_seconds: Annotated[float, between("1", "86400")] = 300.0
+    """How often what has changed is sent."""
+
+
 class Plugins(Section, frozen=True):
     """Which installed distributions may bring collectors, server tables and price sources."""
 
@@ -284,6 +297,7 @@ class Settings(Section, frozen=True):
     opportunity: Opportunity | None = None
     budgets: tuple[BudgetSettings, ...] = ()
     notify: Notify | None = None
+    central: Central | None = None
     timezone: str = "UTC"
     """IANA name, for days, budgets and tariffs."""
     period: Annotated[float, between("0.2", "300")] = 5.0

@@ -21,10 +21,11 @@ from unitcost.pricing.timeline import NS_PER_HOUR
 
 @dataclass(frozen=True, slots=True)
 class Whose:
-    """Whose hours are sent, and by which process; `version` is that of this software."""
+    """Whose hours are sent, as which scope, and by which process; `version` is ours."""
 
     host: str
     scope: str
+    sent_as: str
     session: str
     version: str
 
@@ -46,11 +47,6 @@ class Outbox:
             found = connection.execute(query.order_by(table.c.hour))
             return [Sent(row.hour, row.seq) for row in found]
 
-    def seq(self) -> int:
-        """How many commits there are."""
-        with self._snapshot() as connection:
-            return int(connection.execute(select(self._tables.state.c.seq)).scalar_one())
-
     def delivery(self, hour: int, opened: int) -> Delivery:
         """An hour as it is in one state of the ledger."""
         with self._snapshot() as connection:
@@ -71,7 +67,7 @@ class Outbox:
             protocol=1,
             version=self._whose.version,
             host=self._whose.host,
-            scope=self._whose.scope,
+            scope=self._whose.sent_as,
             ledger=connection.execute(name).scalar_one(),
             session=self._whose.session,
             opened=opened,

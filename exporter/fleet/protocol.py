@@ -15,10 +15,10 @@ from unitcost.pricing.price import Component, PriceUnit
 from unitcost.pricing.sample import Quantity
 
 PATH = "/v1/charges"
-MAX_BODY = 8 * 1024 * 1024
+MAX_BODY = 4 * 1024 * 1024
 """Largest compressed body that is taken."""
-MAX_TEXT = 64 * 1024 * 1024
-"""Largest delivery once it is unpacked: some 200,000 rows."""
+MAX_TEXT = 32 * 1024 * 1024
+"""Largest delivery once it is unpacked: some 100,000 rows."""
 
 _INT64 = 2**63 - 1
 Whole = Annotated[int, msgspec.Meta(ge=-_INT64, le=_INT64)]

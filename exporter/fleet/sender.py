@@ -12,9 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
+from typing import Protocol
 
 from unitcost.exporter.fleet.outbox import Outbox
-from unitcost.exporter.fleet.post import PASSING, Central, Failure, NotSent
+from unitcost.exporter.fleet.post import PASSING, Failure, NotSent
+from unitcost.exporter.fleet.protocol import Delivery
 from unitcost.exporter.ledger.engines import LedgerError
 from unitcost.exporter.log import OncePer, fields
 from unitcost.exporter.settling.batch import Sent
@@ -37,17 +39,31 @@ def spread(*what: object) -> float:
     return int.from_bytes(hashlib.blake2b(text, digest_size=7).digest()) / 2**56
 
 
+class Way(Protocol):
+    """How a delivery gets there."""
+
+    def send(self, delivery: Delivery) -> None:
+        """Raises NotSent unless it is stored."""
+        ...
+
+
 class Sender:
     """`acknowledged` is called by the tick, and does not wait."""
 
     def __init__(
-        self, outbox: Outbox, central: Central, name: str, interval: float, scale: float = 1.0
+        self,
+        outbox: Outbox,
+        central: Way,
+        name: str,
+        interval: float,
+        opened: int,
+        scale: float = 1.0,
     ) -> None:
-        self._outbox, self._central, self._name = outbox, central, name
+        """`opened`: the commit from which this process went on; `interval` in seconds."""
+        self._outbox, self._central, self._name, self._opened = outbox, central, name, opened
         self._interval, self._scale = interval / scale, scale
         self._sent: SimpleQueue[Sent] = SimpleQueue()
         self._known: dict[int, int] = {}
-        self._opened: int | None = None
         self._failures = 0
         self._said = OncePer()
         self._ended = Event()
@@ -85,9 +101,6 @@ class Sender:
     def once(self) -> float:
         """Send all that is to be sent, as far as it goes. Returns for how long to wait then."""
         try:
-            if self._opened is None:
-                # Before this there was nobody who could have sent more of this ledger.
-                self._opened = self._outbox.seq()
             done = self._send(self._outbox.unsent())
         except LedgerError as error:
             done = self._failed(NotSent(Failure.LEDGER, str(error)))
@@ -97,7 +110,8 @@ class Sender:
             self._failures = 0
             return self._until_our_turn() or self._interval
         self._failures += 1
-        longest = min(FIRST_WAIT * 2 ** min(self._failures - 1, 16), LONGEST_WAIT) / self._scale
+        doubled = FIRST_WAIT * float(2 ** min(self._failures - 1, 16))
+        longest = min(doubled, LONGEST_WAIT) / self._scale
         return longest * (0.5 + spread(self._name, self._failures, time.time_ns()))
 
     def _send(self, marks: Iterable[Sent]) -> bool:
@@ -122,7 +136,7 @@ class Sender:
         return True
 
     def _deliver(self, hour: int) -> None:
-        delivery = self._outbox.delivery(hour, self._opened or 0)
+        delivery = self._outbox.delivery(hour, self._opened)
         self._central.send(delivery)
         sent = Sent(hour, delivery.seq)
         self._known[hour] = sent.seq

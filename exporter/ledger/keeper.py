@@ -118,6 +118,11 @@ class Keeper:
         books = open_books(opening, self._elapsed, self._hour, since, hour, self._history, archive)
         return books, state
 
+    @property
+    def seq(self) -> int | None:
+        """How many commits the open ledger has; None where there is none."""
+        return self._ledger.seq if self._ledger is not None else None
+
     def commit(self, books: Books, now_ns: int) -> bool:
         """Write what is pending; True if it is on disk now, False if it must be tried again.
 

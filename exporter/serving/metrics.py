@@ -16,6 +16,7 @@ from unitcost.exporter.serving.metrics_cost import (
 )
 from unitcost.exporter.serving.metrics_device import CARBON, DEVICES, ENERGY, PODS
 from unitcost.exporter.serving.metrics_drift import DRIFT, NOTIFICATIONS
+from unitcost.exporter.serving.metrics_fleet import FLEET
 from unitcost.exporter.serving.metrics_memo import METHODS, TENANTS, WASTE
 from unitcost.exporter.serving.metrics_plans import BUDGETS, ITEMS, TRAINED
 from unitcost.exporter.serving.metrics_state import (
@@ -48,7 +49,12 @@ SECTIONS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
     ("The host", HOST),
     ("This exporter", EXPORTER),
     ("Whom it tells", NOTIFICATIONS),
+<<<<<<< HEAD
     ("Its web server", (HTTP_REQUESTS, *WEB_CONFIG)),
+=======
+    ("The fleet's ledger", FLEET),
+    ("Its web server", (HTTP_REQUESTS,)),
+>>>>>>> 16f6edb (The ledger of a fleet: unitcost central takes what agents send, each clock hour whole and once; epochs of runs on several hosts are joined)
 )
 
 METRICS: tuple[Metric, ...] = tuple(
