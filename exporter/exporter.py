@@ -79,6 +79,7 @@ class Exporter:
         self._settings = loaded.settings
         self._teller.use(loaded)
         self._fleet.use(loaded)
+        self._keeper.sends = loaded.settings.central is not None
         self._rules: Rules = rules_of(loaded.settings, loaded.carbon)
         self._matcher = matcher_of(loaded.settings)
         options, running = loaded.collector_options, self._gatherer.free()
@@ -284,11 +285,8 @@ class Exporter:
         points |= ledger_health_points(self._keeper.health, self._keeper.size_bytes())
         points |= lookup_points(looked, self._clock.read().wall_ns)
         points |= self._items.points(self._rules.planning, self._settler)
-<<<<<<< HEAD
         points |= web_file_points(self._web_file)
-=======
         points |= self._fleet.points()
->>>>>>> 16f6edb (The ledger of a fleet: unitcost central takes what agents send, each clock hour whole and once; epochs of runs on several hosts are joined)
         if self._settler is not None:
             points["unitcost_clock_steps_total"] = [((), float(self._settler.clock_steps))]
         return points

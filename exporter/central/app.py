@@ -19,7 +19,7 @@ from unitcost.exporter.log import OncePer, fields
 from unitcost.exporter.serving.exposition import Renderer
 from unitcost.exporter.serving.publish import Points
 from unitcost.exporter.serving.snapshot import Snapshot
-from unitcost.exporter.serving.web import HttpServer, ListenError
+from unitcost.exporter.serving.web import HttpServer, ListenError, WebFile
 from unitcost.pricing.sample import NS_PER_SECOND
 from unitcost.pricing.timeline import NS_PER_HOUR, hour_of
 
@@ -68,7 +68,9 @@ class Central:
         self._ledger = CentralLedger(place_of(settings), WORKERS + 1)
         self._intake = Intake(self._ledger)
         self._pages = CentralPages(Tokens(Path(settings.tokens_file)), self._intake, self)
-        self._server = HttpServer(settings.web.address, settings.web.port, self._pages)
+        web = settings.web
+        file = WebFile(web.config_file) if web.config_file else None
+        self._server = HttpServer(web.address, web.port, self._pages, file)
         self._renderer = Renderer(CENTRAL_METRICS)
         self._said = OncePer()
         self._opened = False

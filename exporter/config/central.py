@@ -13,6 +13,7 @@ from unitcost.exporter.config.host import folder_problem, secret_problem
 from unitcost.exporter.config.load import ConfigError, path_text
 from unitcost.exporter.config.section import Section, between
 from unitcost.exporter.config.settings import Log, Port
+from unitcost.exporter.config.web.load import load_web
 
 CENTRAL_PORT = 9842
 
@@ -22,6 +23,8 @@ class CentralWeb(Section, frozen=True):
 
     address: str = "0.0.0.0"  # noqa: S104 - agents come from other hosts
     port: Port = CENTRAL_PORT
+    config_file: str = ""
+    """TLS and limits, as an exporter has them; without users: agents come with tokens."""
 
 
 class CentralSettings(Section, frozen=True):
@@ -66,7 +69,11 @@ def _absolute(settings: CentralSettings, folder: Path) -> CentralSettings:
     names = ("tokens_file", "database_url_file", "path")
     given = {name: getattr(settings, name) for name in names}
     made = {name: os.path.abspath(folder / text) if text else "" for name, text in given.items()}
-    return msgspec.structs.replace(settings, **made)
+    config = settings.web.config_file
+    web = msgspec.structs.replace(
+        settings.web, config_file=os.path.abspath(folder / config) if config else ""
+    )
+    return msgspec.structs.replace(settings, web=web, **made)
 
 
 def _mistakes(settings: CentralSettings) -> Iterator[Mistake]:
@@ -76,6 +83,12 @@ def _mistakes(settings: CentralSettings) -> Iterator[Mistake]:
     for name in ("tokens_file", "database_url_file"):
         if problem := secret_problem(getattr(settings, name)) or "":
             yield Mistake((name,), problem)
+    config = settings.web.config_file
+    if problem := secret_problem(config) or "":
+        yield Mistake(("web", "config_file"), problem)
+    elif config and load_web(config).users:
+        problem = "basic_auth_users: agents come with tokens, which would not be let through"
+        yield Mistake(("web", "config_file"), problem)
     if not settings.tokens_file:
         yield Mistake(("tokens_file",), "must not be empty")
     if settings.path and (problem := folder_problem(Path(settings.path).parent) or ""):

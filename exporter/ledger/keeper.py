@@ -34,6 +34,9 @@ _log = logging.getLogger(__name__)
 CARE_SECONDS = 3600.0
 """How often the whole file is read for damage, and old rows are deleted."""
 
+HOLD_HOURS = 30 * 24
+"""How much longer hours are kept that are to be sent to the fleet's ledger."""
+
 
 @dataclass(slots=True)
 class Health:
@@ -71,6 +74,7 @@ class Keeper:
         self._care_ns = round(care_seconds * NS_PER_SECOND)
         self._cared_ns: int | None = None
         self._said = OncePer()
+        self.sends = False
         self._lock: int | None = None
 
     def lock(self) -> None:
@@ -229,7 +233,8 @@ class Keeper:
             if now_ns - self._cared_ns >= self._care_ns:
                 self._cared_ns = now_ns
                 self._ledger.verify()
-                self._ledger.purge(hour - self._retention_hours, now_ns - KEEP_NS)
+                before = hour - self._retention_hours
+                self._ledger.purge(before, now_ns - KEEP_NS, HOLD_HOURS if self.sends else 0)
         except LedgerCorrupt as error:
             self._set_aside(error, now_ns)
         except LedgerError as error:

@@ -126,13 +126,17 @@ class Ledger:
         with self._transaction() as connection:
             return item_rows.read_past(connection, self._tables, from_ns, to_ns)
 
-    def purge(self, before_hour: int, before_ns: int = 0) -> int:
+    def purge(self, before_hour: int, before_ns: int = 0, hold_hours: int = 0) -> int:
         """Delete charges, accruals and units of hours before; counters, runs and items stay.
 
-        `before_ns`: drift's slots from before then go, too.
+        `before_ns`: drift's slots from before then go, too. `hold_hours`: how much longer hours are
+        kept that the fleet's ledger does not have yet, and with them all that came after.
         """
         tables, add = self._tables, self._statements.item_charge
         with self._transaction() as connection:
+            if hold_hours:
+                held = unsent_rows.oldest(connection, tables, before_hour - hold_hours)
+                before_hour = before_hour if held is None else min(before_hour, held)
             if before_ns:
                 drift_rows.purge(connection, tables, before_ns)
             # A ledger of an older version, before it is brought up to date, has no such table.

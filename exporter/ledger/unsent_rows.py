@@ -59,6 +59,13 @@ def mark_all(connection: Connection, tables: Tables) -> None:
     connection.execute(insert(table).from_select([*names, "seq"], query))
 
 
+def oldest(connection: Connection, tables: Tables, since_hour: int) -> int | None:
+    """The first hour from then on that was not sent; None where there is none."""
+    hour = tables.unsent.c.hour
+    found: int | None = connection.scalar(select(func.min(hour)).where(hour >= since_hour))
+    return found
+
+
 def purge(connection: Connection, tables: Tables, before_hour: int) -> None:
     """Forget hours whose rows are gone."""
     connection.execute(delete(tables.unsent).where(tables.unsent.c.hour < before_hour))

@@ -49,12 +49,8 @@ SECTIONS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
     ("The host", HOST),
     ("This exporter", EXPORTER),
     ("Whom it tells", NOTIFICATIONS),
-<<<<<<< HEAD
-    ("Its web server", (HTTP_REQUESTS, *WEB_CONFIG)),
-=======
     ("The fleet's ledger", FLEET),
-    ("Its web server", (HTTP_REQUESTS,)),
->>>>>>> 16f6edb (The ledger of a fleet: unitcost central takes what agents send, each clock hour whole and once; epochs of runs on several hosts are joined)
+    ("Its web server", (HTTP_REQUESTS, *WEB_CONFIG)),
 )
 
 METRICS: tuple[Metric, ...] = tuple(

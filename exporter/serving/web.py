@@ -9,11 +9,7 @@ import asyncio
 import logging
 import socket
 import threading
-<<<<<<< HEAD
 from collections.abc import Callable
-=======
-from collections.abc import Awaitable, Callable
->>>>>>> 16f6edb (The ledger of a fleet: unitcost central takes what agents send, each clock hour whole and once; epochs of runs on several hosts are joined)
 from contextlib import suppress
 from functools import partial
 
@@ -26,17 +22,11 @@ from unitcost.exporter.serving.guard.watch import WebFile
 from unitcost.exporter.serving.handshakes import Arriving
 from unitcost.exporter.serving.pages import Pages, Source
 
-<<<<<<< HEAD
 __all__ = ["HttpServer", "ListenError", "Source", "WebFile", "WebServer"]
-=======
-__all__ = ["HttpServer", "ListenError", "Source", "WebServer"]
->>>>>>> 16f6edb (The ledger of a fleet: unitcost central takes what agents send, each clock hour whole and once; epochs of runs on several hosts are joined)
 
 _log = logging.getLogger(__name__)
 
 STOP_SECONDS = 5.0
-Application = Callable[..., Awaitable[None]]
-"""An ASGI application."""
 
 
 class _Server(uvicorn.Server):
@@ -63,7 +53,6 @@ class _Server(uvicorn.Server):
 
 
 class HttpServer:
-<<<<<<< HEAD
     """Serves an ASGI application from a thread of its own. May be started again once stopped.
 
     With a `web` file it listens as that says: TLS, users, limits. Without one anybody is let in.
@@ -87,15 +76,6 @@ class HttpServer:
         self._application, self._web = application, web
         self._guarding = partial(Guard, open_paths=open_paths, refused=refused)
         self._guard: Guard | None = None
-=======
-    """Serves an ASGI application from a thread of its own. May be started again once stopped."""
-
-    def __init__(self, address: str, port: int, application: Application) -> None:
-        """Serve at `address` (a name, IPv4 or IPv6) and `port` (0: any free one)."""
-        self._address = address
-        self._port = port
-        self._application = application
->>>>>>> 16f6edb (The ledger of a fleet: unitcost central takes what agents send, each clock hour whole and once; epochs of runs on several hosts are joined)
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -104,11 +84,7 @@ class HttpServer:
         if self._thread is not None:
             raise RuntimeError("the web server is already running")
         sock = listen(self._address, self._port)
-<<<<<<< HEAD
         server = _Server(self._configured())
-=======
-        server = _Server(_config(self._application))
->>>>>>> 16f6edb (The ledger of a fleet: unitcost central takes what agents send, each clock hour whole and once; epochs of runs on several hosts are joined)
         thread = threading.Thread(target=_serve, args=(server, sock), name="web", daemon=True)
         # Connections made from here on wait in the socket's queue: no need to wait for the thread.
         port: int = sock.getsockname()[1]
@@ -128,20 +104,16 @@ class HttpServer:
             _log.error("the web server did not stop within %s s", STOP_SECONDS)
         self._server = self._thread = None
 
-<<<<<<< HEAD
     def _configured(self) -> uvicorn.Config:
         if self._web is None:
             return _config(self._application, BoundedConnection)
         self._guard = self._guarding(self._application, self._web)
         return _config(self._guard, partial(Arriving, self._web))
 
-=======
->>>>>>> 16f6edb (The ledger of a fleet: unitcost central takes what agents send, each clock hour whole and once; epochs of runs on several hosts are joined)
 
 class WebServer(HttpServer):
     """Serves a `Source`: its metrics, its health, and the live page."""
 
-<<<<<<< HEAD
     def __init__(
         self,
         address: str,
@@ -155,12 +127,6 @@ class WebServer(HttpServer):
         self._pages = Pages(source)
         count = self._pages.count
         super().__init__(address, port, self._pages, web, open_paths=open_paths, refused=count)
-=======
-    def __init__(self, address: str, port: int, source: Source) -> None:
-        """As `HttpServer`, with the pages of `source` as the application."""
-        self._pages = Pages(source)
-        super().__init__(address, port, self._pages)
->>>>>>> 16f6edb (The ledger of a fleet: unitcost central takes what agents send, each clock hour whole and once; epochs of runs on several hosts are joined)
 
     def answered(self) -> dict[tuple[str, int], int]:
         """Count of answers so far by path (`other` for unknown ones) and status code."""
@@ -173,19 +139,11 @@ def _serve(server: uvicorn.Server, sock: socket.socket) -> None:
         asyncio.run(server.serve(sockets=[sock]))
 
 
-<<<<<<< HEAD
 def _config(application: Application, protocol: Callable[..., asyncio.Protocol]) -> uvicorn.Config:
     """Configure uvicorn: HTTP/1.1 alone, no logging set-up, nothing logged per request."""
     return uvicorn.Config(
         application,
         http=protocol,  # type: ignore[arg-type] # it calls it as a class
-=======
-def _config(application: Application) -> uvicorn.Config:
-    """Configure uvicorn: HTTP/1.1 alone, no logging set-up, nothing logged per request."""
-    return uvicorn.Config(
-        application,
-        http=BoundedConnection,
->>>>>>> 16f6edb (The ledger of a fleet: unitcost central takes what agents send, each clock hour whole and once; epochs of runs on several hosts are joined)
         ws="none",
         lifespan="off",
         interface="asgi3",

@@ -133,7 +133,7 @@ def test_every_configuration_in_the_pages_loads(
     block: str, tmp_path: Path, environ: dict[str, str]
 ) -> None:
     """With an empty token, or an empty web configuration, wherever it names one."""
-    for name in re.findall(r"(?:bearer_token|config)_file: ([^\s,}]+)", block):
+    for name in re.findall(r"(?:bearer_token|token|config)_file: ([^\s,}]+)", block):
         (tmp_path / name).touch(mode=0o600)
     loads(block, source="unitcost.yaml", folder=tmp_path, environ=environ)
 

@@ -8,6 +8,7 @@ import pytest
 from tests.crash.settling import ROUND, START, clock, observed, rules
 from tests.places import Where
 from unitcost.exporter.ledger.keeper import Keeper
+from unitcost.exporter.ledger.store import Ledger
 from unitcost.exporter.settling.batch import Sent
 from unitcost.exporter.settling.books import Books
 from unitcost.exporter.settling.holding import HostMeter
@@ -114,4 +115,23 @@ def test_a_new_file_that_could_not_be_filled_is_filled_by_the_next_commit(
     tick(settler, keeper, 4)
     elapsed = "SELECT SUM(elapsed_ns) FROM accrual WHERE resource = 'cpu'"
     assert where.rows(elapsed) == [(3 * ROUND,)]
+    keeper.close()
+
+
+def test_what_was_not_sent_is_kept_longer(where: Where) -> None:
+    """But not for ever; and not where nothing is to be sent."""
+    keeper = where.keeper()
+    settler = started(keeper, 1)
+    for n in (1, AN_HOUR + 1, 2 * AN_HOUR + 1):
+        tick(settler, keeper, n)
+    ledger = Ledger(where.place, "host", "host")
+    where.change("DELETE FROM unsent WHERE hour = 490896")  # the first of them
+    ledger.purge(HOUR + 2, hold_hours=2)
+    hours = "SELECT DISTINCT hour FROM charge ORDER BY hour"
+    assert where.rows(hours) == [(HOUR + 1,), (HOUR + 2,)]
+    ledger.purge(HOUR + 4, hold_hours=2)
+    assert where.rows(hours) == [(HOUR + 2,)]
+    ledger.purge(HOUR + 4)
+    assert where.rows(hours) == where.rows(MARKS) == []
+    ledger.close()
     keeper.close()

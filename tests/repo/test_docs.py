@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from unitcost.exporter.central.metrics import CENTRAL_METRICS
 from unitcost.exporter.serving.metrics import SECTIONS
 
 METRIC_NAMES = frozenset(metric.name for _, metrics in SECTIONS for metric in metrics)
+CENTRAL_NAMES = frozenset(metric.name for metric in CENTRAL_METRICS)
+"""Served by `unitcost central`; docs/fleet.md has them."""
 
 PACKAGES = frozenset({"unitcost_client", "unitcost_acme"})
 """Names that only look like a metric's: the client's package, and that of the plugins' template."""
@@ -85,7 +88,7 @@ def test_every_metric_a_page_names_exists(pages: dict[str, str]) -> None:
             if found.endswith("*"):
                 good = any(metric.startswith(found[:-1]) for metric in METRIC_NAMES)
             else:
-                good = found in METRIC_NAMES or found in PACKAGES
+                good = found in METRIC_NAMES | CENTRAL_NAMES | PACKAGES
             if not good:
                 unknown.append(f"{name}: {found}")
     assert unknown == []
@@ -95,6 +98,7 @@ def test_every_metric_is_documented(pages: dict[str, str]) -> None:
     """docs/metrics.md has a word on each."""
     documented = set(METRIC.findall(pages["docs/metrics.md"]))
     assert METRIC_NAMES - documented == set()
+    assert CENTRAL_NAMES - set(METRIC.findall(pages["docs/fleet.md"])) == set()
 
 
 def test_the_changelog_has_the_current_version(pages: dict[str, str], version: str) -> None:

@@ -45,7 +45,7 @@ def test_every_yaml_example_says_which_file_it_is(fences: list[tuple[str, str, s
     assert "# unitcost.yaml" in first_lines
     known = {"# unitcost.yaml", "# prometheus.yml", "# a pod template", "# prices.yaml"}
     known |= {"# web-config.yml", "# values.yaml", "# values.yaml of your chart"}
-    known |= {"# in the pod template of the workload"}
+    known |= {"# central.yaml", "# in the pod template of the workload"}
     assert {line.split(":")[0] for line in first_lines} <= known
 
 
