@@ -1,10 +1,13 @@
 """Drift of training through the settling: of steps, told by its factor; else of tokens."""
 
 from dataclasses import replace
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from tests.sites import Site, price_now, rented, rules
+from unitcost.dashboards.settings import Settings
+from unitcost.exporter.notify.watch import Watch
 from unitcost.pricing.drift_watch import DAY_SLOTS, SLOTS_PER_HOUR
 from unitcost.pricing.sample import NS_PER_SECOND
 
@@ -65,6 +68,23 @@ def test_a_step_that_costs_more_is_told_by_what_did_it(site: Site) -> None:
     price_now(site, "120")
     assert until(site, "tuner", "", "step", "price", limit=6, steps=8) <= 6
     assert until(site, "tuner", "", "step", "speed", limit=8, steps=6, tokens=12000) <= 8
+
+
+def test_it_is_told_with_what_happened_then(site: Site) -> None:
+    """A price that rose, at its time: an alert that says why."""
+    watch = Watch(ZoneInfo("UTC"), Settings(time_scale=300 / SLOT_SECONDS))
+    slots(site, LEARNT)
+    watch.alerts(site.points(), site.host.clock.wall_ns)
+    price_now(site, "120")
+    for _ in range(SLOTS_PER_HOUR):
+        slots(site, 1)
+        found = watch.alerts(site.points(), site.host.clock.wall_ns)
+    (alert,) = [each for each in found if each.kind == "drift"]
+    assert alert.name == "UnitcostDriftFast"
+    assert alert.headline.startswith("tuner: a step costs 25 % more since ")
+    assert "because the price of what it holds rose (price ×1.25)" in alert.headline
+    assert alert.detail.startswith("then: price raised from $96.00 to $120 an hour at ")
+    assert alert.detail.endswith("; unchanged: mix, loading, idle, speed")
 
 
 def test_a_training_that_counts_no_steps_is_told_of_by_its_tokens(site: Site) -> None:
