@@ -37,6 +37,7 @@ def written(memory: MemoryLedger, path: At, host: str = "host-1", scope: str = "
             runs=memory.runs,
             epochs=memory.epochs,
             units=memory.units,
+            state=memory.state,
         )
     )
     ledger.close()

@@ -127,7 +127,7 @@ class Builder:
         row = self._row(money.place, money.used, CORRECTION if money.correction else "")
         row.add(money.pico)
         row.names.add(money.place.workload)
-        first = money.first_hour
+        first = money.place.hour
         row.first_hour = first if row.first_hour is None else min(row.first_hour, first)
 
     def _lack(self, lacking: Lacking) -> None:

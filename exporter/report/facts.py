@@ -9,26 +9,21 @@ from unitcost.pricing.fleet_runs import EpochPart
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a sum belongs: values by column name, the workload among them."""
+    """Where a sum belongs: values by column name, the workload among them; its first clock hour."""
 
     workload: str
     values: Mapping[str, Any]
-
-    @property
-    def hour(self) -> int:
-        """The clock hour, where the sum is of one."""
-        return int(self.values["hour"])
+    hour: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """Pico-dollars charged, None where none of it is priced; the first clock hour of it."""
+    """Pico-dollars charged, None where none of it is priced."""
 
     place: Place
     correction: bool
     used: bool
     pico: int | None
-    first_hour: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from sqlalchemy import (
     select,
 )
 
+from unitcost.exporter.central.schema import CENTRAL_VERSION
 from unitcost.exporter.ledger.schema import SCHEMA_VERSION, UNITS_SINCE
 from unitcost.exporter.report.facts import (
     Facts,
@@ -31,14 +32,13 @@ from unitcost.exporter.report.facts import (
     Place,
     Units,
 )
-from unitcost.exporter.report.question import TIMES, Dimension, Question
+from unitcost.exporter.report.question import TIMES, Dimension, Question, offsets
 from unitcost.pricing.allocate import State
 from unitcost.pricing.fleet_runs import EpochPart
 from unitcost.pricing.runs import Cost
 from unitcost.pricing.timeline import NS_PER_HOUR
 from unitcost.pricing.unit_cost import Basis
 
-CENTRAL_VERSION = 1
 OWN = ("host", "scope", "ledger")
 """What a row of the fleet's ledger has beside an agent's, to say whose it is."""
 MONEY = frozenset({"accrual", "charge"})
@@ -81,6 +81,7 @@ class Reader:
         self._connection, self._question = connection, question
         self._names = set(inspect(connection).get_table_names())
         self._build = MetaData()
+        self._hours = (0, 0)
         meta, version, newest = ("meta", "schema_version", SCHEMA_VERSION)
         if "central_meta" in self._names:
             meta, version, newest = ("central_meta", "version", CENTRAL_VERSION)
@@ -134,9 +135,27 @@ class Reader:
         """The columns that sums are grouped by; always the workload."""
         names = ["workload"]
         names += [COLUMNS[each] for each in self._question.by if each in COLUMNS]
-        if TIMES & set(self._question.by):
-            names.append("hour")
-        return [table.c[name].label(name) for name in names if name in table.c]
+        keys: list[ColumnElement[Any]] = [
+            table.c[name].label(name) for name in names if name in table.c
+        ]
+        if Dimension.HOUR in self._question.by:
+            keys.append(table.c.hour.label("hour"))
+        elif TIMES & set(self._question.by):
+            keys.append(self._day(table).label("day"))
+        return keys
+
+    def _day(self, table: Table) -> ColumnElement[Any]:
+        """The number of the local day in which a row's hour begins.
+
+        The database needs to know no zone: only at which hours its offset from UTC changes.
+        """
+        hour = table.c.hour
+        *earlier, (_, last) = offsets(self._hours, self._question.zone)
+        offset: Any = literal(last)
+        if earlier:
+            offset = case(*((hour < until, seconds) for until, seconds in earlier), else_=last)
+        day: ColumnElement[Any] = (hour * 3600 + offset) // 86400
+        return day
 
     def _accruals(self, found: Facts) -> None:
         table = self._table("accrual")
@@ -146,6 +165,7 @@ class Reader:
         first, last, count, high, low = row
         if first is not None:
             found.hours, found.hosts = (int(first), int(last)), int(count)
+            self._hours = found.hours
             found.accrued = _whole(high, low) or 0
 
     def _used(self, table: Table) -> ColumnElement[Any]:
@@ -162,8 +182,7 @@ class Reader:
         amount = table.c.pico.label("amount")
         rows = select(*self._keys(table), *extra, amount, _hour(table))
         for place, (correction, used), row in self._sums(rows.where(self._where(table)), 2):
-            high, low, first = row
-            yield Money(place, bool(correction), bool(used), _whole(high, low), int(first))
+            yield Money(place, bool(correction), bool(used), _whole(*row))
 
     def _lacking(self) -> Iterator[Lacking]:
         table, price = self._table("charge"), self._table("price")
@@ -181,16 +200,16 @@ class Reader:
             .join_from(table, price, and_(table.c.price == price.c.id, *own), isouter=True)
             .where(self._where(table), table.c.pico.is_(None))
         )
-        for place, (used, what, of), (high, low, _) in self._sums(rows, 3):
-            yield Lacking(place, bool(used), what, of, _whole(high, low) or 0)
+        for place, (used, what, of), row in self._sums(rows, 3):
+            yield Lacking(place, bool(used), what, of, _whole(*row) or 0)
 
     def _units(self) -> Iterator[Units]:
         table = self._table("unit_count")
         extra = [table.c.quantity.label("what"), table.c.label.label("of")]
         amount = table.c.micro.label("amount")
         rows = select(*self._keys(table), *extra, amount, _hour(table))
-        for place, (what, of), (high, low, _) in self._sums(rows.where(self._where(table)), 2):
-            yield Units(place, what, of, _whole(high, low) or 0)
+        for place, (what, of), row in self._sums(rows.where(self._where(table)), 2):
+            yield Units(place, what, of, _whole(*row) or 0)
 
     def _sums(
         self, rows: Select[Any], extra: int
@@ -207,8 +226,9 @@ class Reader:
         found: Any = self._connection.execute(select(*keys, *sums).group_by(*keys))
         for row in found:
             values = dict(zip(names, row, strict=False))
-            place = Place(str(values["workload"]), values)
-            yield place, row[len(names) : len(keys)], row[len(keys) :]
+            *_, high, low, first = row
+            place = Place(str(values["workload"]), values, int(first))
+            yield place, row[len(names) : len(keys)], (high, low)
 
     def _workloads(self) -> dict[str, Known]:
         """By name; where several hosts know one, as the host says it that was charged last."""

@@ -139,3 +139,19 @@ def time_text(dimension: Dimension, hour: int, zone: tzinfo) -> str:
     if dimension is Dimension.HOUR:
         return moment.isoformat(timespec="minutes")
     return moment.date().isoformat()[: 10 if dimension is Dimension.DAY else 7]
+
+
+def offsets(hours: tuple[int, int], zone: tzinfo) -> list[tuple[int, int]]:
+    """Seconds by which local clocks are ahead of UTC: until which clock hour, and how many.
+
+    From a day before the first of the hours on, to a day after the last.
+    """
+    found: list[tuple[int, int]] = []
+    for hour in range(hours[0] - 24, hours[1] + 25):
+        delta = datetime.fromtimestamp(hour * 3600, zone).utcoffset() or timedelta()
+        seconds = delta // timedelta(seconds=1)
+        if found and found[-1][1] == seconds:
+            found[-1] = (hour + 1, seconds)
+        else:
+            found.append((hour + 1, seconds))
+    return found

@@ -234,3 +234,23 @@ def test_units_that_are_younger_than_the_ledger_have_no_cost_before(
     assert row_of(found, "chat").unit_usd == {}
     assert row_of(found, "chat").units is not None
     assert found.notes
+
+
+@pytest.mark.parametrize("zone", ["Europe/Paris", "Australia/Lord_Howe", "America/Sao_Paulo"])
+@pytest.mark.parametrize("start", [1_774_659_600, 1_792_882_800, 1_767_225_600])
+def test_days_are_local_where_clocks_are_set(tmp_path: Path, zone: str, start: int) -> None:
+    """The database finds the day of each hour as Python does, over half an hour's change, too."""
+    site = Site(RULES)
+    site.host.clock.advance(start - site.host.clock.wall_ns // 10**9)
+    site.settle()
+    site.tick(60, HOUR)
+    path, place = written(site.ledger, tmp_path / "l.db"), ZoneInfo(zone)
+    expected: dict[str, int] = {}
+    for key, amount in site.ledger.posting.charges.items():
+        day = datetime.fromtimestamp(key.hour * 3600, place).date().isoformat()
+        expected[day] = expected.get(day, 0) + (amount.pico or 0)
+    found: dict[str, int] = {}
+    for row in report(path, "day", zone=place).rows:
+        found[row.key.values[0]] = found.get(row.key.values[0], 0) + (row.pico or 0)
+    assert found == expected
+    assert len(found) >= 3
