@@ -65,14 +65,16 @@ class Arriving(asyncio.Protocol):
 
     def close_now(self) -> None:
         """Close at once; no longer counted from now on."""
+        transport = self._transport
         self._forget()
-        if self._transport is not None:
-            self._transport.abort()
+        if transport is not None:
+            transport.abort()
 
     shutdown = close_now
 
     def _forget(self) -> None:
         self._all.discard(self)
+        self._transport = None
 
     def _hand_over(self, transport: asyncio.Transport) -> None:
         http = BoundedConnection(**self._uvicorns)

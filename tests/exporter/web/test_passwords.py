@@ -83,6 +83,22 @@ def test_what_is_remembered_is_not_taken_for_something_else() -> None:
     assert check(checker, users, *tries) == [False] * len(tries)
 
 
+def test_where_a_name_ends_and_a_password_begins_is_remembered() -> None:
+    """Of two users with one hash, who has the other's name for a beginning."""
+    stored = hashed("pw").encode()
+    users = {b"me": stored, b"m": stored}
+    tries = [("me", "pw"), ("m", "epw"), ("m", "pw"), ("me", "")]
+    assert check(Passwords(), users, *tries) == [True, False, True, False]
+
+
+def test_nobodys_password_lets_nobody_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if somebody found out what it is."""
+    monkeypatch.setattr(passwords, "_NOBODYS", b"$%s$" + hashed("nobody's").encode()[7:])
+    users = {b"me": hashed("pw").encode()}
+    tries = [("nobody", "nobody's")] * 2
+    assert check(Passwords(), users, *tries) == [False, False]
+
+
 def test_a_changed_hash_or_a_user_who_is_gone_is_forgotten(computed: list[bytes]) -> None:
     """The others need not be computed again."""
     users = {b"me": hashed("pw").encode(), b"you": hashed("pw").encode()}

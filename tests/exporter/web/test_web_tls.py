@@ -1,5 +1,6 @@
 """TLS handshakes by real clients: Python's, openssl's, curl's."""
 
+import gc
 import logging
 import re
 import socket
@@ -16,7 +17,7 @@ from tests.exporter.web.certificates import Pair, World, hashed
 from tests.exporter.web.served import ask, ask_tls, basic, client, served
 from tests.exporter.web_source import LOOPBACK, PATIENCE, FakeSource, closed, connect, wait_until
 from unitcost.exporter.serving import connections
-from unitcost.exporter.serving.handshakes import is_allowed
+from unitcost.exporter.serving.handshakes import Arriving, is_allowed
 
 PAIR = "cert_file: server.pem, key_file: server.key"
 TLS = f"tls_server_config: {{{PAIR}}}"
@@ -288,6 +289,23 @@ def test_a_handshake_that_never_ends_is_ended(
     with served(here, TLS) as running, connect(running.port, sent) as sock:
         assert wait_until(lambda: closed(sock))
         assert ask_tls(running.port, client(certificates))[0] == 200
+
+
+def arriving() -> int:
+    """How many connections are in their handshake, or were and are kept."""
+    gc.collect()
+    return sum(isinstance(each, Arriving) for each in gc.get_objects())
+
+
+def test_handshakes_that_fail_leave_nothing_behind(here: Path, certificates: World) -> None:
+    """Whether they are no TLS, break off, or have the wrong certificate."""
+    with served(here, section(REQUIRED)) as running:
+        for sent in (b"GET / HTTP/1.0\r\n\r\n", b"", hello(certificates)):
+            for _ in range(5):
+                connect(running.port, sent).close()
+        assert refused(running.port, client(certificates))
+        assert refused(running.port, client(certificates, certificates.stranger))
+        assert wait_until(lambda: arriving() == 0)
 
 
 def test_stopping_waits_neither_for_handshakes_nor_for_passwords(
