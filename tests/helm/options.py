@@ -140,6 +140,10 @@ DEPLOYMENT: dict[str, Values] = {
         },
         "networkPolicy": {"enabled": True},
     },
+    "reported": {
+        "deployment": {"report": {"enabled": True, "timezone": "Europe/Berlin"}},
+        "podLabels": {"team": "finops"},
+    },
     "watched": {
         "serviceMonitor": {"enabled": True},
         "prometheusRule": {"enabled": True},

@@ -1,6 +1,7 @@
 """What the agent may do on a node, beside a server, and in the cluster: no more than it must."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from tests.helm.pod_security import restricted
 from unitcost.collectors.kube import apiserver
 from unitcost.collectors.kube.apiserver import ApiServer
 from unitcost.collectors.kube.train_jobs import JobSet
+from unitcost.exporter import cli
 
 pytestmark = pytest.mark.real
 
@@ -115,6 +117,22 @@ def test_the_fleet_s_ledger_passes_the_restricted_profile(charts: Charts, name: 
     assert {each["secretName"] for each in secrets} == {"database", "tokens"}
     assert {each["defaultMode"] for each in secrets} == {0o440}
     assert pod["securityContext"]["fsGroup"] == 65532
+
+
+def test_the_report_is_a_pod_of_the_same_kind(charts: Charts) -> None:
+    """Neither the service nor the budget takes it for the ledger; its command is one there is."""
+    manifests = charts.render(merged(FLEET, DEPLOYMENT["reported"]))
+    template = the(manifests, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]
+    assert restricted(template["spec"]) == []
+    assert template["spec"]["automountServiceAccountToken"] is False
+    selector = the(manifests, "Service")["spec"]["selector"]
+    assert not selector.items() <= template["metadata"]["labels"].items()
+    (container,) = template["spec"]["containers"]
+    file = cli._parser(container["args"]).parse_args(container["args"]).database
+    mounts = {each["mountPath"] for each in container["volumeMounts"]}
+    assert str(Path(file).parent) in mounts
+    given = [each["secret"]["secretName"] for each in template["spec"]["volumes"] if "secret" in each]
+    assert given == ["database"]
 
 
 def test_from_outside_the_fleet_s_ledger_takes_deliveries_and_nothing_else(

@@ -1,0 +1,33 @@
+{{/* The fleet's ledger, and its report: pods that need nothing of a node. */}}
+{{- define "unitcost.central.pod" -}}
+serviceAccountName: {{ include "unitcost.serviceAccountName" . }}
+automountServiceAccountToken: false
+{{ include "unitcost.podFields" . }}
+securityContext:
+  runAsNonRoot: true
+  fsGroup: 65532
+  seccompProfile:
+    type: RuntimeDefault
+affinity:
+  {{- .Values.affinity | default (include "unitcost.apart" . | fromYaml) | toYaml | nindent 2 }}
+{{- end -}}
+
+{{- define "unitcost.apart" -}}
+podAntiAffinity:
+  preferredDuringSchedulingIgnoredDuringExecution:
+    - weight: 100
+      podAffinityTerm:
+        topologyKey: kubernetes.io/hostname
+        labelSelector:
+          matchLabels:
+            {{- include "unitcost.selector" . | nindent 12 }}
+{{- end -}}
+
+{{/* Of volumes or mounts, all but the agents' tokens: a report needs none. */}}
+{{- define "unitcost.report.part" -}}
+{{- range . }}
+{{- if ne .name "secret-tokens" }}
+{{ list . | toYaml }}
+{{- end }}
+{{- end }}
+{{- end -}}
