@@ -16,9 +16,6 @@ from typing import Any
 
 import yaml
 
-from unitcost.dashboards.build import build
-from unitcost.dashboards.settings import Settings
-
 CHART = Path(__file__).parent / "unitcost"
 BEGIN, END = "<!-- values -->\n", "<!-- end of values -->\n"
 _KEY = re.compile(r"( *)([A-Za-z]+):")
@@ -27,9 +24,13 @@ _BETWEEN = re.compile(r"(?:^{{/\*.*\*/}}|(?<=end }}))\s+(?={{ define)")
 _COMMENT = re.compile(r" *# ?(-- )?(.*)")
 
 
-def generated(settings: Settings) -> Iterator[tuple[str, str]]:
-    """What goes into the chart's `files`: dashboards, without the white space, and rules."""
-    built = build(settings)
+def generated(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """What goes into the chart's `files`: dashboards without their white space, rules, messages."""
+    # Imported where it is used: it takes unitcost[dashboards], and the table of values does not.
+    from unitcost.dashboards.build import build
+    from unitcost.dashboards.settings import Settings
+
+    built = build(Settings().with_values(dict(settings)))
     for path, text in built.items():
         if path.startswith("dashboards/"):
             yield path, json.dumps(json.loads(text), separators=(",", ":"), sort_keys=True) + "\n"
@@ -77,7 +78,7 @@ def _matchers(texts: Iterable[str]) -> list[dict[str, str]]:
     return [{"name": m[1], "matchType": m[2], "value": m[3]} for m in parts if m]
 
 
-def make(folder: Path, settings: Settings) -> Path:
+def make(folder: Path, settings: Mapping[str, str]) -> Path:
     """The whole chart as FOLDER/unitcost. Raises OSError."""
     chart = folder / "unitcost"
     shutil.rmtree(chart, ignore_errors=True)
@@ -136,9 +137,12 @@ def main(arguments: list[str]) -> int:
     if not arguments or arguments[0].startswith("-"):
         print(__doc__, file=sys.stderr)
         return 2
-    settings = Settings().with_values(dict(each.split("=", 1) for each in arguments[1:]))
     folder = Path(arguments[0])
-    chart = make(folder, settings)
+    try:
+        chart = make(folder, dict(each.partition("=")[::2] for each in arguments[1:]))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
     if helm := shutil.which("helm"):
         return subprocess.run([helm, "package", chart, "-d", folder], check=False).returncode  # noqa: S603
     print(chart)

@@ -43,6 +43,12 @@ DAEMONSET: dict[str, Values] = {
         "security": {"sysPtrace": True, "dacReadSearch": True, "seLinuxType": "spc_t"},
         "openshift": {"scc": {"create": True}},
     },
+    "nobody": {
+        "security": {"runAsUser": 65532},
+        "kubernetes": {"podResources": False},
+        "ledger": {"type": "emptyDir"},
+        "notify": {"slack": {"secret": "slack"}},
+    },
     "scheduling": {
         "affinity": {"nodeAffinity": {}},
         "priorityClass": {"create": True, "value": 5},

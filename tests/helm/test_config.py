@@ -1,8 +1,6 @@
 """Every unitcost.yaml that the chart writes is one that the agent takes."""
 
-import importlib
 import os
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import yaml
 from tests.helm.charts import Charts, agent_of, configuration, merged, pod_of, the
 from tests.helm.options import CENTRAL, DAEMONSET, DEPLOYMENT, FLEET, SIDECAR, Values
 from unitcost.exporter import cli
+from unitcost.exporter.config.central import load_central
 
 pytestmark = pytest.mark.real
 RICH: Values = {
@@ -32,10 +31,7 @@ def checked(text: str, folder: Path) -> None:
 
 def taken_in(text: str, folder: Path) -> None:
     """Check it as `unitcost central` would."""
-    if not find_spec("unitcost.exporter.config.central"):
-        pytest.skip("not there yet")
-    central = importlib.import_module("unitcost.exporter.config.central")
-    settings = central.load_central(str(placed(text, folder)))
+    settings = load_central(str(placed(text, folder)))
     assert settings.web.port == yaml.safe_load(text)["web"]["port"]
 
 
@@ -78,7 +74,6 @@ def test_the_sidecar_takes_it(beside: Charts, name: str, scope: str, tmp_path: P
     checked(configuration(beside.render({"unitcost": values})), tmp_path)
 
 
-@pytest.mark.skipif(not find_spec("unitcost.exporter.config.central"), reason="not there yet")
 def test_an_agent_that_sends_takes_it(charts: Charts, tmp_path: Path) -> None:
     """To the fleet's ledger, with a token from a secret."""
     checked(configuration(charts.render(CENTRAL)), tmp_path)

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -142,6 +143,19 @@ def test_a_release_fits_into_a_secret(charts: Charts) -> None:
     }
     packed = base64.b64encode(gzip.compress(json.dumps(release).encode()))
     assert len(packed) < MIB // 2
+
+
+@pytest.mark.parametrize("settings", [["nosuch=1"], ["idle_share"], ["idle_share=two"], []])
+def test_a_setting_that_is_none_makes_no_chart(
+    root: Path, tmp_path: Path, settings: list[str]
+) -> None:
+    """One line says which; without a folder, how it is called."""
+    folder = [str(tmp_path)] if settings else []
+    command = [sys.executable, "-I", str(root / "deploy/helm/chart.py"), *folder, *settings]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert "Traceback" not in run.stderr
+    assert "".join(settings).partition("=")[0] in run.stderr
 
 
 def test_straight_from_a_checkout_it_says_what_is_missing(charts: Charts, root: Path) -> None:
