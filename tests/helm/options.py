@@ -146,6 +146,10 @@ DEPLOYMENT: dict[str, Values] = {
         },
         "networkPolicy": {"enabled": True},
     },
+    "by TLS of its own": {
+        "web": {"configSecret": "fleet-web", "tls": True},
+        "deployment": {"report": {"enabled": True}},
+    },
     "reported": {
         "deployment": {"report": {"enabled": True, "timezone": "Europe/Berlin"}},
         "podLabels": {"team": "finops"},

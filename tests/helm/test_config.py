@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.helm.charts import Charts, agent_of, configuration, merged, pod_of, the
-from tests.helm.options import CENTRAL, DAEMONSET, DEPLOYMENT, FLEET, SIDECAR, Values
+from tests.helm.options import CENTRAL, DAEMONSET, DEPLOYMENT, FLEET, SIDECAR, WEB, Values
 from unitcost.exporter import cli
 from unitcost.exporter.config.central import load_central
 
@@ -42,7 +42,8 @@ def placed(text: str, folder: Path) -> Path:
     for value in _files(yaml.safe_load(text), f"{folder}/secrets/"):
         path = Path(value)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("https://example.com/hook\n", encoding="utf-8")
+        web = path.parent.name == "web"
+        path.write_text("{}\n" if web else "https://example.com/hook\n", encoding="utf-8")
         path.chmod(0o600)
     file = folder / "unitcost.yaml"
     file.write_text(text, encoding="utf-8")
@@ -55,12 +56,13 @@ def _files(value: Any, below: str) -> list[str]:
     return [value] if isinstance(value, str) and value.startswith(below) else []
 
 
-@pytest.mark.parametrize("name", [*DAEMONSET, "rich"])
+@pytest.mark.parametrize("name", [*DAEMONSET, "rich", "web"])
 def test_the_agent_takes_it(
     charts: Charts, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With each option; what it warns of is only that nothing has a price."""
-    checked(configuration(charts.render(DAEMONSET.get(name, RICH))), tmp_path)
+    values = {**DAEMONSET, "rich": RICH, "web": WEB}[name]
+    checked(configuration(charts.render(values)), tmp_path)
     said = capsys.readouterr()
     warnings = [line for line in said.err.splitlines() if "unpriced" not in line]
     assert warnings == []

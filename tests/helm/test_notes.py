@@ -60,6 +60,8 @@ def test_the_fleet_s_ledger(telling: Charts) -> None:
     assert "nothing ends TLS yet" in notes(telling, FLEET)
     text = notes(telling, merged(FLEET, DEPLOYMENT["reached from outside"]))
     assert 'url: "https://costs.example.com"' in text
+    text = notes(telling, merged(FLEET, DEPLOYMENT["by TLS of its own"]))
+    assert 'url: "https://u-unitcost.finops.svc:9842"' in text
     assert "no dollars" not in text
 
 

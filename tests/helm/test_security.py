@@ -114,14 +114,15 @@ def test_the_fleet_s_ledger_passes_the_restricted_profile(charts: Charts, name: 
     assert pod["automountServiceAccountToken"] is False
     assert _rules(manifests) == set()
     secrets = [each["secret"] for each in pod["volumes"] if "secret" in each]
-    assert {each["secretName"] for each in secrets} == {"database", "tokens"}
+    assert {each["secretName"] for each in secrets} - {"fleet-web"} == {"database", "tokens"}
     assert {each["defaultMode"] for each in secrets} == {0o440}
     assert pod["securityContext"]["fsGroup"] == 65532
 
 
-def test_the_report_is_a_pod_of_the_same_kind(charts: Charts) -> None:
+@pytest.mark.parametrize("name", ["reported", "by TLS of its own"])
+def test_the_report_is_a_pod_of_the_same_kind(charts: Charts, name: str) -> None:
     """Neither the service nor the budget takes it for the ledger; its command is one there is."""
-    manifests = charts.render(merged(FLEET, DEPLOYMENT["reported"]))
+    manifests = charts.render(merged(FLEET, DEPLOYMENT[name]))
     template = the(manifests, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]
     assert restricted(template["spec"]) == []
     assert template["spec"]["automountServiceAccountToken"] is False
@@ -131,7 +132,9 @@ def test_the_report_is_a_pod_of_the_same_kind(charts: Charts) -> None:
     file = cli._parser(container["args"]).parse_args(container["args"]).database
     mounts = {each["mountPath"] for each in container["volumeMounts"]}
     assert str(Path(file).parent) in mounts
-    given = [each["secret"]["secretName"] for each in template["spec"]["volumes"] if "secret" in each]
+    given = [
+        each["secret"]["secretName"] for each in template["spec"]["volumes"] if "secret" in each
+    ]
     assert given == ["database"]
 
 

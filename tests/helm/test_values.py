@@ -89,7 +89,6 @@ def test_bad_values_are_refused_by_name(charts: Charts, name: str) -> None:
         ({"serviceMonitor": {"enabled": True}}, "service.enabled"),
         ({"alertmanagerConfig": {"enabled": True}}, "alertmanagerConfig.secret"),
         ({"mode": "deployment"}, "deployment.database.secret"),
-        ({**FLEET, "web": {"tls": True}}, "deployment.ingress"),
         (merged(FLEET, {"deployment": {"ingress": {"enabled": True}}}), "deployment.ingress"),
     ],
 )

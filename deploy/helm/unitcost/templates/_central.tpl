@@ -23,10 +23,10 @@ podAntiAffinity:
             {{- include "unitcost.selector" . | nindent 12 }}
 {{- end -}}
 
-{{/* Of volumes or mounts, all but the agents' tokens: a report needs none. */}}
+{{/* Of volumes or mounts, all but the agents' tokens and the server's key: a report needs neither. */}}
 {{- define "unitcost.report.part" -}}
 {{- range . }}
-{{- if ne .name "secret-tokens" }}
+{{- if not (has .name (list "secret-tokens" "secret-web")) }}
 {{ list . | toYaml }}
 {{- end }}
 {{- end }}

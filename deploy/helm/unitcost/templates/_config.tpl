@@ -98,4 +98,7 @@ tokens_file: /etc/unitcost-secrets/tokens/{{ .Values.deployment.tokens.key }}
 retention_days: {{ .Values.deployment.retentionDays }}
 web:
   port: {{ .Values.deployment.port }}
+  {{- if .Values.web.configSecret }}
+  config_file: /etc/unitcost-secrets/web/{{ .Values.web.configKey }}
+  {{- end }}
 {{- end -}}

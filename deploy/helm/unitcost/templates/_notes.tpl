@@ -56,8 +56,11 @@ unitcost {{ .Chart.AppVersion }} ({{ .Values.mode }}). What to look at next:
 {{- if .Values.deployment.ingress.enabled }}
 * Agents, in their own release:
     central: {url: "https://{{ .Values.deployment.ingress.host }}", secret: THE_AGENT_S_TOKEN}
+{{- else if .Values.web.tls }}
+* Agents, in their own release, if the certificate has this name and `central.caSecret` vouches for it:
+    central: {url: "https://{{ $name }}.{{ .Release.Namespace }}.svc:{{ .Values.deployment.port }}", secret: THE_AGENT_S_TOKEN}
 {{- else }}
-* Agents send over https alone, and nothing ends TLS yet: set `deployment.ingress`, or a gateway of your own, to
+* Agents send over https alone, and nothing ends TLS yet: set `web.configSecret` and `web.tls`, or `deployment.ingress`, to
   {{ $name }}.{{ .Release.Namespace }}.svc:{{ .Values.deployment.port }}.
 {{- end }}
 * Who delivers, and who is late? `unitcost_fleet_agents` and `unitcost_fleet_agents_late` of
