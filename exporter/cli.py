@@ -23,6 +23,8 @@ Command = Callable[[argparse.Namespace], int]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if os.getpid() == 1:
+        _end_by_sigterm()
     try:
         code = _run(arguments)
         sys.stdout.flush()
@@ -32,6 +34,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _forget_stdout()
         return FAILED
+
+
+def _end_by_sigterm() -> None:
+    """In a container this is process 1, for which the kernel ignores a signal without handler."""
+    import signal
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def _run(arguments: list[str]) -> int:
