@@ -82,6 +82,8 @@ class Hooks:
 
 def _watch_forks(run: Ends) -> None:
     """Tell the run of forks while it lives; hooks of a fork cannot be taken back."""
+    if not hasattr(os, "register_at_fork"):  # Windows
+        return
     reference = weakref.ref(run)
 
     def before() -> None:

@@ -1,11 +1,10 @@
 """State files on disk: names, writing one whole or not at all, reading and clearing old ones."""
 
 import os
-import stat
 import time
-from contextlib import suppress
 
 from unitcost_client._folder import Folder
+from unitcost_client._opened import Opened, is_own, is_own_file
 
 MAX_BYTES = 65_536
 MAX_READ = 256
@@ -46,34 +45,28 @@ def write(folder: Folder, name: str, data: bytes) -> None:
     try:
         try:
             _fill(temporary, data, place)
-            os.rename(temporary, name, src_dir_fd=place, dst_dir_fd=place)
+            place.replace(name, by=temporary)
         except OSError:
-            _remove(temporary, place)
+            place.remove(temporary)
             raise
     finally:
-        os.close(place)
+        place.close()
 
 
-def _fill(name: str, data: bytes, place: int) -> None:
+def _fill(name: str, data: bytes, place: Opened) -> None:
     """Write a new file with mode 0644; what lies there under that name is a leftover of ours."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        file = os.open(name, flags, 0o600, dir_fd=place)
+        file = place.create(name)
     except FileExistsError:
-        os.unlink(name, dir_fd=place)
-        file = os.open(name, flags, 0o600, dir_fd=place)
+        place.remove(name)
+        file = place.create(name)
     try:
         while data:
             data = data[os.write(file, data) :]
-        os.fchmod(file, 0o644)  # whatever the umask: the exporter may be another user
+        if hasattr(os, "fchmod"):
+            os.fchmod(file, 0o644)  # whatever the umask: the exporter may be another user
     finally:
         os.close(file)
-
-
-def _remove(name: str, place: int) -> None:
-    """Remove the file if that is possible."""
-    with suppress(OSError):
-        os.unlink(name, dir_fd=place)
 
 
 def read_all(folder: Folder, job: str) -> list[dict[str, object]]:
@@ -84,7 +77,7 @@ def read_all(folder: Folder, job: str) -> list[dict[str, object]]:
     except OSError:
         return []
     try:
-        names = [name for name in os.listdir(place) if name.startswith(prefix)]
+        names = [name for name in place.names() if name.startswith(prefix)]
         found = [(parts[1], name) for name in names if (parts := _pid_and_start(name))]
         newest = sorted(found, reverse=True)[:MAX_READ]
         records = [_read(name, place) for _, name in newest]
@@ -92,19 +85,17 @@ def read_all(folder: Folder, job: str) -> list[dict[str, object]]:
     except OSError:
         return []
     finally:
-        os.close(place)
+        place.close()
 
 
-def _read(name: str, place: int) -> dict[str, object] | None:
+def _read(name: str, place: Opened) -> dict[str, object] | None:
     """One record of this user's, or None."""
     import json
 
     try:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        file = os.open(name, flags, dir_fd=place)
+        file = place.open(name)
         try:
-            status = os.fstat(file)
-            if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            if not is_own_file(os.fstat(file)):
                 return None
             record = json.loads(os.read(file, MAX_BYTES))
         finally:
@@ -118,18 +109,18 @@ def clear_old(folder: Folder) -> None:
     """Remove this user's files that are a week old and whose process is gone."""
     place = folder.open()
     try:
-        for name in os.listdir(place):
+        for name in place.names():
             parts = _pid_and_start(name)
             if parts and not os.path.exists(f"/proc/{parts[0]}") and _is_old(name, place):
-                _remove(name, place)
+                place.remove(name)
     finally:
-        os.close(place)
+        place.close()
 
 
-def _is_old(name: str, place: int) -> bool:
+def _is_old(name: str, place: Opened) -> bool:
     """Whether the file is ours and nobody wrote it for `KEEP_SECONDS`."""
     try:
-        status = os.stat(name, dir_fd=place, follow_symlinks=False)
+        status = place.stat(name)
     except OSError:
         return False
-    return status.st_uid == os.geteuid() and time.time() - status.st_mtime > KEEP_SECONDS
+    return is_own(status) and time.time() - status.st_mtime > KEEP_SECONDS

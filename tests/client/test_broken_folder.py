@@ -204,7 +204,7 @@ def own(base: Path) -> Folder:
 
 def test_the_users_own_folder_is_made_for_him_alone(tmp_path: Path) -> None:
     """Nobody else may write there or look in."""
-    os.close(own(tmp_path).open())
+    own(tmp_path).open().close()
     for path in (tmp_path / "unitcost-7", tmp_path / "unitcost-7/train"):
         assert path.stat().st_mode & 0o777 == 0o700
     _statefile.write(own(tmp_path), "train-x-1-1.json", b"{}")
