@@ -50,6 +50,9 @@ def _run(arguments: list[str]) -> int:
     except SystemExit as stop:  # argparse: 0 after --help and --version, 2 after bad usage
         return stop.code if isinstance(stop.code, int) else BAD_USAGE
     command: Command = parsed.command
+    if sys.platform != "linux" and command in (_run_exporter, _once, _doctor, _demo):
+        text = f"this needs Linux; docs/install.md says what there is on {sys.platform}"
+        return _fail(f"unitcost {arguments[0]}: {text}", FAILED)
     return command(parsed)
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -67,6 +68,11 @@ def main(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 2
+    if not os.path.exists("/proc/stat"):
+        print(
+            "unitcost demo: there is no /proc here, which it reads; mount procfs", file=sys.stderr
+        )
+        return 1
     from unitcost.exporter.demo.stage import CannotStart, Stage
 
     with caught_signals() as ended:
