@@ -1,8 +1,11 @@
 """The systemd unit: systemd accepts it, it is locked down, and it runs commands that exist."""
 
 import configparser
+import os
+import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,18 +35,78 @@ def unit(text: str) -> Unit:
     return parsed
 
 
-def test_systemd_accepts_the_unit(text: str, tmp_path: Path) -> None:
-    """`systemd-analyze verify` says nothing about it."""
-    verify = shutil.which("systemd-analyze")
-    if verify is None:
-        pytest.skip("no systemd-analyze here; the other tests read the file")
+@pytest.fixture
+def file(text: str, tmp_path: Path) -> Path:
+    """The unit file with a program that is here."""
     program = shutil.which("true")
     assert program
     file = tmp_path / "unitcost.service"
     file.write_text(text.replace("/opt/unitcost/bin/unitcost", program), encoding="utf-8")
-    run = subprocess.run([verify, "verify", str(file)], capture_output=True, text=True, check=False)
-    complaints = [line for line in run.stderr.splitlines() if "unitcost.service" in line]
-    assert (run.returncode, complaints) == (0, [])
+    return file
+
+
+def complaints(verify: Path, file: Path) -> list[str]:
+    """What `systemd-analyze verify` says about a unit."""
+    run = subprocess.run([verify, "verify", file], capture_output=True, text=True, check=False)
+    said = [line for line in run.stderr.splitlines() if "unitcost.service" in line]
+    return said + [f"exit code {run.returncode}"] * bool(run.returncode)
+
+
+@pytest.mark.real
+def test_systemd_accepts_the_unit(file: Path, real_tool: Callable[[str], Path]) -> None:
+    """And notices what is wrong: a key that it does not know."""
+    analyze = real_tool("systemd-analyze")
+    assert complaints(analyze, file) == []
+    file.write_text(file.read_text().replace("[Service]", "[Service]\nNoSuchKey=yes"))
+    assert complaints(analyze, file) != []
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("page", ["install", "web"])
+def test_systemd_accepts_the_drop_ins_on_the_pages(
+    file: Path, root: Path, page: str, real_tool: Callable[[str], Path]
+) -> None:
+    """Secrets as credentials."""
+    text = (root / f"docs/{page}.md").read_text(encoding="utf-8")
+    (drop_in,) = re.findall(r"^```ini\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    place = Path(f"{file}.d")
+    place.mkdir()
+    (place / "secrets.conf").write_text(drop_in)
+    assert complaints(real_tool("systemd-analyze"), file) == []
+    (place / "secrets.conf").write_text(drop_in.replace("LoadCredential=", "LoadCredential=/"))
+    assert complaints(real_tool("systemd-analyze"), file) != []
+
+
+@pytest.mark.real
+def test_systemd_calls_the_unit_little_exposed(
+    file: Path, real_tool: Callable[[str], Path]
+) -> None:
+    """At most 2.5 of 10: it could do little if it were taken over."""
+    command = [str(real_tool("systemd-analyze")), "security", "--offline=true", "--threshold=25"]
+    run = subprocess.run([*command, str(file)], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout[-3000:]
+
+
+@pytest.mark.real
+def test_systemd_makes_the_jobs_folder(
+    root: Path, tmp_path: Path, real_tool: Callable[[str], Path]
+) -> None:
+    """As the file of tmpfiles.d says."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder to root")
+    file = root / "deploy/systemd/unitcost.tmpfiles"
+    program = str(real_tool("systemd-tmpfiles"))
+    command = [program, f"--root={tmp_path}", "--create", str(file)]
+    (tmp_path / "run").mkdir()
+    subprocess.run(command, check=True, capture_output=True)
+    assert (tmp_path / "run/unitcost/train").stat().st_mode & 0o7777 == 0o1777
+
+
+def test_the_first_configuration_is_good(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It states nothing, and says where to read on."""
+    file = root / "deploy/systemd/unitcost.yaml"
+    assert cli.main(["check-config", str(file)]) == 0
+    assert "price: none is given" in capsys.readouterr().err
 
 
 def test_the_unit_runs_without_rights(unit: Unit) -> None:
