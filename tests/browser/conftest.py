@@ -13,7 +13,7 @@ import pytest
 
 from tests.harness import wait_for
 from tests.live_hosts import Served, Watched
-from unitcost.exporter.serving.web import WebServer
+from unitcost.exporter.serving.web import WebFile, WebServer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -101,15 +101,16 @@ def show(browser: "Browser") -> Iterator[Show]:
 
 
 @contextmanager
-def served(watched: Watched) -> Iterator[tuple[str, Served, WebServer]]:
+def served(watched: Watched, web: WebFile | None = None) -> Iterator[tuple[str, Served, WebServer]]:
     """A web server for what is watched: its address, and what it serves. It is up to date."""
     source = Served.of(watched)
     present = replace(source.now.snapshot, wall_ns=time.time_ns())
     source.now = replace(source.now, snapshot=present)
-    server = WebServer("127.0.0.1", 0, source)
+    server = WebServer("127.0.0.1", 0, source, web)
+    scheme = web.current().scheme if web else "http"
     port = server.start()
     try:
-        yield f"http://127.0.0.1:{port}", source, server
+        yield f"{scheme}://127.0.0.1:{port}", source, server
     finally:
         server.stop()
 

@@ -43,7 +43,9 @@ class Authority:
         """A certificate of this authority for `name`; the same name makes it anew."""
         made = Pair(self.folder / f"{name}.pem", self.folder / f"{name}.key")
         request, extensions = self.folder / f"{name}.csr", self.folder / f"{name}.ext"
-        text = f"extendedKeyUsage={usage}\n" + (f"subjectAltName={san}\n" if san else "")
+        text = f"authorityKeyIdentifier=keyid\nextendedKeyUsage={usage}\n" + (
+            f"subjectAltName={san}\n" if san else ""
+        )
         extensions.write_text(text)
         kind = ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1") if key == "ec" else ("rsa:2048",)
         wanted = ("-newkey", *kind, "-nodes", "-subj", f"/CN={name}", "-keyout", made.key)
@@ -58,7 +60,8 @@ def authority(folder: Path) -> Authority:
     """A new authority in a new folder."""
     folder.mkdir(parents=True)
     kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    made = ("-keyout", folder / "ca.key", "-out", folder / "ca.pem")
+    may = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    made = (*may, "-keyout", folder / "ca.key", "-out", folder / "ca.pem")
     _openssl("req", "-x509", *kind, "-subj", "/CN=authority", "-days", "30", *made)
     return Authority(folder)
 
