@@ -11,8 +11,8 @@ from unitcost.dashboards.rules.model import Alert, Value
 from unitcost.dashboards.settings import Settings
 
 SHOWN = {
-    "usd": 'printf "$%.2f"',
-    "small_usd": 'printf "$%.3g"',
+    "usd": 'printf "$%.2f" | reReplaceAll "^[$]-" "-$"',
+    "small_usd": 'printf "$%.3g" | reReplaceAll "^[$]-" "-$"',
     "ratio": 'printf "×%.2f"',
     "moved": 'printf "×%.2f" | reReplaceAll "×(0[.]9[89]|1[.]0[0-2])$" "unchanged"',
     "change": 'printf "%+.0f %%" | reReplaceAll "^[+]" "up " | reReplaceAll "^-" "down "',

@@ -43,7 +43,7 @@ def long_tool(variable: str, program: str) -> Path:
 def started(
     command: list[str | Path],
     folder: Path,
-    ready: Callable[[], bool],
+    ready: Callable[[], object],
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[int]:
     """A running process, once it is ready; yields its pid and ends it afterwards.
@@ -53,7 +53,7 @@ def started(
     name = Path(command[0]).name
     log = folder / f"{name}.log"
 
-    def answers() -> bool:
+    def answers() -> object:
         if process.poll() is not None:
             raise AssertionError(f"{name} ended: {log.read_text(errors='replace')[-3000:]}")
         return ready()
