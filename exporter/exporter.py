@@ -235,6 +235,7 @@ class Exporter:
         books, state = found
         if self._keeper.seq is not None:
             self._fleet.opened(self._keeper.seq)
+        self._history.resume(books.moments)
         if self._lookup is not None:
             self._lookup.remember(state.quotes, state.rates, state.sibling_quotes)
             self._looked = None
@@ -247,7 +248,9 @@ class Exporter:
             return
         try:
             at_ns = settler.state.position.at_ns
-            self._history.note(at_ns, settler.books.committed, self._points)
+            moment = self._history.note(at_ns, settler.books.committed, self._points)
+            if moment is not None:
+                settler.books.pending.moments.append(moment)
         except Exception as error:  # noqa: BLE001 - logged; what was charged is committed
             if self._said.first("history", repr(error)):
                 _log.exception("the last hour cannot be kept for the live page")

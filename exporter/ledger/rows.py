@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Executable, delete, func, select
 
 from unitcost.exporter.ledger import drift_rows
 from unitcost.exporter.ledger.item_rows import read_items
+from unitcost.exporter.ledger.moment_rows import read_moments
 from unitcost.exporter.ledger.schema import Tables
 from unitcost.exporter.settling.batch import MAX_RUNS, Batch, Opening, WorkloadRow
 from unitcost.pricing.allocate import Method, State
@@ -205,6 +206,7 @@ def read_opening(
         watches,
         items,
         ledger or "",
+        read_moments(connection, tables),
     )
 
 

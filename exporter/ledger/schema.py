@@ -202,6 +202,16 @@ def _drift_slot(build: MetaData) -> Table:
     )
 
 
+def _moment(build: MetaData) -> Table:
+    return clustered(
+        build,
+        "moment",
+        key("at_ns", BigInteger),
+        Column("pico", Text, nullable=False),
+        Column("priced", Integer, nullable=False),
+    )
+
+
 def _drift_watch(build: MetaData) -> Table:
     return clustered(
         build,
@@ -315,6 +325,7 @@ class Tables:
         self.event = _event(build)
         self.drift_slot = _drift_slot(build)
         self.drift_watch = _drift_watch(build)
+        self.moment = _moment(build)
         self.item = _item(build)
         self.item_charge = item_charge_table(build)
         self.unit_count = unit_count_table(build)

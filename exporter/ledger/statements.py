@@ -8,6 +8,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from unitcost.exporter.ledger import drift_rows, rows
 from unitcost.exporter.ledger.item_rows import item_charge_rows, item_rows
+from unitcost.exporter.ledger.moment_rows import moment_rows
 from unitcost.exporter.ledger.rows import Rows
 from unitcost.exporter.ledger.schema import Tables
 from unitcost.exporter.ledger.unit_rows import unit_rows
@@ -31,6 +32,7 @@ class Statements:
         self.event = tables.event.insert()
         self.drift_slot = self._add(tables.drift_slot, tuple(Sums.__slots__), ())
         self.drift_watch = self._replace(tables.drift_watch)
+        self.moment = self._keep(tables.moment)
         self.item = self._replace(tables.item)
         self.unsent = self._replace(tables.unsent)
         self.item_charge = self._add(tables.item_charge, ("usd", "pico", "units"), ("known_at_ns",))
@@ -70,6 +72,7 @@ class Statements:
             (self.event, rows.event_rows(batch)),
             (self.drift_slot, drift_rows.slot_rows(batch)),
             (self.drift_watch, drift_rows.watch_rows(batch)),
+            (self.moment, moment_rows(batch)),
             (self.item, item_rows(batch)),
             (self.item_charge, item_charge_rows(batch, host)),
             (self.unit_count, unit_rows(batch, host, scope)),

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, insert, inspect, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from unitcost.exporter.ledger import drift_rows, item_rows, unit_rows, unsent_rows
+from unitcost.exporter.ledger import drift_rows, item_rows, moment_rows, unit_rows, unsent_rows
 from unitcost.exporter.ledger import rows as ledger_rows
 from unitcost.exporter.ledger.engines import LedgerConflict as LedgerConflict
 from unitcost.exporter.ledger.engines import LedgerCorrupt as LedgerCorrupt
@@ -139,7 +139,9 @@ class Ledger:
                 before_hour = before_hour if held is None else min(before_hour, held)
             if before_ns:
                 drift_rows.purge(connection, tables, before_ns)
-            # A ledger of an older version, before it is brought up to date, has no such table.
+            # A ledger of an older version, before it is brought up to date, lacks some tables.
+            if inspect(connection).has_table(tables.moment.name):
+                moment_rows.purge(connection, tables)
             if inspect(connection).has_table(tables.item_charge.name):
                 item_rows.fold(connection, tables.item_charge, add, before_hour)
             if inspect(connection).has_table(tables.unit_count.name):

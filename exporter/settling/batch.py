@@ -137,6 +137,15 @@ class Sent:
     seq: int
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Pico-dollars charged in all up to `at_ns`, by state; `priced`: any price held then."""
+
+    at_ns: int
+    pico: tuple[int, ...]
+    priced: bool
+
+
 @dataclass(slots=True)
 class Batch:
     """Additions (postings, counters, units) and new states, merged until they are committed.
@@ -159,6 +168,7 @@ class Batch:
     item_charges: dict[ItemChargeKey, ItemAmount] = field(default_factory=dict)
     units: dict[UnitRow, int] = field(default_factory=dict)
     sent: list[Sent] = field(default_factory=list)
+    moments: list[Moment] = field(default_factory=list)
     state: str = ""
     at_ns: int = 0
 
@@ -195,3 +205,4 @@ class Opening:
     watches: tuple[WatchRow, ...] = ()
     items: dict[ItemKey, ItemRow] = field(default_factory=dict)
     ledger: str = ""
+    moments: tuple[Moment, ...] = ()

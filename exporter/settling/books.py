@@ -11,6 +11,7 @@ from unitcost.exporter.settling.batch import (
     ItemAmount,
     ItemChargeKey,
     ItemRow,
+    Moment,
     Opening,
     SlotRow,
     WatchRow,
@@ -88,6 +89,7 @@ class Books:
     open_rows: Posting = field(default_factory=Posting)
     slots: tuple[SlotRow, ...] = ()
     watches: tuple[WatchRow, ...] = ()
+    moments: tuple[Moment, ...] = ()
     items: dict[ItemKey, ItemRow] = field(default_factory=dict)
     archive: Archive = field(default_factory=Archive)
     linked: set[RunKey] = field(default_factory=set)
@@ -238,6 +240,7 @@ class Books:
             epochs=list(self.pending.epochs),
             units=dict(self.pending.units),
             sent=list(self.pending.sent),
+            moments=list(self.pending.moments),
             events=list(self.pending.events),
             slots=list(self.pending.slots),
             watches=dict(self.pending.watches),
@@ -279,7 +282,6 @@ def open_books(
     archive: Archive | None = None,
 ) -> Books:
     """Books as a ledger was found in a clock hour."""
-
     return Books(
         committed=dict(opening.counters),
         workloads=dict(opening.workloads),
@@ -293,6 +295,7 @@ def open_books(
         history=history,
         slots=opening.slots,
         watches=opening.watches,
+        moments=opening.moments,
         open_rows=opening.open_rows,
         items=dict(opening.items),
         archive=archive or Archive(),

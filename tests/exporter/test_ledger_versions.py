@@ -87,6 +87,10 @@ def settle(path: Path, first: int, last: int) -> None:
     keeper.close()
 
 
+NEWER = {"unitcost_workload_starts_total"}
+"""Counters that came without a new version of the tables."""
+
+
 def test_each_version_has_a_step_to_the_next_and_a_ledger_to_try_it_on() -> None:
     """None is left out."""
     assert list(MIGRATIONS) == list(OLDER)
@@ -105,6 +109,8 @@ def test_a_ledger_that_was_brought_up_to_date_is_as_one_made_today(
     keeper.close()
     assert version_of(old) == version_of(new) == str(SCHEMA_VERSION)
     after, fresh = content(old), content(new)
+    # Counters that are newer than the old version begin with the next tick.
+    fresh["counter"] = [row for row in fresh["counter"] if row["metric"] not in NEWER]
     unchanged = ("accrual", "charge", "counter", "epoch_mark", "event", "run", "workload")
     for table in unchanged:
         assert after[table] == before[table] == fresh[table], table

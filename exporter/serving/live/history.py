@@ -1,7 +1,7 @@
 """The last hour, as the live page shows it: what was charged, and what units cost then.
 
-Kept in memory alone and bounded: at a start it is empty, and the page says since when it is
-known. It costs a few microseconds a tick, and one pass over the counters every half minute.
+Bounded; what was charged also lies in the ledger, so that a start goes on from there. It costs a
+few microseconds a tick, and one pass over the counters every half minute.
 """
 
 from bisect import bisect_right
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from unitcost.exporter.serving.snapshot import Point
-from unitcost.exporter.settling.batch import CounterKey
+from unitcost.exporter.settling.batch import CounterKey, Moment
 from unitcost.pricing.sample import NS_PER_SECOND
 from unitcost.pricing.workload import SYSTEM, UNALLOCATED, UNMETERED
 
@@ -49,15 +49,6 @@ Points = Mapping[str, Sequence[Point]]
 def group_of(workload: str, state: str) -> str:
     """Which of `GROUPS` a cost series belongs to."""
     return _NOBODYS.get(workload, state)
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """Pico-dollars charged in all up to `at_ns`, by `GROUPS`; `priced`: any price held then."""
-
-    at_ns: int
-    pico: tuple[int, ...]
-    priced: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +98,19 @@ class History:
         """What is known now."""
         return self._past
 
-    def note(self, at_ns: int, counters: Mapping[CounterKey, int], points: Points) -> None:
-        """A tick was committed: everything up to `at_ns` is charged.
+    def resume(self, moments: Sequence[Moment]) -> None:
+        """Go on from what a ledger holds, oldest first, unless something is known already."""
+        for moment in moments if not self._moments else ():
+            if len(moment.pico) != len(GROUPS):  # of another version
+                continue
+            if not self._moments or _due(self._moments[-1].at_ns, moment.at_ns, self._full):
+                self._moments.append(moment)
+        if self._moments:
+            self._step = self._full
+            del self._moments[:-MAX_MOMENTS]
+
+    def note(self, at_ns: int, counters: Mapping[CounterKey, int], points: Points) -> Moment | None:
+        """A tick was committed: everything up to `at_ns` is charged. Returns what to remember.
 
         `counters`: all of them, those of retired workloads too, which `points` lack. A clock that
         was set back, or totals that fell, begin the history anew.
@@ -116,8 +118,10 @@ class History:
         if self._moments and at_ns <= self._moments[-1].at_ns:
             self._forget()
         priced = any(not unpriced for _, unpriced in points.get(UNPRICED, ()))
+        moment = None
         if not self._moments or _due(self._moments[-1].at_ns, at_ns, self._step):
-            self._add_moment(Moment(at_ns, _by_group(counters), priced))
+            moment = Moment(at_ns, _by_group(counters), priced)
+            self._add_moment(moment)
         if not self._bases or _due(self._bases[-1].at_ns, at_ns, self._gap):
             self._bases.append(Then(at_ns, _some(points, RATED), priced))
         while len(self._bases) > 1 and self._bases[1].at_ns <= at_ns - self._rate:
@@ -128,6 +132,7 @@ class History:
             self._marks.popleft()
         bases = tuple(each for each in self._bases if each.at_ns < at_ns)
         self._past = Past(at_ns, priced, tuple(self._moments), bases, self._hour_ago(at_ns))
+        return moment
 
     def _forget(self) -> None:
         self._moments.clear()

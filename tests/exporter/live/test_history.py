@@ -15,7 +15,7 @@ from unitcost.exporter.serving.live.history import (
     History,
 )
 from unitcost.exporter.serving.publish import Points
-from unitcost.exporter.settling.batch import CounterKey
+from unitcost.exporter.settling.batch import CounterKey, Moment
 from unitcost.pricing.sample import NS_PER_SECOND
 
 START = 1_767_225_600 * NS_PER_SECOND
@@ -154,3 +154,38 @@ def test_an_hour_ago_is_an_hour_ago(scale: float) -> None:
         assert then is not None
         (((_, value),)) = then.points[REQUEST]
         assert abs(second - 3600 - value) <= 300
+
+
+def test_it_goes_on_from_what_was_remembered() -> None:
+    """As coarse as an hour is kept; ticks after it join in, and no money is lost on the way."""
+    before, after = History(), History()
+    kept = []
+    for second in range(0, 3600, 5):
+        moment = before.note(START + second * NS_PER_SECOND, counters(active=second), PRICED)
+        kept += [moment] if moment else []
+    after.resume(kept)
+    noted(after, [3700], pico_per_second=1)
+    found = after.past().moments
+    assert (found[0].at_ns, found[-1].at_ns) == (START + 90 * NS_PER_SECOND, after.past().at_ns)
+    assert [sum(each.pico) for each in found] == [
+        (each.at_ns - START) // NS_PER_SECOND for each in found
+    ]
+    gaps = [b.at_ns - a.at_ns for a, b in itertools.pairwise(found)]
+    assert min(gaps) >= 25 * NS_PER_SECOND
+    assert len(found) <= MAX_MOMENTS
+
+
+def test_what_another_version_remembered_is_left_out() -> None:
+    """A state more or less: the figures would be those of others."""
+    history = History()
+    history.resume([Moment(START, (1, 2), True)])
+    noted(history, [5])
+    assert [each.at_ns for each in history.past().moments] == [START + 5 * NS_PER_SECOND]
+
+
+def test_what_is_known_is_not_replaced() -> None:
+    """A ledger that is opened again in the same process knows less."""
+    history = History()
+    noted(history, [100])
+    history.resume([Moment(START, (0,) * len(GROUPS), True)])
+    assert [each.at_ns for each in history.past().moments] == [START + 100 * NS_PER_SECOND]

@@ -6,6 +6,7 @@ import hashlib
 import html.parser
 import json
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -284,6 +285,28 @@ def test_the_exporter_s_document_is_of_the_tick_of_its_metrics(tmp_path: Path) -
     assert len(after.history.times) == 3
     assert after.ledger.writable
     assert json.loads(document.encode(exporter.live()))["format"] == after.format
+
+
+def test_a_restart_goes_on_with_the_last_hour(tmp_path: Path) -> None:
+    """What the ledger holds of it is shown again, all but the last tick's."""
+    text = f"price: {{usd_per_hour: 10}}\nledger: {{path: {tmp_path}/l.db}}\ntime_scale: 1000\nperiod: 0.2\ngather_deadline: 0.15"
+    times = []
+    for _ in range(2):
+        keeper = Keeper(tmp_path / "l.db", "h", "host", 400)
+        exporter = Exporter(loads(text), SystemClock(), keeper)
+        try:
+            for _ in range(4):
+                time.sleep(0.05)
+                exporter.tick()
+            live = msgspec.json.decode(document.encode(exporter.live()), type=Live)
+        finally:
+            exporter.close()
+        times.append(live.history.times)
+    assert len(times[0]) == 4
+    assert set(times[0][:-1]) <= set(times[1])
+    assert times[1][-1] > times[0][-1]
+    by_time = zip(*live.history.usd_per_hour.values(), strict=True)
+    assert [sum(each) for each in by_time] == pytest.approx([10] * (len(times[1]) - 1))
 
 
 def test_a_history_that_fails_costs_the_page_its_last_hour_and_nothing_else(
