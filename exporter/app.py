@@ -21,7 +21,7 @@ from unitcost.exporter.serving.pages import HEALTH
 from unitcost.exporter.serving.web import ListenError, WebServer
 
 _log = logging.getLogger(__name__)
-GOOD, FAILED = 0, 1
+GOOD, FAILED, BAD_CONFIGURATION = 0, 1, 2
 LOOK_UP_SECONDS = 1.0
 
 
@@ -34,6 +34,9 @@ def run(loaded: Loaded) -> int:
     except (ListenError, LedgerError) as error:
         _log.error("cannot start: %s", error)
         return FAILED
+    except ConfigError as error:  # a file that was good a moment ago
+        _log.error("cannot start: %s", error)
+        return BAD_CONFIGURATION
     address = loaded.settings.web.address
     scheme = loaded.web.scheme if loaded.web else "http"
     _log.info("serving /metrics", extra=fields(scheme=scheme, address=address, port=port))
@@ -42,9 +45,8 @@ def run(loaded: Loaded) -> int:
     return app.exit_code
 
 
-def _web_server(settings: Web, exporter: Exporter) -> WebServer:
+def _web_server(settings: Web, file: WebFile | None, exporter: Exporter) -> WebServer:
     """The server that `settings` ask for; how it does is told by the exporter's metrics."""
-    file = WebFile(settings.config_file) if settings.config_file else None
     open_paths = HEALTH if settings.health_without_auth else frozenset()
     server = WebServer(settings.address, settings.port, exporter, file, open_paths=open_paths)
     exporter.count_answers(server.answered)
@@ -66,12 +68,14 @@ class App:
     """The exporter, its schedule and its web server, with the signals that steer it."""
 
     def __init__(self, loaded: Loaded, clock: Clock) -> None:
+        """Put it together. Raises ConfigError for a web configuration that is bad by now."""
         settings = loaded.settings
+        file = WebFile(settings.web.config_file) if settings.web.config_file else None
         self._loaded = loaded
         self._keeper = keeper_of(settings)
         self._exporter = Exporter(loaded, clock, self._keeper)
         self._schedule = Schedule(self._tick, settings.period)
-        self._web = _web_server(settings.web, self._exporter)
+        self._web = _web_server(settings.web, file, self._exporter)
         self._ended = threading.Event()
         self._reload = threading.Event()
         self._pauses: SimpleQueue[bool] = SimpleQueue()

@@ -1,12 +1,14 @@
 """Bad web configurations: each is one line that names file and key, and nothing starts."""
 
 import re
+import threading
 from pathlib import Path
 
 import pytest
 
 from tests.exporter.web.certificates import hashed
 from unitcost.exporter import app, cli
+from unitcost.exporter.config.load import loads
 
 TLS = "tls_server_config: {cert_file: %s, key_file: %s, %s}"
 AUTH = "client_auth_type: RequireAndVerifyClientCert"
@@ -180,6 +182,21 @@ def test_open_health_is_of_no_use_without_a_web_configuration(
     file.write_text("web: {health_without_auth: true}")
     assert cli.main(["check-config", str(file)]) == 2
     assert "web.health_without_auth: has no use without" in capsys.readouterr().err
+
+
+def test_one_that_is_bad_by_the_time_it_is_used_is_said_and_nothing_starts(
+    here: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was good when the configuration was checked."""
+    (here / "web.yml").write_text("")
+    text = f"{{web: {{config_file: web.yml}}, ledger: {{path: {here / 'l.db'}}}}}"
+    loaded = loads(text, folder=here)
+    (here / "web.yml").write_text("nonsense: 1")
+    before = threading.active_count()
+    assert app.run(loaded) == 2
+    assert f"cannot start: {here / 'web.yml'}:1: nonsense: unknown key" in caplog.text
+    assert threading.active_count() == before
+    assert not (here / "l.db").exists()
 
 
 def test_a_secret_shows_in_no_repr(here: Path) -> None:
