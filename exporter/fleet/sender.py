@@ -119,7 +119,10 @@ class Sender:
         marks = list(marks)
         hours = {mark.hour for mark in marks}
         self._known = {hour: seq for hour, seq in self._known.items() if hour in hours}
-        # What is acknowledged is marked until the next commit.
+        # What is acknowledged is marked until the next commit; should that fail, it is said again.
+        for mark in marks:
+            if self._known.get(mark.hour, -1) >= mark.seq:
+                self._sent.put(Sent(mark.hour, self._known[mark.hour]))
         waiting = [mark for mark in marks if self._known.get(mark.hour, -1) < mark.seq]
         left = len(waiting)
         for mark in waiting:

@@ -125,6 +125,7 @@ def test_an_outage_of_hours_is_made_up_for(agent: Agent) -> None:
         agent.tick(n)
         agent.sender.once()
     assert len(agent.unsent()) == 5
+    assert list(agent.central.tried) == agent.unsent()[:1]
     assert agent.sender.errors[Failure.UNREACHABLE] == sum(agent.central.tried.values())
     assert agent.sender.progress.unsent == 5
     agent.central.fails.clear()
