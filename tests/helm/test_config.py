@@ -13,6 +13,10 @@ from unitcost.exporter import cli
 from unitcost.exporter.config.central import load_central
 
 pytestmark = pytest.mark.real
+DATABASE: Values = {
+    "secretMounts": [{"name": "ledger", "secret": "ledger"}],
+    "config": {"ledger": {"database_url_file": "/etc/unitcost-secrets/ledger/url"}},
+}
 RICH: Values = {
     "config": {
         "price": {"usd_per_hour": 98.32, "split": {"rest_usd_per_hour": 0.0625}},
@@ -56,12 +60,12 @@ def _files(value: Any, below: str) -> list[str]:
     return [value] if isinstance(value, str) and value.startswith(below) else []
 
 
-@pytest.mark.parametrize("name", [*DAEMONSET, "rich", "web"])
+@pytest.mark.parametrize("name", [*DAEMONSET, "rich", "web", "database"])
 def test_the_agent_takes_it(
     charts: Charts, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With each option; what it warns of is only that nothing has a price."""
-    values = {**DAEMONSET, "rich": RICH, "web": WEB}[name]
+    values = {**DAEMONSET, "rich": RICH, "web": WEB, "database": DATABASE}[name]
     checked(configuration(charts.render(values)), tmp_path)
     said = capsys.readouterr()
     warnings = [line for line in said.err.splitlines() if "unpriced" not in line]

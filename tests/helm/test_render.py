@@ -98,6 +98,9 @@ def test_the_image_is_of_the_project_s_version(charts: Charts, root: Path) -> No
     assert chart["version"] == chart["appVersion"] == project["version"]
     agent = agent_of(pod_of(the(charts.render(), "DaemonSet")))
     assert agent["image"] == f"unitcost:{project['version']}"
+    values = yaml.safe_load((charts.folder / "values.yaml").read_text(encoding="utf-8"))
+    user = values["sidecar"]["runAsUser"]
+    assert f"\nUSER {user}:{user}\n" in (root / "Dockerfile").read_text(encoding="utf-8")
 
 
 def test_a_change_of_the_configuration_replaces_the_pods(charts: Charts) -> None:

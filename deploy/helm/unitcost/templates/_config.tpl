@@ -36,8 +36,10 @@ notify:
 {{/* A collector whose source is not mounted is off: it would only report that it sees nothing. */}}
 {{- define "unitcost.config.daemonset" -}}
 {{- $cgroups := or .Values.host.cgroups .Values.host.sys -}}
+{{- if not (dig "ledger" "database_url_file" "" .Values.config) }}
 ledger:
   path: /var/lib/unitcost/ledger.db
+{{- end }}
 collectors:
   host:
     procfs: {{ include "unitcost.procfs" . }}
@@ -78,8 +80,10 @@ collectors:
 {{- define "unitcost.config.sidecar" -}}
 host:
   scope: {{ .Values.sidecar.scope }}
+{{- if not (dig "ledger" "database_url_file" "" .Values.config) }}
 ledger:
   path: /var/lib/unitcost/ledger.db
+{{- end }}
 collectors:
   kubernetes: {enabled: false}
   trainjob: {enabled: false}
