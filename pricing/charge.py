@@ -177,6 +177,8 @@ def post_held(
     ValueError if nothing is.
     """
     held, whole = held_weights(shares)
+    if not held:
+        raise ValueError("nobody holds any of it")
     key = AccrualKey(resource.id, price.component, price.id, hour_of(period.start_ns))
     before = amount_before(key)
     after = before + period.duration_ns * held // whole
