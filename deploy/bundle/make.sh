@@ -3,7 +3,7 @@
 # hosts with these Pythons and machines, as 3.11/x86_64 or 3.12/aarch64; without any, for hosts like
 # this one. BIN is the folder with pip, hatchling and python.
 set -eu
-bin=$1 out=$2
+bin=$(CDPATH='' cd -- "$1" && pwd) out=$2
 shift 2
 lock=deploy/image/requirements-agent.lock
 [ $# -gt 0 ] || set -- "$("$bin/python" -Ic 'import platform, sys
@@ -32,7 +32,10 @@ for host; do
     wheels "${host%/*}" "${host#*/}" -r "$work/pip.lock"
 done
 for project in . client; do
-    (cd "$project" && "$bin/hatchling" build -t wheel -d "$into/wheels") >/dev/null 2>&1
+    (cd "$project" && "$bin/hatchling" build -t wheel -d "$into/wheels") >"$work/log" 2>&1 || {
+        cat "$work/log" >&2
+        exit 1
+    }
 done
 
 cp -p deploy/bundle/install.sh deploy/bundle/uninstall.sh LICENSE docs/install.md "$into/"

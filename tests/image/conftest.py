@@ -1,6 +1,7 @@
 """Builds the images once: on a stand-in for python:3.11-slim, a small Debian with its Python."""
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -78,10 +79,27 @@ def python_image(podman: Podman, base: Path) -> str:
 @pytest.fixture(scope="session")
 def agent(podman: Podman, python_image: str, root: Path) -> str:
     """The image that is made without naming a target."""
-    return podman.build(root, "agent")
+    return podman.build("unitcost", root)
 
 
 @pytest.fixture(scope="session")
 def report(podman: Podman, python_image: str, root: Path) -> str:
     """The image with what reports need."""
-    return podman.build(root, "report")
+    if os.environ.get("UNITCOST_LONG") != "1":
+        pytest.skip("a long test: ./dev test-long")
+    return podman.build("unitcost-report", root, "--target", "report")
+
+
+@pytest.fixture(scope="session")
+def extended(
+    podman: Podman, agent: str, root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    """The agent with something on top, as docs/install.md puts a plugin there: numpy."""
+    page = (root / "docs/install.md").read_text(encoding="utf-8")
+    (recipe,) = re.findall(r"^```dockerfile\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    lock = (root / "deploy/image/requirements-report.lock").read_text(encoding="utf-8")
+    (numpy,) = re.findall(r"^(numpy==\S+) ; python_full_version < '3.12'", lock, re.MULTILINE)
+    told = re.sub(r"FROM \S+", f"FROM {agent}", recipe).replace("unitcost-acme", numpy)
+    folder = tmp_path_factory.mktemp("extended")
+    (folder / "Dockerfile").write_text(told)
+    return podman.build("unitcost-with-numpy", folder)

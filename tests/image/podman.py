@@ -66,13 +66,12 @@ class Podman:
         (said,) = json.loads(self.run("inspect", name).stdout)
         return dict(said)
 
-    def build(self, root: Path, target: str) -> str:
-        """The image of one target of the Dockerfile."""
-        name = f"localhost/unitcost-{target}:test"
+    def build(self, name: str, context: Path, *options: str) -> str:
+        """An image from a Dockerfile; its name."""
         mounts = [f"--volume={path}:{path}:ro" for path in HOST_FILES if os.path.exists(path)]
-        options = ("--pull=never", "--network", "host", "--target", target, "--tag", name)
-        self.run("build", *options, *mounts, str(root))
-        return name
+        usual = ("--pull=never", "--network", "host", "--tag", f"localhost/{name}:test")
+        self.run("build", *usual, *mounts, *options, str(context))
+        return f"localhost/{name}:test"
 
     def python(self, image: str, code: str) -> Any:
         """What a Python of the image prints, as JSON."""

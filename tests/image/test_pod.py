@@ -106,15 +106,15 @@ class Pod:
 
 
 @pytest.fixture
-def pod(podman: Podman, agent: str, report: str, tmp_path: Path) -> Iterator[Pod]:
-    """The report's image has numpy, which the demo's model server computes with."""
+def pod(podman: Podman, agent: str, extended: str, tmp_path: Path) -> Iterator[Pod]:
+    """The demo's model server computes with numpy."""
     server, web = free_port(), free_port()
     folder = tmp_path / "settings"
     folder.mkdir()
     (folder / "unitcost.yaml").write_text(json.dumps(settings(server, web)))
     tmp_path.chmod(0o755)
     file = tmp_path / "pod.yaml"
-    file.write_text(json.dumps(described(folder, (report, agent), server)))
+    file.write_text(json.dumps(described(folder, (extended, agent), server)))
     podman.run("play", "kube", str(file))
     started = Pod(podman, web, Client(server))
     try:
