@@ -180,7 +180,8 @@ class Reader:
             case((self._used(table), 1), else_=0).label("used"),
         ]
         amount = table.c.pico.label("amount")
-        rows = select(*self._keys(table), *extra, amount, _hour(table))
+        columns: list[Any] = [*self._keys(table), *extra, amount, _hour(table)]
+        rows = select(*columns)
         for place, (correction, used), row in self._sums(rows.where(self._where(table)), 2):
             yield Money(place, bool(correction), bool(used), _whole(*row))
 
@@ -207,7 +208,8 @@ class Reader:
         table = self._table("unit_count")
         extra = [table.c.quantity.label("what"), table.c.label.label("of")]
         amount = table.c.micro.label("amount")
-        rows = select(*self._keys(table), *extra, amount, _hour(table))
+        columns: list[Any] = [*self._keys(table), *extra, amount, _hour(table)]
+        rows = select(*columns)
         for place, (what, of), row in self._sums(rows.where(self._where(table)), 2):
             yield Units(place, what, of, _whole(*row) or 0)
 

@@ -32,13 +32,15 @@ ZONES = st.sampled_from([ZoneInfo(name) for name in ("UTC", "Asia/Kolkata", "Pac
 PLAIN = [each for each in Dimension if each is not Dimension.EPOCH]
 GROUPINGS = st.lists(st.sampled_from(PLAIN), min_size=1, max_size=4, unique=True)
 EPOCHS = (Dimension.RUN, Dimension.EPOCH)
+EXAMPLES = max(4, settings().max_examples // 40)
+"""Of each kind of history: a report is made of it several times."""
 
 
 @st.composite
 def questions(draw: st.DrawFn) -> list[Question]:
     """By anything, in any zone."""
     found = []
-    for by in draw(st.lists(GROUPINGS, min_size=1, max_size=3)):
+    for by in draw(st.lists(GROUPINGS, min_size=1, max_size=2)):
         used = draw(st.booleans()) and Dimension.STATE not in by
         basis = Basis.USED if used else Basis.ALLOCATED
         found.append(Question(tuple(by), draw(ZONES), basis=basis))
@@ -103,7 +105,7 @@ def check_units(memory: MemoryLedger, report: Report) -> None:
         assert not row.unit_usd or (row.units is not None and not row.key.charge_class)
 
 
-@settings(max_examples=8)
+@settings(max_examples=EXAMPLES)
 @given(steps(*STEPPED), BOOKS, questions())
 def test_a_host(history: list[Step], book: Prices, asked: list[Question]) -> None:
     """Servers and jobs, gaps, crashes, set clocks, with a price and without."""
@@ -112,7 +114,7 @@ def test_a_host(history: list[Step], book: Prices, asked: list[Question]) -> Non
     check(site.ledger, asked)
 
 
-@settings(max_examples=6)
+@settings(max_examples=EXAMPLES)
 @given(steps(*CALM, "pod", "unpod", "compute", "driver"), BOOKS, questions())
 def test_a_host_with_gpus(history: list[Step], book: Prices, asked: list[Question]) -> None:
     """Three of them, held by pods that come and go."""
@@ -121,7 +123,7 @@ def test_a_host_with_gpus(history: list[Step], book: Prices, asked: list[Questio
     check(site.ledger, asked)
 
 
-@settings(max_examples=10)
+@settings(max_examples=EXAMPLES)
 @given(STEPS, USD, questions())
 def test_prices_learnt_late(
     history: list[LateStep], usd: str | None, asked: list[Question]

@@ -21,14 +21,15 @@ def test_a_report_is_the_same_wherever_the_ledger_lies(database: Database, tmp_p
 
     example(database)
     file = example(tmp_path / "ledger.db")
-    for by in ("workload,day,resource,state", "owner,hour", "run,epoch", "host,month", "attempt"):
-        for basis in Basis:
-            if basis is Basis.USED and ("state" in by or "epoch" in by):
-                continue
-            asked = ask(by, basis=basis)
-            one, other = (command.make(place, asked, loads(b"")) for place in (file, database))
-            assert csv_text(one) == csv_text(other)
-            assert other.missing == 0
+    for by, basis in (
+        ("workload,day,resource,state", Basis.ALLOCATED),
+        ("owner,host,hour", Basis.USED),
+        ("run,epoch", Basis.ALLOCATED),
+    ):
+        asked = ask(by, basis=basis)
+        one, other = (command.make(place, asked, loads(b"")) for place in (file, database))
+        assert csv_text(one) == csv_text(other)
+        assert other.missing == 0
     engine = create_engine(make_url(database.url).set(drivername="postgresql+psycopg"))
     with engine.begin() as connection:
         for table in ("charge", "accrual"):
