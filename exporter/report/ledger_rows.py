@@ -10,7 +10,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     MetaData,
-    Select,
     Table,
     and_,
     case,
@@ -180,8 +179,7 @@ class Reader:
             case((self._used(table), 1), else_=0).label("used"),
         ]
         amount = table.c.pico.label("amount")
-        columns: list[Any] = [*self._keys(table), *extra, amount, _hour(table)]
-        rows = select(*columns)
+        rows = select(*self._keys(table), *extra, amount, _hour(table))
         for place, (correction, used), row in self._sums(rows.where(self._where(table)), 2):
             yield Money(place, bool(correction), bool(used), _whole(*row))
 
@@ -208,14 +206,11 @@ class Reader:
         table = self._table("unit_count")
         extra = [table.c.quantity.label("what"), table.c.label.label("of")]
         amount = table.c.micro.label("amount")
-        columns: list[Any] = [*self._keys(table), *extra, amount, _hour(table)]
-        rows = select(*columns)
+        rows = select(*self._keys(table), *extra, amount, _hour(table))
         for place, (what, of), row in self._sums(rows.where(self._where(table)), 2):
             yield Units(place, what, of, _whole(*row) or 0)
 
-    def _sums(
-        self, rows: Select[Any], extra: int
-    ) -> Iterator[tuple[Place, Sequence[Any], Sequence[Any]]]:
+    def _sums(self, rows: Any, extra: int) -> Iterator[tuple[Place, Sequence[Any], Sequence[Any]]]:
         """Sums of `amount` by all columns before it: their place, the `extra` ones, and the sum.
 
         The rows are a query of their own: where columns are expressions with parameters,
