@@ -6,7 +6,7 @@ ARG PYTHON=3.11
 
 # --- What builds: nothing of it stays ------------------------------------------------------
 FROM python:${PYTHON}-slim AS tools
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
+ENV PIP_DEFAULT_TIMEOUT=60 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1
 WORKDIR /src
 COPY deploy/image deploy/image
 RUN mkdir /empty && python -m venv /tools && /tools/bin/pip install -q --no-deps --require-hashes \
