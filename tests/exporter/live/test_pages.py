@@ -289,7 +289,8 @@ def test_the_exporter_s_document_is_of_the_tick_of_its_metrics(tmp_path: Path) -
 
 def test_a_restart_goes_on_with_the_last_hour(tmp_path: Path) -> None:
     """What the ledger holds of it is shown again, all but the last tick's."""
-    text = f"price: {{usd_per_hour: 10}}\nledger: {{path: {tmp_path}/l.db}}\ntime_scale: 1000\nperiod: 0.2\ngather_deadline: 0.15"
+    text = f"price: {{usd_per_hour: 10}}\nledger: {{path: {tmp_path}/l.db}}\ntime_scale: 1000\n"
+    text += "period: 0.2\ngather_deadline: 0.15"
     times = []
     for _ in range(2):
         keeper = Keeper(tmp_path / "l.db", "h", "host", 400)
