@@ -175,6 +175,7 @@ def test_requests_that_prove_nothing(factor: Factor, counted: bool) -> None:
         off = only(factor, 1.0)
         return [Sums(*(round(getattr(off, n) * part) for n in Sums.__slots__))] * 12
 
+    assert raises(factor, few(100))
     assert raises(factor, few(100.01))
     assert raises(factor, few(99.9)) is not counted
 
@@ -215,6 +216,13 @@ def test_a_level_is_what_it_is_judged_against(factor: Factor, floor: float) -> N
     limit = default_limits()[factor]
     brief = [only(factor, 0.2 + floor * 0.49)] * limit.short
     assert not raises(factor, [only(factor, 1.9)] * (limit.slots - limit.short) + brief, known)
+
+
+def test_a_level_moves_from_where_it_stood() -> None:
+    """By a part of how far off it is."""
+    known = Watched(seen=99, level=0.5)
+    after = judged(Factor.MIX, [only(Factor.MIX, 0.14)] * 12, known).memory[Factor.MIX]
+    assert after.level == pytest.approx(0.5 + (0.14 - 0.5) / 72, rel=1e-4)
 
 
 def test_a_level_follows_the_long_window() -> None:
@@ -355,6 +363,11 @@ def test_nothing_in_the_short_window_is_no_verdict() -> None:
     after = watch(usual_rules(), known, SLOT, [USUAL] * 8 + [idle] * 4, lambda _: USUAL)
     assert {each.seen for each in after.memory.values()} == {5}
     assert after.raised == ()
+
+
+def test_without_a_baseline_there_is_no_difference() -> None:
+    """Not even a small one."""
+    assert watch(usual_rules(), {}, SLOT, [USUAL] * 12, lambda _: Sums()).pico_per_day == 0.0
 
 
 @pytest.mark.parametrize(
