@@ -113,7 +113,9 @@ def recorded(tmp_path: Path) -> Path:
 
 def collector(root: Path, *ports: int, now: Callable[[], int] = time.monotonic_ns) -> HostCollector:
     """One that reads this tree."""
-    return HostCollector(Options(procfs=str(root), sysfs=str(root / "no-bus")), Context(ports=frozenset(ports)), now)
+    return HostCollector(
+        Options(procfs=str(root), sysfs=str(root / "no-bus")), Context(ports=frozenset(ports)), now
+    )
 
 
 def read(root: Path, *ports: int) -> Reading:
