@@ -24,16 +24,16 @@ class Answering(HTTPServer):
 class Handler(BaseHTTPRequestHandler):
     """One request."""
 
-    server: Answering
-
     def do_POST(self) -> None:
         """Read it and answer; the token is said back, as a bad server would."""
+        answering = self.server
+        assert isinstance(answering, Answering)
         self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.asked = {**self.headers, "path": self.path}
-        self.send_response(self.server.status, f"{self.headers['Authorization']}")
+        answering.asked = {**self.headers, "path": self.path}
+        self.send_response(answering.status, f"{self.headers['Authorization']}")
         self.end_headers()
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         """Nothing."""
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
@@ -56,7 +57,7 @@ def version_of(path: Path) -> str:
     return str(rows(path, "SELECT value FROM meta WHERE name = 'schema_version'")[0][0])
 
 
-def content(path: Path) -> dict[str, object]:
+def content(path: Path) -> dict[str, Any]:
     """Every row of every table, by table and column, but for the version."""
     with closing(sqlite3.connect(path)) as connection:
         connection.row_factory = sqlite3.Row
