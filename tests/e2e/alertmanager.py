@@ -56,8 +56,8 @@ def post_alerts(port: int, *alerts: Mapping[str, Any]) -> None:
 
 READS = re.compile(
     r"(?P<over>Over: )?cost per request of (?P<name>\S+) \((?P<model>[^)]+)\) "
-    r"(?P<change>(?:up|down) \d+ %) since (?P<since>\d{4}-\d\d-\d\d \d\d:\d\d UTC), "
+    r"(?P<change>(?:up|down) \d+ %) since (?P<since>\d{4}-\d\d-\d\d \d\d:\d\d UTC|\?), "
     r"(?P<usd>-?\$[\d.]+) a day, because (?P<because>[^(]+) "
     r"\((?P<factor>\w+) ×(?P<ratio>[\d.]+)(?P<others>(?:; \w+ (?:×[\d.]+|unchanged)){5})\)"
 )
-"""How the alert of a drift reads."""
+"""How the alert of a drift reads. When it ends, since when may be gone before the text is made."""

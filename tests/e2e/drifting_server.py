@@ -15,7 +15,7 @@ from unitcost.exporter.demo.engine import Engine, Prompt
 from unitcost.exporter.demo.server import BadRequest, Handler, ModelServer
 from unitcost.exporter.demo.transformer import Shape
 
-PREFILL, DECODE = 0.00003, 0.0006
+PREFILL, DECODE = 0.00002, 0.0004
 """Seconds for a token of a prompt and of an answer.
 
 They are waited for, and counted without what the host adds when it is busy with other things: as an

@@ -96,6 +96,7 @@ def told(running: World, over: bool) -> dict[str, str]:
         reads = READS.fullmatch(message.title)
         assert reads, message.title
         assert reads["model"] == MODEL
+        assert reads["over"] or reads["since"] != "?"
         if bool(reads["over"]) == over:
             assert reads["name"] not in found, "told twice"
             found[reads["name"]] = reads["factor"]
@@ -115,9 +116,7 @@ def test_each_drift_is_told_by_its_factor_and_its_end_and_nothing_else(
     settled_at = time.monotonic() + SETTLED
     wait_for(lambda: told(running, over=False) == DRIFTS, "alerts")
     wait_for(lambda: time.monotonic() > settled_at, "windows that are full")
-    with contextlib.suppress(AssertionError):
-        wait_for(lambda: not differing(running), "both to agree", 25)
-    assert differing(running) == []
+    assert_both_agree(running)
     rules = averaged(running, RULES)
     for name, factor in DRIFTS.items():
         assert rules[name, factor] == max(rules[name, each] for each in FACTORS) > 1.3
@@ -127,6 +126,19 @@ def test_each_drift_is_told_by_its_factor_and_its_end_and_nothing_else(
     assert len(running.slack.got) == 2 * len(DRIFTS)
     others = 'ALERTS{alertname!~"UnitcostDriftFast|UnitcostIdleDrift"}'
     assert running.prometheus.query(f"last_over_time({others}[10m])") == []
+
+
+def assert_both_agree(running: World) -> None:
+    """Soon, if not at once: a machine that stood still shows in their windows at other times."""
+    last: list[str] = []
+
+    def agree() -> bool:
+        last[:] = differing(running)
+        return not last
+
+    with contextlib.suppress(AssertionError):
+        wait_for(agree, "both to agree", 25)
+    assert last == []
 
 
 def averaged(running: World, series: str) -> dict[tuple[str, str], float]:
