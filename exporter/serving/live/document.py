@@ -7,7 +7,7 @@ import msgspec
 
 from unitcost.exporter.serving.live.budgets import budgets
 from unitcost.exporter.serving.live.health import collectors, devices, ledger, notices
-from unitcost.exporter.serving.live.history import GROUPS, SPAN_NS, Moment, Past
+from unitcost.exporter.serving.live.history import GROUPS, SPAN_NS, Past
 from unitcost.exporter.serving.live.points import Points, Rates, shown
 from unitcost.exporter.serving.live.prices import price
 from unitcost.exporter.serving.live.runs import runs
@@ -15,6 +15,7 @@ from unitcost.exporter.serving.live.shape import FORMAT, History, Host, Live, No
 from unitcost.exporter.serving.live.units import Costs
 from unitcost.exporter.serving.live.view import View
 from unitcost.exporter.serving.live.workloads import HOUR, Rows, why_no_rate
+from unitcost.exporter.settling.batch import Moment
 from unitcost.pricing.money import PICO
 from unitcost.pricing.sample import NS_PER_SECOND
 
