@@ -17,9 +17,11 @@ class Opened(Protocol):
 
     def create(self, name: str) -> int:
         """A descriptor of a new file, for writing."""
+        ...
 
     def open(self, name: str) -> int:
         """A descriptor of a file, for reading."""
+        ...
 
     def replace(self, name: str, by: str) -> None:
         """Put the file `by` in place of `name`, if there is one."""
@@ -29,9 +31,11 @@ class Opened(Protocol):
 
     def stat(self, name: str) -> os.stat_result:
         """Its status; of a link itself."""
+        ...
 
     def names(self) -> list[str]:
         """What lies in it."""
+        ...
 
     def close(self) -> None:
         """Be done with it."""

@@ -7,6 +7,7 @@ import pytest
 
 from tests.sites import Site, price_now, rented, rules
 from unitcost.dashboards.settings import Settings
+from unitcost.exporter.notify.alerts import Alert
 from unitcost.exporter.notify.watch import Watch
 from unitcost.pricing.drift_watch import DAY_SLOTS, SLOTS_PER_HOUR
 from unitcost.pricing.sample import NS_PER_SECOND
@@ -76,6 +77,7 @@ def test_it_is_told_with_what_happened_then(site: Site) -> None:
     slots(site, LEARNT)
     watch.alerts(site.points(), site.host.clock.wall_ns)
     price_now(site, "120")
+    found: list[Alert] = []
     for _ in range(SLOTS_PER_HOUR):
         slots(site, 1)
         found = watch.alerts(site.points(), site.host.clock.wall_ns)

@@ -291,7 +291,7 @@ def test_a_restart_goes_on_with_the_last_hour(tmp_path: Path) -> None:
     """What the ledger holds of it is shown again, all but the last tick's."""
     text = f"price: {{usd_per_hour: 10}}\nledger: {{path: {tmp_path}/l.db}}\ntime_scale: 1000\n"
     text += "period: 0.2\ngather_deadline: 0.15"
-    times = []
+    seen = []
     for _ in range(2):
         keeper = Keeper(tmp_path / "l.db", "h", "host", 400)
         exporter = Exporter(loads(text), SystemClock(), keeper)
@@ -299,14 +299,14 @@ def test_a_restart_goes_on_with_the_last_hour(tmp_path: Path) -> None:
             for _ in range(4):
                 time.sleep(0.05)
                 exporter.tick()
-            live = msgspec.json.decode(document.encode(exporter.live()), type=Live)
+            seen.append(msgspec.json.decode(document.encode(exporter.live()), type=Live).history)
         finally:
             exporter.close()
-        times.append(live.history.times)
+    times = [each.times for each in seen]
     assert len(times[0]) == 4
     assert set(times[0][:-1]) <= set(times[1])
     assert times[1][-1] > times[0][-1]
-    by_time = zip(*live.history.usd_per_hour.values(), strict=True)
+    by_time = zip(*seen[1].usd_per_hour.values(), strict=True)
     assert [sum(each) for each in by_time] == pytest.approx([10] * (len(times[1]) - 1))
 
 
