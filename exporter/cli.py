@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from unitcost.exporter import command_line
+
 if TYPE_CHECKING:
     from unitcost.exporter.config.load import Loaded
     from unitcost.exporter.ledger.engines import Place
@@ -68,23 +70,15 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
-class _Version(argparse.Action):
-    """Prints the version when asked: looking it up costs more than all other arguments."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        import importlib.metadata
-
-        print(f"unitcost {importlib.metadata.version('unitcost')}")
-        parser.exit()
-
-
 def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="unitcost",
         description="What AI costs per request, per token and per epoch, live, for Prometheus.",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    parser.add_argument(
+        "--version", action=command_line.Version, nargs=0, help="print the version and exit"
+    )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
@@ -98,13 +92,15 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
         ("doctor", _doctor, "say what this host lets us read, what it does not, and the mend"),
         ("plugins", _plugins, "list the collectors, tables and price sources of others"),
     ):
-        _add_config(add(name, command, text))
+        command_line.add_config(add(name, command, text))
     check = add("check-config", _check_config, "check a configuration file; start nothing")
     check.add_argument("config", metavar="FILE")
-    _add_ledger(add("ledger", _ledger, "look after the ledger"))
-    _add_prices(add("prices", _prices, "what this host costs, by whom, and why"))
-    _add_central(add("central", _central, "keep the ledger of a fleet, in PostgreSQL"))
-    _add_dashboards(add("dashboards", _dashboards, "dashboards, recording rules and alerts"))
+    command_line.add_ledger(add("ledger", _ledger, "look after the ledger"))
+    command_line.add_prices(add("prices", _prices, "what this host costs, by whom, and why"))
+    command_line.add_central(add("central", _central, "keep the ledger of a fleet, in PostgreSQL"))
+    command_line.add_dashboards(
+        add("dashboards", _dashboards, "dashboards, recording rules and alerts")
+    )
     items = add("items", _items, "what is paid for beside compute: list, add, cancel")
     if arguments and arguments[0] == "items":
         from unitcost.exporter import item_commands
@@ -121,67 +117,6 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
 
         run.add_arguments(demo)
     return parser
-
-
-def _add_config(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--config", metavar="FILE", help="configuration file; without one, all defaults hold"
-    )
-
-
-def _add_ledger(parser: argparse.ArgumentParser) -> None:
-    place = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    group = place.add_mutually_exclusive_group()
-    group.add_argument("--config", metavar="FILE", help="the ledger that this configuration uses")
-    group.add_argument("--path", metavar="FILE", help="the ledger's file")
-    actions = parser.add_subparsers(metavar="ACTION", dest="action", required=True)
-    backup = actions.add_parser("backup", parents=[place], help="copy it, also while in use")
-    backup.add_argument("destination", metavar="DEST", help="a file that does not exist yet")
-    actions.add_parser("check", parents=[place], help="look for damage")
-    purge = actions.add_parser("purge", parents=[place], help="remove old charges; totals stay")
-    purge.add_argument("--older-than", type=_days, required=True, metavar="DAYS", help="at least 1")
-
-
-def _add_prices(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(metavar="ACTION", dest="action", required=True)
-    added = {}
-    for name, text in (
-        ("explain", "say which price is used, why, and what was rejected"),
-        ("refresh", "ask all price sources now, and say what changed; change nothing"),
-        ("list", "list this host's prices as far as they are known without asking anybody"),
-    ):
-        added[name] = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
-        _add_config(added[name])
-        if name != "explain":
-            added[name].add_argument("--json", action="store_true", help="for a machine")
-    for name in ("provider", "region", "type"):
-        text = f"this {name} (* and ? as in a shell), of the built-in rate card as well"
-        added["list"].add_argument(f"--{name}", metavar="PATTERN", default="", help=text)
-
-
-def _add_central(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", metavar="FILE", required=True, help="its configuration file")
-    parser.add_argument("--check", action="store_true", help="check the ledger, and start nothing")
-
-
-def _add_dashboards(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(metavar="ACTION", dest="action", required=True)
-    text = "write dashboards, rules and alerts for Grafana and Prometheus"
-    build = actions.add_parser("build", help=text, description=text, allow_abbrev=False)
-    build.add_argument("-o", "--output", required=True, metavar="DIR", help="where to write them")
-    build.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="change a setting; docs/alerts.md lists them",
-    )
-
-
-def _days(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 36500 and len(text) < 6):
-        raise argparse.ArgumentTypeError(f"expected a number of days from 1 to 36500, got {text!r}")
-    return int(text)
 
 
 def _loaded(path: str | None) -> "Loaded | None":
