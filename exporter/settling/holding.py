@@ -10,6 +10,7 @@ from unitcost.exporter.settling.pod import PodRule, rest_shares, unseen_gpus
 from unitcost.exporter.settling.rules import Rules
 from unitcost.exporter.settling.state import State
 from unitcost.exporter.settling.states import (
+    REQUEST_SECONDS,
     busy_of,
     by_holder,
     holding_account,
@@ -57,7 +58,10 @@ class Held:
 
 @dataclass(slots=True)
 class HostMeter:
-    """Turns readings of the host into holdings; keeps what the next reading is compared with."""
+    """Turns readings of the host into holdings; keeps what the next reading is compared with.
+
+    `silent`: nanoseconds taken for busy of each account that has not answered since.
+    """
 
     matcher: RuleMatcher
     usage: UsageMeter = field(default_factory=UsageMeter)
@@ -68,6 +72,7 @@ class HostMeter:
     grounds: object = None
     busy: dict[Account, Busy] = field(default_factory=dict)
     running: frozenset[Account] = frozenset()
+    silent: dict[Account, int] = field(default_factory=dict)
     read_at_mono_ns: int | None = None
 
     def hold(
@@ -178,11 +183,16 @@ class HostMeter:
             groups.setdefault(holding_account(subject), []).append(subject)
         for account, own in groups.items():
             if not any(subject.up for subject in own):
-                now[account] = self.busy.get(account, ALWAYS)
+                as_before = now[account] = self.busy.get(account, ALWAYS)
+                if as_before.signal == REQUEST_SECONDS:
+                    busy_ns = span_ns * as_before.numerator // as_before.denominator
+                    self.silent[account] = self.silent.get(account, 0) + busy_ns
                 continue
-            its = counted.get(account, {})
-            now[account] = busy_of(account, own, its, span_ns, account in self.running)
+            its, told_ns = counted.get(account, {}), self.silent.pop(account, 0)
+            ran = account in self.running
+            now[account] = busy_of(account, own, its, span_ns, ran, told_ns)
         self.busy = now
+        self.silent = {each: told for each, told in self.silent.items() if each in now}
         self.running = frozenset(holding_account(s) for s in subjects if s.running)
         return now
 

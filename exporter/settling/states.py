@@ -10,6 +10,8 @@ from unitcost.pricing.sample import Quantity, Subject
 from unitcost.pricing.unit_cost import UnitKey
 from unitcost.pricing.workload import Account
 
+REQUEST_SECONDS = "request_seconds"
+
 
 def holding_account(subject: Subject) -> Account:
     """The account a subject's processes are booked on; models are told apart afterwards."""
@@ -22,19 +24,22 @@ def busy_of(
     units: Mapping[UnitKey, int],
     span_ns: int,
     ran_before: bool,
+    told_ns: int = 0,
 ) -> Busy:
     """The best signal there is of whether the holder worked (docs/cost-model.md, states).
 
     Work under way at both ends of the interval fills it; else the seconds of the requests that
     ended in it say how much; else any unit, or work under way now, counts as all of it.
-    `units`: the holder's own, of all its models.
+    `units`: the holder's own, of all its models. `told_ns`: how much of their seconds was taken for
+    busy already, while nothing answered.
     """
     runs = any(subject.running for subject in subjects)
     if runs and (ran_before or account.run):
         return Busy(1, 1, "running")
     seconds = units.get((Quantity.REQUEST_SECONDS, ""), 0)
     if span_ns and seconds:
-        return Busy(min(span_ns, seconds * 1000), span_ns, "request_seconds")
+        busy_ns = max(0, seconds * 1000 - told_ns)
+        return Busy(min(span_ns, busy_ns), span_ns, REQUEST_SECONDS)
     if runs or any(units.values()):
         return Busy(1, 1, "units")
     if units or any(subject.running is not None for subject in subjects):

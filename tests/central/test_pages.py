@@ -65,7 +65,7 @@ def figures(port: int) -> Any:
 
 def rejected(port: int, reason: str) -> float:
     """How many were, for a reason."""
-    return figures(port).one("unitcost_fleet_rejected_total", reason=reason)
+    return float(figures(port).one("unitcost_fleet_rejected_total", reason=reason))
 
 
 def test_a_delivery_is_stored_once(central: tuple[Central, int]) -> None:

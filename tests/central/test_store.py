@@ -80,8 +80,8 @@ def test_repeats_and_any_order_neither_lose_nor_double(
 ) -> None:
     """What is stored is the highest number of each hour; the rest leaves no trace."""
     central, direct = two
-    for each in two:
-        each.purge(2 * HOUR)
+    for ledger in two:
+        ledger.purge(2 * HOUR)
     for each in made:
         take(central, each)
     wanted = expected(made)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -136,9 +137,9 @@ class Agents:
                 (seq,) = connection.execute("SELECT seq FROM state").fetchone()
             sender = fleet.sender_of(path, host, url, self.folder / "token", seq)
 
-            def all_sent(sender: fleet.Sender = sender) -> bool:
+            def all_sent(sender: Any = sender) -> bool:
                 sender.once()
-                return sender.progress.unsent == 0
+                return bool(sender.progress.unsent == 0)
 
             wait_for(all_sent, f"{host} to have sent all; {sender.errors}")
             assert sum(sender.errors.values()) == 0

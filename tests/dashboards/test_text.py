@@ -10,7 +10,7 @@ import yaml
 from tests.dashboards.promtool import run
 from unitcost.dashboards.rules.text import SHOWN
 
-READS = {
+READS: dict[str, list[tuple[float, str]]] = {
     "usd": [(310, "$310.00"), (-60.444, "-$60.44"), (0, "$0.00")],
     "small_usd": [(0.000123, "$0.000123"), (3.366, "$3.37"), (-0.5, "-$0.5")],
     "ratio": [(1.9, "×1.90"), (0.5, "×0.50")],

@@ -53,6 +53,23 @@ def test_a_server_that_does_not_answer_for_once_is_as_busy_as_before() -> None:
     assert site.point("unitcost_workload_allocation_info", "chat", MEMORY) == 1
 
 
+def test_the_seconds_of_a_tick_without_an_answer_are_counted_once() -> None:
+    """What the next answer says of both is active less what was taken for active already."""
+    site = Site(rules(workloads=(CHAT,)))
+    server = site.host.serve("chat", 8000, cores=0.5, gibs=4.0)
+    site.settle()
+    server.work(3, seconds=2.0)
+    active = site.usd("chat", site.tick(), resource=MEMORY, state=State.ACTIVE)
+    server.up = False
+    silent = site.usd("chat", site.tick(), resource=MEMORY, state=State.ACTIVE)
+    server.up = True
+    server.work(6, seconds=5.0)
+    both = silent + site.usd("chat", site.tick(), resource=MEMORY, state=State.ACTIVE)
+    assert near(both * 2, active * 5)
+    server.work(3, seconds=2.0)
+    assert near(site.usd("chat", site.tick(), resource=MEMORY, state=State.ACTIVE), active)
+
+
 def test_work_under_way_at_both_ends_of_a_tick_fills_it() -> None:
     """Whatever ended in between took a second."""
     site = Site(rules(workloads=(CHAT,)))
