@@ -4,16 +4,13 @@ A delivery is one transaction. The row of its host and scope is locked first, so
 host follow each other, and those of different hosts do not wait for each other.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, Table, and_, delete, func, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from unitcost.exporter.central.faults import Reason, Rejected
 from unitcost.exporter.central.schema import CENTRAL_VERSION, CentralTables
@@ -23,7 +20,7 @@ from unitcost.exporter.ledger.engines import (
     LedgerConflict,
     Place,
     engine_of,
-    ledger_error,
+    transaction,
 )
 
 Rows = list[dict[str, Any]]
@@ -109,15 +106,8 @@ class CentralLedger:
         """Let go of the database."""
         self._engine.dispose()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except DBAPIError as error:
-            raise ledger_error(self.place, error.orig or error) from error
-        except PoolTimeout as error:
-            raise ledger_error(self.place, error) from error
+    def _transaction(self) -> AbstractContextManager[Connection]:
+        return transaction(self._engine, self.place)
 
     def _lock(self, connection: Connection, delivery: Delivery, now_ns: int) -> None:
         """From here on nobody else takes a delivery of this host and scope."""

@@ -4,12 +4,15 @@ PostgreSQL's driver is an extra (`unitcost[postgresql]`), loaded where there is 
 """
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 BUSY_TIMEOUT_MS = 500
 """How long a commit waits for a lock; longer would hold up the tick."""
@@ -118,6 +121,18 @@ def postgresql_engine(
         )
     except ModuleNotFoundError as error:
         raise LedgerError(f"needs {error.name}: pip install 'unitcost[postgresql]'") from None
+
+
+@contextmanager
+def transaction(engine: Engine, place: Place) -> Iterator[Connection]:
+    """A transaction, committed if nothing is raised in it. Raises LedgerError."""
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except DBAPIError as error:
+        raise ledger_error(place, error.orig or error) from error
+    except PoolTimeout as error:
+        raise ledger_error(place, error) from error
 
 
 def ledger_error(place: Place, error: BaseException) -> LedgerError:

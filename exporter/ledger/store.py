@@ -8,23 +8,21 @@ starting).
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 import msgspec
 from sqlalchemy import Connection, insert, inspect, select, update
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from unitcost.exporter.ledger import drift_rows, item_rows, moment_rows, unit_rows, unsent_rows
 from unitcost.exporter.ledger import rows as ledger_rows
 from unitcost.exporter.ledger.engines import LedgerConflict as LedgerConflict
 from unitcost.exporter.ledger.engines import LedgerCorrupt as LedgerCorrupt
 from unitcost.exporter.ledger.engines import LedgerError as LedgerError
-from unitcost.exporter.ledger.engines import Place, engine_of, ledger_error
+from unitcost.exporter.ledger.engines import Place, engine_of, ledger_error, transaction
 from unitcost.exporter.ledger.migrations import NoWay, migrate
 from unitcost.exporter.ledger.schema import SCHEMA_VERSION, UNITS_SINCE, Tables
 from unitcost.exporter.ledger.statements import Statements
@@ -171,15 +169,8 @@ class Ledger:
         """Close the file; what was committed is on disk."""
         self._engine.dispose()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except DBAPIError as error:
-            raise ledger_error(self.path, error.orig or error) from error
-        except PoolTimeout as error:
-            raise ledger_error(self.path, error) from error
+    def _transaction(self) -> AbstractContextManager[Connection]:
+        return transaction(self._engine, self.path)
 
     def _bring_up_to_date(self, connection: Connection, born: Born, now_ns: int) -> None:
         """Make tables where there are none, and those of an older version what they are now."""
