@@ -6,12 +6,14 @@ from decimal import Decimal
 import pytest
 
 from tests.pricing.test_charged_time import BOTH, CPU, charged, stretch
+from unitcost.pricing.charge import AccrualKey
 from unitcost.pricing.charged_time import Basis, ChargedTime, Layout, Stretch
 from unitcost.pricing.correction import (
     corrections,
     corrects,
     forgotten,
     held_at,
+    held_moves,
     hours,
     moves,
     restated,
@@ -208,3 +210,25 @@ def test_a_book_at_an_instant_has_what_holds_then() -> None:
 def test_nothing_charged_is_nothing_to_correct() -> None:
     """The first start of all."""
     assert list(corrections(ChargedTime().stretches(), book(price("1")))) == []
+
+
+def test_of_a_pod_s_row_as_much_moves_as_of_all_time_at_its_price() -> None:
+    """It held a quarter of ten nanoseconds at the old price: of the half that moves, a quarter."""
+    found = charged(stretch(0, 4000), stretch(6000, 10_000))
+    moved = moves(corrections(within(found, 0), book(price("2", 8000))))
+    (move,) = moved
+    assert (move.elapsed_ns, move.old is None) == (2000, False)
+    assert move.old is not None
+    row = AccrualKey("cpu", RENT, move.old.id, 0)
+    (held,) = held_moves(moved, found.stretches(), {row: 2000})
+    assert held == replace(move, elapsed_ns=500)
+
+
+def test_what_a_pod_did_not_hold_does_not_move() -> None:
+    """Neither what has no row, nor what had no part in the price: nobody knows how much it was."""
+    found = charged(stretch(0, 4000))
+    moved = moves(corrections(within(found, 0), book(price("2"))))
+    assert moved
+    assert held_moves(moved, found.stretches(), {}) == []
+    new = [replace(each, old=None) for each in moved]
+    assert held_moves(new, found.stretches(), {}) == []

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.pricing.test_charge import PICOS, RESOURCES, SHARES, START, priced
-from unitcost.pricing.allocate import Method, Share, State, unheld
+from unitcost.pricing.allocate import Holding, Method, Share, State, unheld
 from unitcost.pricing.charge import Posting, cost_of, post_held, quantity_of, residual
-from unitcost.pricing.pod import held_weights, own_part
+from unitcost.pricing.pod import held_weights, own_part, pooled
 from unitcost.pricing.price import Component, Price, PriceBook, PriceModel
 from unitcost.pricing.price_list import unit_prices
 from unitcost.pricing.resource import CPU, DEFAULT_SPLIT, MEMORY, MICRO, REST, Resource
@@ -77,3 +77,31 @@ def test_prices_where_nobody_knows_how_many_gpus_there_are() -> None:
     assert priced_ == {**weights, "gpu:a": None, REST: None}
     unseen = unit_prices(BOOK, (*HOST, unknown), DEFAULT_SPLIT, START)
     assert {price.pico_per_unit for _, price in unseen} == {None}
+
+
+HELD = st.dictionaries(
+    st.sampled_from([Account(name) for name in ("chat", "embed", SYSTEM)]),
+    st.builds(Holding, used=st.integers(0, 100), reserved=st.integers(0, 100)),
+    min_size=1,
+)
+
+
+@given(HELD)
+def test_reservations_of_a_pod_are_one_pool(holdings: dict[Account, Holding]) -> None:
+    """Together the pod holds the more of what it reserved and what it used; each what it used."""
+    found = pooled(holdings)
+    used = sum(each.used for each in holdings.values())
+    reserved = sum(each.reserved for each in holdings.values())
+    assert sum(each.reserved for each in found.values()) == max(used, reserved)
+    for account, each in holdings.items():
+        assert found[account].used == each.used <= found[account].reserved
+        assert found[account].reserved <= max(each.used, each.reserved)
+
+
+def test_what_one_uses_beyond_its_own_comes_out_of_what_the_others_leave() -> None:
+    """By hand: 3 too many here, 6 and 3 unused there."""
+    embed, idle = Account("embed"), Account("idle")
+    found = pooled(
+        {Account("chat"): Holding(7, 4), embed: Holding(2, 8), idle: Holding(0, 3)},
+    )
+    assert found == {Account("chat"): Holding(7, 7), embed: Holding(2, 6), idle: Holding(0, 2)}

@@ -22,7 +22,7 @@ from unitcost.pricing.charge import (
 )
 from unitcost.pricing.correction import Change, Move
 from unitcost.pricing.price import Component, Price, PriceModel, UnitPrice, unit_price
-from unitcost.pricing.rebooking import rebook
+from unitcost.pricing.rebooking import elapsed_at, rebook
 from unitcost.pricing.resource import Resource
 from unitcost.pricing.timeline import Period
 from unitcost.pricing.workload import UNALLOCATED, Account
@@ -185,6 +185,16 @@ def test_rows_that_do_not_add_up_are_left(damage: str) -> None:
         changed = {"few": Amount(0, 1800), "poor": Amount(7_200 * 10**6, 0)}
         rows.charges[first] = changed.get(damage, Amount(-1, 9_999))
     assert rebook(rows, [move(3600, 1800, 3_600 * 10**9)], 0) is None
+
+
+def test_how_much_time_stands_at_each_price() -> None:
+    """After all revisions: what has moved away stands there no more."""
+    rows = Posting()
+    charged(rows, 7, 100, [1, 2])
+    (key,) = elapsed_at(rows)
+    assert elapsed_at(rows) == {key: 100}
+    booked(rows, [move(7, 9, 40)])
+    assert sorted(elapsed_at(rows).values()) == [40, 60]
 
 
 def test_a_correction_says_that_it_is_one() -> None:
