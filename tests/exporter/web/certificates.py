@@ -1,5 +1,6 @@
 """Certificates for tests, made by the openssl program: an authority, a server, its clients."""
 
+import hashlib
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,12 @@ SPOILT = ("half.pem", "junk.key", "locked.key")
 
 
 def hashed(password: str, cost: int = 4) -> str:
-    """A bcrypt hash of a password, cheap unless it should not be."""
-    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(cost)).decode()
+    """A bcrypt hash of a password, cheap unless it should not be; the same each time.
+
+    Tests are named after it, and all processes that run them have to agree on their names.
+    """
+    salt = hashlib.sha256(password.encode()).hexdigest()[:21] + "e"  # 22 of its 64 characters
+    return bcrypt.hashpw(password.encode(), f"$2b${cost:02d}${salt}".encode()).decode()
 
 
 def _openssl(*arguments: str | Path) -> None:
