@@ -6,7 +6,12 @@ The descriptor is the better way: whatever becomes of the path meanwhile, nobody
 import os
 import stat
 from contextlib import suppress
-from typing import Protocol
+
+TYPE_CHECKING = False  # as `typing` has it, whose import takes longer than all else here
+if TYPE_CHECKING:
+    from typing import Protocol
+else:
+    Protocol = object
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 _OWN_USE = 0o600

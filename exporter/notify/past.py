@@ -99,9 +99,12 @@ class Past:
         self.times.append(self._at)
         for key, row in self.rows.items():
             row.append(self._now.get(key))
-        for key in self._now.keys() - self.rows.keys():
-            if len(self.rows) < MAX_ROWS:
-                self.rows[key] = [None] * (len(self.times) - 1) + [self._now[key]]
+        new = [key for key in self._now if key not in self.rows]
+        room = MAX_ROWS - len(self.rows)
+        if len(new) > room:
+            new.sort(key=lambda key: -self._now[key])
+        for key in new[:room]:
+            self.rows[key] = [None] * (len(self.times) - 1) + [self._now[key]]
         self._keep(self._thinned())
 
     def _grain(self, window: float) -> float:

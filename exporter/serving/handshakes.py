@@ -9,6 +9,7 @@ import asyncio
 import asyncio.sslproto
 import ipaddress
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from unitcost.exporter.config.web.settings import ServerTls
@@ -37,9 +38,10 @@ class _Encrypted(asyncio.sslproto.SSLProtocol):
 class Arriving(asyncio.Protocol):
     """A new connection: goes over to HTTP at once, or once its handshake is over."""
 
-    def __init__(self, web: WebFile, **uvicorns: Any) -> None:
-        """`uvicorns` is what uvicorn gives its protocols."""
+    def __init__(self, web: WebFile, encrypted: set[asyncio.Transport], **uvicorns: Any) -> None:
+        """`encrypted`: all sockets with TLS on them. `uvicorns` is what uvicorn gives protocols."""
         self._web = web
+        self._encrypted = encrypted
         self._uvicorns = uvicorns
         self._all: set[Any] = uvicorns["server_state"].connections
         self._loop = asyncio.get_running_loop()
@@ -76,6 +78,10 @@ class Arriving(asyncio.Protocol):
         self._all.discard(self)
         self._transport = None
 
+    def _lose(self, transport: asyncio.Transport) -> None:
+        self._encrypted.discard(transport)
+        self._forget()
+
     def _hand_over(self, transport: asyncio.Transport) -> None:
         http = BoundedConnection(**self._uvicorns)
         transport.set_protocol(http)
@@ -95,7 +101,8 @@ class Arriving(asyncio.Protocol):
             ssl_handshake_timeout=web_connections.EXCHANGE_SECONDS,  # type: ignore[arg-type] # or a float
             ssl_shutdown_timeout=SHUTDOWN_SECONDS,
         )
-        encrypted.lost = self._forget
+        self._encrypted.add(transport)
+        encrypted.lost = partial(self._lose, transport)
         transport.set_protocol(encrypted)
         encrypted.connection_made(transport)
 

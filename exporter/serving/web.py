@@ -76,6 +76,7 @@ class HttpServer:
         self._application, self._web = application, web
         self._guarding = partial(Guard, open_paths=open_paths, refused=refused)
         self._guard: Guard | None = None
+        self._encrypted: set[asyncio.Transport] = set()
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -85,7 +86,8 @@ class HttpServer:
             raise RuntimeError("the web server is already running")
         sock = listen(self._address, self._port)
         server = _Server(self._configured())
-        thread = threading.Thread(target=_serve, args=(server, sock), name="web", daemon=True)
+        serve = partial(_serve, server, sock, self._encrypted)
+        thread = threading.Thread(target=serve, name="web", daemon=True)
         # Connections made from here on wait in the socket's queue: no need to wait for the thread.
         port: int = sock.getsockname()[1]
         thread.start()
@@ -108,7 +110,7 @@ class HttpServer:
         if self._web is None:
             return _config(self._application, BoundedConnection)
         self._guard = self._guarding(self._application, self._web)
-        return _config(self._guard, partial(Arriving, self._web))
+        return _config(self._guard, partial(Arriving, self._web, self._encrypted))
 
 
 class WebServer(HttpServer):
@@ -133,10 +135,17 @@ class WebServer(HttpServer):
         return dict(self._pages.answered)
 
 
-def _serve(server: uvicorn.Server, sock: socket.socket) -> None:
+def _serve(server: uvicorn.Server, sock: socket.socket, encrypted: set[asyncio.Transport]) -> None:
     """Serve until told to stop; the body of the server's thread."""
+
+    async def serve() -> None:
+        await server.serve(sockets=[sock])
+        # TLS waits for its clients to say goodbye, and nobody waits for that any more.
+        for transport in tuple(encrypted):
+            transport.abort()
+
     with sock:  # uvicorn leaves it open where it is told before it has begun
-        asyncio.run(server.serve(sockets=[sock]))
+        asyncio.run(serve())
 
 
 def _config(application: Application, protocol: Callable[..., asyncio.Protocol]) -> uvicorn.Config:
