@@ -38,6 +38,7 @@ def _settle_until_killed(ledger: Path, first: int, seconds: float, *more: str) -
 def _totals(ledger: Path) -> tuple[int, dict[str, int], dict[str, int]]:
     """Rounds accounted for, elapsed nanoseconds by resource, and counters by metric."""
     with sqlite3.connect(ledger) as connection:
+        connection.execute("BEGIN")  # all of it as it was at one instant
         (document,) = connection.execute("SELECT document FROM state").fetchone()
         elapsed = dict(
             connection.execute("SELECT resource, SUM(elapsed_ns) FROM accrual GROUP BY resource")
@@ -52,18 +53,21 @@ def _totals(ledger: Path) -> tuple[int, dict[str, int], dict[str, int]]:
     return (position.at_ns - settling.START) // settling.ROUND, elapsed, counters
 
 
-def _check_plans(ledger: Path, rounds: int) -> None:
+def _check_plans(ledger: Path) -> None:
     """Items are booked as far as they are due; a day's budget is spent by what was charged."""
-    now = settling.START + rounds * settling.ROUND
     with sqlite3.connect(ledger) as connection:
+        connection.execute("BEGIN")  # all of it as it was at one instant
         booked = dict(connection.execute("SELECT id, booked_pico FROM item"))
         (document,) = connection.execute("SELECT document FROM state").fetchone()
-        (daily,) = decode(document).budgets
+        state = decode(document)
+        (daily,) = state.budgets
         spent = daily.spendings[0]
         hours = (spent.start_ns // NS_PER_HOUR, spent.end_ns // NS_PER_HOUR)
         query = "SELECT SUM(pico) FROM charge WHERE hour >= ? AND hour < ?"
         (charged,) = connection.execute(query, hours).fetchone()
-    units = rounds * settling.REQUESTS * 10**6
+    assert state.position is not None
+    now = state.position.at_ns
+    units = (now - settling.START) // settling.ROUND * settling.REQUESTS * 10**6
     assert booked == {item.key.id: str(item.due_pico(now, units)) for item in settling.ITEMS}
     assert spent.start_ns <= now < spent.end_ns
     assert spent.whole
@@ -85,7 +89,7 @@ def test_killing_the_settling_process_loses_and_doubles_nothing(tmp_path: Path) 
         assert counters["unitcost_requests_total"] == rounds * settling.REQUESTS * 10**6
         assert counters["unitcost_cost_usd_total"] == counters["charged"]
         assert counters["unitcost_resource_cost_usd_total"] == counters["charged"]
-        _check_plans(ledger, rounds)
+        _check_plans(ledger)
         first = rounds + chance.randrange(1, 30)
 
 
