@@ -1,5 +1,6 @@
 """Keeps a ledger in PostgreSQL open: what a file's keeper does, but for what is a file's own."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, text
@@ -59,7 +60,10 @@ class DatabaseKeeper(Keeper):
 
     def _unlock(self) -> None:
         if self._holding is not None:
-            self._holding.invalidate()  # the lock goes with the session, not with the pool
+            # The server ends a session some time after its client has gone; the lock goes now.
+            with suppress(DBAPIError):  # lost already, and the lock with it
+                self._holding.scalar(text(f"SELECT pg_advisory_unlock({LOCK_KEY})"))
+            self._holding.invalidate()
             self._holding.close()
             self._holding = None
         self._locks.dispose()
