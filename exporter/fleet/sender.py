@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Event, Thread
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from unitcost.exporter.fleet.post import PASSING, Failure, NotSent
 from unitcost.exporter.fleet.protocol import Delivery
 from unitcost.exporter.ledger.engines import LedgerError
 from unitcost.exporter.log import OncePer, fields
+from unitcost.exporter.queues import drained
 from unitcost.exporter.settling.batch import Sent
 
 _log = logging.getLogger(__name__)
@@ -77,12 +78,7 @@ class Sender:
 
     def acknowledged(self) -> list[Sent]:
         """What the fleet's ledger has, since this was last asked."""
-        found: list[Sent] = []
-        while True:
-            try:
-                found.append(self._sent.get_nowait())
-            except Empty:
-                return found
+        return drained(self._sent)
 
     def close(self) -> None:
         """Send no more; what is under way ends with the process, and is sent again."""

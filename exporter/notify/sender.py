@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from unitcost.exporter.log import OncePer, fields
 from unitcost.exporter.notify.book import Post
 from unitcost.exporter.notify.messages import Json, slack, webhook
+from unitcost.exporter.queues import drained
 
 _log = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 10
@@ -91,12 +92,7 @@ class Sender:
 
     def sent(self) -> list[Sent]:
         """What got there since this was last asked."""
-        found: list[Sent] = []
-        while True:
-            try:
-                found.append(self._sent.get_nowait())
-            except Empty:
-                return found
+        return drained(self._sent)
 
     def close(self) -> None:
         """Send no more; a post that is under way ends with the process."""
